@@ -1,0 +1,98 @@
+"""Voxel grids: the only index arithmetic of the project.
+
+A voxel array is indexed ``[x, y, z]``. A point lies in voxel ``floor((point - minimum) / voxel_size)``; ranges are
+half-open, and points outside are dropped, never clipped into the border.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class VoxelGrid:
+    """A box of equal cubic voxels in one frame.
+
+    Attributes:
+        frame: frame the grid is fixed to, ``'lidar'`` or ``'ego'`` (of a keyframe).
+        minimum: lowest corner (x, y, z), metres.
+        voxel_size: edge of a voxel along (x, y, z), metres.
+        shape: number of voxels along (x, y, z).
+    """
+
+    frame: str
+    minimum: tuple[float, float, float]
+    voxel_size: tuple[float, float, float]
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def from_range(cls, frame: str, extent: tuple[float, ...], voxel_size: float | tuple[float, float, float]) -> 'VoxelGrid':
+        """Build a grid from ``(x_min, y_min, z_min, x_max, y_max, z_max)`` and a voxel size, all in metres.
+
+        Raises:
+            ValueError: the extent is empty or is not a whole number of voxels along some axis.
+        """
+        minimum, maximum = np.asarray(extent[:3], float), np.asarray(extent[3:], float)
+        size = np.broadcast_to(np.asarray(voxel_size, float), 3)
+        cells = (maximum - minimum) / size
+        shape = np.rint(cells).astype(int)
+        if (shape < 1).any() or np.abs(cells - shape).max() > 1e-6:
+            raise ValueError(f'range {tuple(extent)} is not a whole number of {tuple(size.tolist())} m voxels')
+        return cls(frame, tuple(minimum.tolist()), tuple(size.tolist()), tuple(shape.tolist()))
+
+    @property
+    def maximum(self) -> tuple[float, float, float]:
+        """Highest corner (x, y, z), metres; not part of the grid."""
+        return tuple(low + n * size for low, n, size in zip(self.minimum, self.shape, self.voxel_size, strict=True))
+
+    @property
+    def extent(self) -> tuple[float, ...]:
+        """``(x_min, y_min, z_min, x_max, y_max, z_max)``, metres."""
+        return self.minimum + self.maximum
+
+    @property
+    def size(self) -> int:
+        """Number of voxels."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    def voxel_indices(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Voxels that points fall into.
+
+        Args:
+            points: (N, 3) or wider float, this grid's frame, metres; further columns are ignored.
+
+        Returns:
+            (M, 3) int32 voxel indices of the M points that lie inside, and the (N,) bool mask that selects them.
+            A point with a coordinate that is not finite lies outside.
+        """
+        with np.errstate(invalid='ignore'):
+            cells = np.floor((points[:, :3].astype(np.float64) - self.minimum) / self.voxel_size)
+            inside = ((cells >= 0) & (cells < self.shape)).all(axis=1)
+        return cells[inside].astype(np.int32), inside
+
+    def centres(self, indices: np.ndarray | None = None) -> np.ndarray:
+        """Centres of voxels, metres: (N, 3) float64 for (N, 3) indices, (X, Y, Z, 3) for the whole grid."""
+        if indices is None:
+            indices = np.stack(np.indices(self.shape), axis=-1)
+        return np.asarray(self.minimum) + (indices + 0.5) * self.voxel_size
+
+    def ravel(self, indices: np.ndarray) -> np.ndarray:
+        """(N, 3) voxel indices as (N,) int64 positions in the flattened ``[x, y, z]`` array."""
+        x, y, z = (indices[:, axis].astype(np.int64) for axis in range(3))
+        return (x * self.shape[1] + y) * self.shape[2] + z
+
+    def unravel(self, positions: np.ndarray) -> np.ndarray:
+        """Inverse of :meth:`ravel`: (N,) positions as (N, 3) int32 voxel indices."""
+        return np.stack(np.unravel_index(positions, self.shape), axis=-1).astype(np.int32)
+
+    def dense(self, indices: np.ndarray, values: np.ndarray, fill: int) -> np.ndarray:
+        """Array of shape ``self.shape + values.shape[1:]`` that holds values at voxels and `fill` elsewhere.
+
+        Args:
+            indices: (N, 3) voxel indices, each at most once.
+            values: (N, ...) one value a voxel; its dtype is kept.
+            fill: value of all other voxels.
+        """
+        array = np.full(self.shape + values.shape[1:], fill, values.dtype)
+        array[tuple(indices.T)] = values
+        return array
