@@ -32,12 +32,10 @@ def install_plugin(registering: Sequence[str]) -> None:
         for name in registering:
             importlib.import_module(name)
 
-    if 'mmdet3d.registry' in sys.modules:
-        register()
-        return
-    around = {name: accepted_versions for name in GATED}
     after = {'mmcv.utils.ext_loader': replace_missing_operators, 'mmdet3d.registry': register}
-    sys.meta_path.insert(0, _ImportHook(around, after))
+    for name in [name for name in after if name in sys.modules]:
+        after.pop(name)()
+    sys.meta_path.insert(0, _ImportHook({name: accepted_versions for name in GATED}, after))
 
 
 @contextmanager

@@ -26,7 +26,9 @@ class VoxelGrid:
     shape: tuple[int, int, int]
 
     @classmethod
-    def from_range(cls, frame: str, extent: tuple[float, ...], voxel_size: float | tuple[float, float, float]) -> 'VoxelGrid':
+    def from_range(
+        cls, frame: str, extent: tuple[float, ...], voxel_size: float | tuple[float, float, float]
+    ) -> 'VoxelGrid':
         """Build a grid from ``(x_min, y_min, z_min, x_max, y_max, z_max)`` and a voxel size, all in metres.
 
         Raises:

@@ -1,0 +1,36 @@
+# make setup   .venv with everything (about two minutes)      make demo    from nothing to pictures, in out/demo
+# make test    the checks that decide what lands              make lint    style only
+# make pictures  the README's pictures, from the demo's files
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test slow-test lint format pictures clean
+
+VENV ?= .venv
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup: $(VENV)/.complete
+
+$(VENV)/.complete: requirements.txt pyproject.toml
+	@VENV=$(VENV) bash tools/setup.sh
+
+demo: setup
+	@bash tools/demo.sh
+
+test: setup lint
+	pytest -q -m "not slow"
+
+slow-test: setup
+	pytest -q -m slow
+
+lint: setup
+	ruff check .
+	ruff format --check .
+
+format: setup
+	ruff check --fix .
+	ruff format .
+
+clean:
+	rm -rf $(VENV) out build *.egg-info

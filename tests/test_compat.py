@@ -1,0 +1,52 @@
+"""project.compat: what happens at imports, each case in an interpreter of its own."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(program: str) -> str:
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_labels_need_no_framework():
+    loaded = 'import sys, project.labels, project.formats, project.synthetic; print(sorted(set(sys.modules) & {heavy}))'
+    assert run(loaded.replace('{heavy}', "{'torch', 'mmengine', 'mmcv', 'mmdet3d', 'cv2', 'matplotlib'}")) == '[]'
+
+
+@pytest.mark.parametrize('first', ['project', 'mmdet3d.registry'])
+def test_importing_the_project_registers_it_in_any_order(first):
+    second = {'project': 'mmdet3d.registry', 'mmdet3d.registry': 'project'}[first]
+    program = f'import {first}, {second}; from mmdet3d.registry import MODELS; print("OccupancyBEVFormer" in MODELS)'
+    assert run(program) == 'True'
+
+
+@pytest.mark.skipif(find_spec('mmcv._ext') is not None, reason='this mmcv has compiled operators')
+def test_a_missing_operator_says_so_when_it_is_called():
+    program = """
+import project, mmdet3d.models
+import torch
+from mmcv.ops import nms
+try:
+    nms(torch.rand(3, 4), torch.rand(3), 0.5)
+except ImportError as error:
+    print(error)
+"""
+    assert 'needs compiled operators' in run(program)
+
+
+def test_newer_neighbours_pass_the_version_gates():
+    program = """
+import project, mmcv
+mmcv.__version__ = '2.3.6'
+import mmdet3d, mmseg, mmdet
+print(mmcv.__version__)
+"""
+    assert run(program) == '2.3.6'

@@ -1,0 +1,87 @@
+"""project.taxonomy: the class lists agree with each other and with the devkit; mappings are read with care."""
+
+import numpy as np
+import pytest
+import yaml
+from nuscenes.utils.color_map import get_colormap
+
+from project import taxonomy
+from project.taxonomy import LabelMapping
+
+
+def test_every_class_is_reached_by_the_learning_map():
+    assert len(taxonomy.LEARNING_MAP) == len(taxonomy.RAW_NAMES) == 32
+    assert set(taxonomy.LEARNING_MAP) == set(range(17))
+
+
+@pytest.mark.parametrize(
+    ('raw', 'label'),
+    [
+        ('vehicle.bus.rigid', 'bus'),
+        ('vehicle.bus.bendy', 'bus'),
+        ('vehicle.construction', 'construction_vehicle'),
+        ('human.pedestrian.child', 'pedestrian'),
+        ('human.pedestrian.stroller', 'noise'),
+        ('movable_object.trafficcone', 'traffic_cone'),
+        ('flat.other', 'other_flat'),
+        ('flat.terrain', 'terrain'),
+        ('static.manmade', 'manmade'),
+        ('static.other', 'noise'),
+        ('vehicle.ego', 'noise'),
+    ],
+)
+def test_learning_map(raw, label):
+    assert taxonomy.LABEL_NAMES[taxonomy.LEARNING_MAP[taxonomy.RAW_NAMES.index(raw)]] == label
+
+
+def test_the_palette_is_that_of_the_devkit():
+    colours = get_colormap()
+    assert list(colours) == list(taxonomy.RAW_NAMES)
+    shown = {taxonomy.LEARNING_MAP[raw]: name for raw, name in reversed(list(enumerate(taxonomy.RAW_NAMES)))}
+    for label in range(1, 17):
+        assert tuple(taxonomy.PALETTE[label]) == tuple(colours[shown[label]]), taxonomy.LABEL_NAMES[label]
+
+
+def test_raw_names_of_the_static_world():
+    assert {taxonomy.RAW_NAMES[raw].split('.')[0] for raw in taxonomy.RAW_STATIC} == {'flat', 'static'}
+
+
+def test_openocc_holds_the_same_classes():
+    assert sorted(taxonomy.OPENOCC_CLASSES) == sorted((*taxonomy.CLASSES, 'free'))
+
+
+def write_mapping(path, **changes):
+    content = {'labels': dict(enumerate(taxonomy.RAW_NAMES)), 'learning_map': dict(enumerate(taxonomy.LEARNING_MAP))}
+    path.write_text(yaml.safe_dump({**content, **changes}))
+    return path
+
+
+def test_a_mapping_in_the_seeds_form(tmp_path):
+    own = write_mapping(tmp_path / 'own.yaml', labels_16={4: 'automobile'})
+    mapping = LabelMapping.from_yaml(own)
+    np.testing.assert_array_equal(mapping.learning_map, taxonomy.LEARNING_MAP)
+    assert mapping.names[4] == 'automobile'
+    assert mapping.names[1] == 'barrier'
+
+
+@pytest.mark.parametrize(
+    ('learning_map', 'message'),
+    [
+        ({0: 0, 1: 1}, r'own.yaml: learning_map has no entry for the lidarseg indices \[2, 3'),
+        (dict.fromkeys(range(32), 17), r'own.yaml: learning_map holds \[17\]'),
+        (dict.fromkeys(range(32), 'car'), r"own.yaml: learning_map holds \['car'\]"),
+    ],
+)
+def test_a_wrong_learning_map_is_named(tmp_path, learning_map, message):
+    with pytest.raises(ValueError, match=message):
+        LabelMapping.from_yaml(write_mapping(tmp_path / 'own.yaml', learning_map=learning_map))
+
+
+def test_a_yaml_without_the_keys_is_named(tmp_path):
+    path = tmp_path / 'own.yaml'
+    path.write_text('- just\n- a list\n')
+    with pytest.raises(ValueError, match='own.yaml: needs the keys "labels" and "learning_map"'):
+        LabelMapping.from_yaml(path)
+    path.write_text('a: [')
+    with pytest.raises(ValueError, match='own.yaml: not a YAML file'):
+        LabelMapping.from_yaml(path)

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Make .venv with everything that the project needs: no compiler, no system library. Called by `make setup`.
+#
+#   bash tools/setup.sh                  the first suitable Python on the PATH
+#   PYTHON=python3.12 bash tools/setup.sh
+#   VENV=/tmp/venv bash tools/setup.sh   another folder than .venv
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv=${VENV:-.venv}
+
+fail() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+supported() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
+}
+
+find_python() {
+    for candidate in ${PYTHON:-python3 python3.12 python3.11 python}; do
+        if supported "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "needs Python 3.11 or 3.12, and ${PYTHON:-python3} is $(${PYTHON:-python3} --version 2>&1 || true);" \
+        "install one (Debian, Ubuntu: apt install python3.11 python3.11-venv) or name one: PYTHON=/path/to/python3.12 make setup"
+}
+
+python=$(find_python)
+"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    fail "$python cannot make virtual environments; install its venv package (Debian, Ubuntu: apt install $("$python" -c \
+        'import sys; print("python%d.%d-venv" % sys.version_info[:2])')) and call make setup again"
+
+# An environment of another Python, or one that a moved folder left behind, is made anew.
+if ! supported "$venv/bin/python"; then
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+fi
+
+install() {
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 2 "$@" 2>&1 |
+        { grep -v '^WARNING: Location' || true; } |
+        tee "$venv/setup.log" >&2
+    test "${PIPESTATUS[0]}" -eq 0 && return
+    if grep -qiE 'No space left' "$venv/setup.log"; then
+        fail 'the disk is full; the environment takes 8 GB'
+    elif grep -qiE 'connection|resolution|timed out|unreachable|No matching distribution' "$venv/setup.log"; then
+        fail 'the packages cannot be downloaded; connect this machine to a Python package index (or set a mirror with' \
+            '"pip config") and call make setup again: it goes on where it stopped'
+    fi
+    fail "pip failed; its last words are above and in $venv/setup.log"
+}
+
+echo "setup: installing into $venv ($("$python" --version)); about two minutes and 3 GB of downloads"
+install 'setuptools<81'
+install -r requirements.txt -e '.[dev,viz]'
+# Two packages bring OpenCV, one of them with a window system; the one without must win, for machines that have no libGL.
+install --force-reinstall --no-deps "$(grep '^opencv-python-headless' requirements.txt)"
+touch "$venv/.complete"
+echo "setup: done; next: make demo, make test"
