@@ -41,17 +41,16 @@ if ! supported "$venv/bin/python"; then
 fi
 
 install() {
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 2 "$@" 2>&1 |
-        { grep -v '^WARNING: Location' || true; } |
-        tee "$venv/setup.log" >&2
-    test "${PIPESTATUS[0]}" -eq 0 && return
-    if grep -qiE 'No space left' "$venv/setup.log"; then
+    local log=$venv/setup.log
+    "$venv/bin/python" -m pip install --disable-pip-version-check --retries 2 "$@" >"$log" 2>&1 && return
+    if grep -qi 'no space left' "$log"; then
         fail 'the disk is full; the environment takes 8 GB'
-    elif grep -qiE 'connection|resolution|timed out|unreachable|No matching distribution' "$venv/setup.log"; then
-        fail 'the packages cannot be downloaded; connect this machine to a Python package index (or set a mirror with' \
-            '"pip config") and call make setup again: it goes on where it stopped'
+    elif grep -qiE 'connection|resolution|timed out|unreachable|no matching distribution' "$log"; then
+        fail "the packages cannot be downloaded ($log); connect this machine to a Python package index, or set a mirror" \
+            'with "pip config", and call make setup again: it goes on where it stopped'
     fi
-    fail "pip failed; its last words are above and in $venv/setup.log"
+    tail -n 20 "$log" >&2
+    fail "pip failed; its last words are above, the rest is in $log"
 }
 
 echo "setup: installing into $venv ($("$python" --version)); about two minutes and 3 GB of downloads"
