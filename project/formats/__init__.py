@@ -1,0 +1,14 @@
+"""Readers and writers of occupancy label formats, one module a format; numpy only.
+
+Each module in :data:`FORMATS` has ``NAME``, ``GRID``, ``path(keyframe)``, ``write(path, labels)`` and ``read(path)``,
+with :class:`OccupancyLabels` in and out; ``points`` alone has arrays of points there.
+"""
+
+from types import ModuleType
+
+from project.formats import occ3d, openoccupancy, points, surroundocc, voxels
+from project.formats.common import Keyframe, LabelFormat, OccupancyLabels
+
+FORMATS: dict[str, ModuleType] = {module.NAME: module for module in (voxels, points, occ3d, surroundocc, openoccupancy)}
+
+__all__ = ['FORMATS', 'Keyframe', 'LabelFormat', 'OccupancyLabels']

@@ -1,13 +1,18 @@
-"""What every label format shares: the keyframe that names a file, and the labels it holds."""
+"""What every label format shares: the keyframe that names a file, the labels it holds, and safe reading and writing."""
 
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
 from project.grid import VoxelGrid
-from project.taxonomy import FREE
+from project.taxonomy import CLASSES, FREE
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,40 @@ class OccupancyLabels:
 
     @classmethod
     def from_dense(cls, grid: VoxelGrid, semantics: np.ndarray, **masks_and_flow: np.ndarray) -> 'OccupancyLabels':
-        """Labels from a dense (X, Y, Z) uint8 array of labels 0-17.
+        """Labels from a dense (X, Y, Z) array of labels 0-17.
 
         Raises:
-            ValueError: the array does not have the grid's shape.
+            ValueError: the array does not have the grid's shape, or holds other values.
         """
         if semantics.shape != grid.shape:
             raise ValueError(f'an array of shape {semantics.shape} does not fit a grid of shape {grid.shape}')
-        indices = np.argwhere(semantics != FREE).astype(np.int32)
-        return cls(grid, indices, semantics[tuple(indices.T)].astype(np.uint8), **masks_and_flow)
+        positions = np.flatnonzero(semantics.ravel() != FREE)
+        classes = checked_classes(semantics.ravel()[positions])
+        return cls(grid, grid.unravel(positions), classes, **masks_and_flow)
+
+    @classmethod
+    def from_voxels(
+        cls, grid: VoxelGrid, indices: np.ndarray, classes: np.ndarray, flow: np.ndarray | None = None
+    ) -> 'OccupancyLabels':
+        """Labels from a list of voxels as a file may hold it: in any order; of a voxel listed twice the first counts.
+
+        Args:
+            grid: grid that the indices refer to.
+            indices: (N, 3) whole numbers of any dtype.
+            classes: (N,) whole numbers of any dtype.
+            flow: (N, 2) or (N, 3) velocities, or None.
+
+        Raises:
+            ValueError: an index lies outside the grid, a class is not one of 0-16, or a number is not whole.
+        """
+        _check_indices(indices, grid)
+        classes = checked_classes(classes)
+        flow = None if flow is None else flow.astype(np.float32)
+        positions = grid.ravel(indices)
+        if (positions[1:] > positions[:-1]).all():
+            return cls(grid, indices.astype(np.int32), classes, flow=flow)
+        positions, first = np.unique(positions, return_index=True)
+        return cls(grid, grid.unravel(positions), classes[first], flow=None if flow is None else flow[first])
 
 
 class LabelFormat(Protocol):
@@ -85,5 +115,82 @@ class LabelFormat(Protocol):
         """Read labels.
 
         Raises:
+            FileNotFoundError: there is no such file.
             ValueError: the file is not of this format; the message names it and what is wrong.
         """
+
+
+def checked_classes(classes: np.ndarray) -> np.ndarray:
+    """(N,) uint8 of (N,) labels of any dtype.
+
+    Raises:
+        ValueError: a label is not one of 0-16.
+    """
+    # Most arrays are uint8 already, and one maximum settles those.
+    whole = classes.dtype == np.uint8 or ((classes >= 0) & (classes % 1 == 0)).all()
+    if not whole or classes.max(initial=0) > len(CLASSES):
+        unknown = np.setdiff1d(classes, np.arange(len(CLASSES) + 1))
+        raise ValueError(f'holds the classes {unknown[:5].tolist()}; occupied voxels have the labels 0-{len(CLASSES)}')
+    return classes.astype(np.uint8, copy=False)
+
+
+def _check_indices(indices: np.ndarray, grid: VoxelGrid) -> None:
+    whole = indices.dtype.kind in 'iu' or (indices % 1 == 0).all()
+    if indices.size and not (whole and (indices.min(axis=0) >= 0).all() and (indices.max(axis=0) < grid.shape).all()):
+        raise ValueError(f'holds voxel indices that are not in a grid of shape {grid.shape}')
+
+
+def check_grid(labels: OccupancyLabels, grid: VoxelGrid) -> None:
+    """Raise a ValueError where labels are on another grid than the one that a format writes."""
+    if labels.grid != grid:
+        raise ValueError(f'this format stores {grid}; the labels are on {labels.grid}')
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[BinaryIO]:
+    """A binary file that appears under its name only once it is written completely; folders are made as needed.
+
+    Where the body fails nothing is left behind, and an older file of that name stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f'.{path.name}.{os.getpid()}')
+    try:
+        with open(aside, 'wb') as file:
+            yield file
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def named_errors(path: str | Path, expected: str) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into a ValueError that names the file and what it should hold."""
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f'{path}: not {expected}: {error}; delete it and make or download it again') from error
+
+
+def save_npz(path: str | Path, compression: int, **arrays: np.ndarray | None) -> None:
+    """Write the arrays that are not None as an ``.npz`` that ``np.load`` reads; the same arrays give the same bytes.
+
+    Args:
+        path: the file; written aside and renamed.
+        compression: level 0-9 of deflate (``np.savez_compressed`` has 6, which takes several times as long as 1).
+    """
+    method = zipfile.ZIP_DEFLATED if compression else zipfile.ZIP_STORED
+    with written_whole(path) as file, zipfile.ZipFile(file, 'w', method, compresslevel=compression) as archive:
+        for name, array in arrays.items():
+            if array is not None:
+                with archive.open(f'{name}.npy', 'w', force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, array, allow_pickle=False)
+
+
+def load_npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray | None]:
+    """Read arrays of an ``.npz``; those that it does not hold are None. To be called inside :func:`named_errors`."""
+    with np.load(path, allow_pickle=False) as archive:
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError('a single array, not an archive of arrays')
+        return {name: archive[name] if name in archive.files else None for name in names}

@@ -1,0 +1,47 @@
+"""OpenOccupancy v0.1: a list of voxels of 0.2 m around the lidar, columns **z, y, x**, optional velocities, class."""
+
+from pathlib import Path
+
+import numpy as np
+
+from project.formats.common import Keyframe, OccupancyLabels, check_grid, named_errors, written_whole
+from project.grid import VoxelGrid
+
+NAME = 'openoccupancy'
+GRID = VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.2)
+
+
+def path(keyframe: Keyframe) -> Path:
+    """``scene_<scene token>/occupancy/<lidar token>.npy``, as published."""
+    return Path(f'scene_{keyframe.scene_token}') / 'occupancy' / f'{keyframe.lidar_token}.npy'
+
+
+def write(path: Path, labels: OccupancyLabels) -> None:
+    """Write labels on :data:`GRID`; masks have no place in this format.
+
+    Without flow: (N, 4) uint16 z, y, x, class. With flow: (N, 7) float32 z, y, x, vx, vy, vz, class, where a flow of
+    two components has vz = 0.
+    """
+    check_grid(labels, GRID)
+    voxels, dtype = [labels.indices[:, ::-1], labels.classes], np.uint16
+    if labels.flow is not None:
+        flow = np.zeros((len(labels.flow), 3))
+        flow[:, : labels.flow.shape[1]] = labels.flow
+        voxels, dtype = [voxels[0], flow, voxels[1]], np.float32
+    with written_whole(path) as file:
+        np.save(file, np.column_stack(voxels).astype(dtype))
+
+
+def read(path: Path) -> OccupancyLabels:
+    """Read labels; flow, where the file has it, has three components.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or of another format.
+    """
+    with named_errors(path, 'an OpenOccupancy label file'):
+        voxels = np.load(path, allow_pickle=False)
+        if getattr(voxels, 'ndim', None) != 2 or voxels.shape[1] not in (4, 7):
+            raise ValueError('it must hold one array of shape (N, 4) or (N, 7): z, y, x, [vx, vy, vz,] class')
+        flow = voxels[:, 3:6] if voxels.shape[1] == 7 else None
+        return OccupancyLabels.from_voxels(GRID, voxels[:, 2::-1], voxels[:, -1], flow)

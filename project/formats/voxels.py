@@ -1,0 +1,88 @@
+"""This project's own format: sparse voxels of 0.2 m around the lidar, one ``.npz`` a keyframe that ``np.load`` reads.
+
+``indices`` (N, 3) uint16 and ``classes`` (N,) uint8 are the occupied voxels; ``flow`` (N, 2 or 3) float32 and the
+masks are there when known, a mask as ``np.packbits`` of the flattened ``[x, y, z]`` array. ``voxels/manifest.json``
+states the grid, the classes and the settings that made the folder.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from project.formats import common
+from project.formats.common import Keyframe, OccupancyLabels
+from project.grid import VoxelGrid
+from project.taxonomy import LABEL_NAMES
+
+NAME = 'voxels'
+GRID = VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.2)
+VERSION = 1
+
+_MASKS = ('mask_lidar', 'mask_camera')
+_COMPRESSION = 1
+"""A fifth of the size of none, for 10 ms a file; level 6 takes five times as long and saves another fifth."""
+
+
+def path(keyframe: Keyframe) -> Path:
+    """``voxels/<scene name>/<sample token>.npz``."""
+    return Path(NAME) / keyframe.scene_name / f'{keyframe.sample_token}.npz'
+
+
+def write(path: Path, labels: OccupancyLabels) -> None:
+    """Write labels on :data:`GRID`, masks and flow where known."""
+    common.check_grid(labels, GRID)
+    masks = {name: getattr(labels, name) for name in _MASKS}
+    packed = {name: None if mask is None else np.packbits(mask) for name, mask in masks.items()}
+    # One axis after the other packs tighter and twice as fast as voxel after voxel; for a reader nothing changes.
+    indices = np.asfortranarray(labels.indices, np.uint16)
+    common.save_npz(path, _COMPRESSION, indices=indices, classes=labels.classes, flow=labels.flow, **packed)
+
+
+def read(path: Path) -> OccupancyLabels:
+    """Read labels.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or of another format.
+    """
+    with common.named_errors(path, 'a label file of the format "voxels"'):
+        arrays = common.load_npz(path, ('indices', 'classes', 'flow', *_MASKS))
+        indices, classes = arrays['indices'], arrays['classes']
+        if indices is None or classes is None or indices.shape != (*classes.shape, 3):
+            raise ValueError('it must hold "indices" of shape (N, 3) and "classes" of shape (N,)')
+        labels = OccupancyLabels.from_voxels(GRID, indices, classes, arrays['flow'])
+        for name in _MASKS:
+            if arrays[name] is not None:
+                bits = np.unpackbits(arrays[name], count=GRID.size)
+                setattr(labels, name, bits.view(bool).reshape(GRID.shape))
+        return labels
+
+
+def write_manifest(root: str | Path, settings: dict, class_names: tuple[str, ...] = LABEL_NAMES) -> None:
+    """Write ``voxels/manifest.json`` below the root folder of the labels.
+
+    Args:
+        root: root folder of the labels.
+        settings: what made the labels, as JSON can hold it: dataset version, window, steps and their parameters.
+        class_names: name of each label 0-17.
+    """
+    grid = {'frame': GRID.frame, 'extent': GRID.extent, 'voxel_size': GRID.voxel_size, 'shape': GRID.shape}
+    content = {'format': NAME, 'version': VERSION, 'grid': grid, 'classes': class_names, 'settings': settings}
+    with common.written_whole(Path(root) / NAME / 'manifest.json') as file:
+        file.write(json.dumps(content, indent=2).encode())
+
+
+def read_manifest(root: str | Path) -> dict:
+    """Content of ``voxels/manifest.json`` below the root folder of the labels.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, or describes a version of the format that this program does not read.
+    """
+    file = Path(root) / NAME / 'manifest.json'
+    with common.named_errors(file, 'the manifest of a folder of labels'):
+        content = json.loads(file.read_bytes())
+        if content['version'] != VERSION:
+            raise ValueError(f'it states version {content["version"]}, and this program reads version {VERSION}')
+        return content
