@@ -6,9 +6,11 @@ with :class:`OccupancyLabels` in and out; ``points`` alone has arrays of points 
 
 from types import ModuleType
 
-from project.formats import occ3d, openoccupancy, points, surroundocc, voxels
+from project.formats import occ3d, openocc, openoccupancy, points, surroundocc, voxels
 from project.formats.common import Keyframe, LabelFormat, OccupancyLabels
 
-FORMATS: dict[str, ModuleType] = {module.NAME: module for module in (voxels, points, occ3d, surroundocc, openoccupancy)}
+FORMATS: dict[str, ModuleType] = {
+    module.NAME: module for module in (voxels, points, occ3d, surroundocc, openoccupancy, openocc)
+}
 
 __all__ = ['FORMATS', 'Keyframe', 'LabelFormat', 'OccupancyLabels']

@@ -1,0 +1,53 @@
+"""OpenOcc v2 (OccNet): Occ3D's grid with its own order of classes, no noise class, and the flow of every voxel."""
+
+from pathlib import Path
+
+import numpy as np
+
+from project.formats import occ3d
+from project.formats.common import Keyframe, OccupancyLabels, check_grid, load_npz, named_errors, save_npz
+from project.taxonomy import FREE, LABEL_NAMES, NOISE, OPENOCC_CLASSES
+
+NAME = 'openocc'
+GRID = occ3d.GRID
+
+_COMPRESSION = 1
+_LABEL_OF_CLASS = np.array([LABEL_NAMES.index(name) for name in OPENOCC_CLASSES], np.uint8)
+_CLASS_OF_LABEL = np.full(len(LABEL_NAMES), OPENOCC_CLASSES.index('free'), np.uint8)
+_CLASS_OF_LABEL[_LABEL_OF_CLASS] = np.arange(len(OPENOCC_CLASSES))
+
+
+def path(keyframe: Keyframe) -> Path:
+    """``openocc_v2/<scene name>/<sample token>/labels.npz``, as published."""
+    return Path('openocc_v2') / keyframe.scene_name / keyframe.sample_token / 'labels.npz'
+
+
+def write(path: Path, labels: OccupancyLabels) -> None:
+    """Write labels on :data:`GRID` and, where known, their flow along x and y; masks have no place in this format."""
+    check_grid(labels, GRID)
+    flow = None
+    if labels.flow is not None:
+        flow = np.zeros((*GRID.shape, 2), np.float32)
+        flow[tuple(labels.indices.T)] = labels.flow[:, :2]
+    save_npz(path, _COMPRESSION, semantics=_CLASS_OF_LABEL[labels.dense()], flow=flow)
+
+
+def read(path: Path) -> OccupancyLabels:
+    """Read labels.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or of another format.
+    """
+    with named_errors(path, 'an OpenOcc label file'):
+        arrays = load_npz(path, ('semantics', 'flow'))
+        semantics, flow = arrays['semantics'], arrays['flow']
+        if semantics is None or semantics.shape != GRID.shape:
+            raise ValueError(f'it must hold "semantics" of shape {GRID.shape}')
+        if flow is not None and flow.shape != (*GRID.shape, 2):
+            raise ValueError(f'"flow" has the shape {flow.shape}, not {(*GRID.shape, 2)}')
+        if semantics.dtype.kind not in 'iu' or semantics.min() < 0 or semantics.max() >= len(_LABEL_OF_CLASS):
+            raise ValueError(f'"semantics" must hold the classes 0-{len(_LABEL_OF_CLASS) - 1}')
+        dense = _LABEL_OF_CLASS[semantics]
+        occupied = None if flow is None else flow[dense != FREE].astype(np.float32)
+        return OccupancyLabels.from_dense(GRID, dense, flow=occupied)
