@@ -1,0 +1,128 @@
+"""Occupancy-BEVFormer: surround-view images in, a label for every voxel out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmdet3d.models import Base3DDetector
+from mmdet3d.registry import MODELS
+from torch import Tensor, nn
+
+from project.grid import VoxelGrid
+from project.models.build import as_grid, build
+from project.models.encoder import History
+from project.models.pretrained import load_pretrained
+
+
+@MODELS.register_module()
+class OccupancyBEVFormer(Base3DDetector):
+    """Backbone, neck, encoder and head, with a queue of earlier frames if the data brings one.
+
+    Inputs are ``inputs['imgs']``, (B, N, 3, H, W), or (B, T, N, 3, H, W) with the oldest of T frames first and the
+    present one last, and data samples with the metainfo
+
+    - ``lidar2img``: (N, 4, 4), or (T, N, 4, 4) with a queue, homogeneous pixels from the grid's frame of that moment;
+    - ``global_from_grid``: (T, 4, 4) float64 pose of the grid's frame, with a queue only;
+    - ``frame_exists``: (T,) bool, with a queue only; False for frames before the start of the scene.
+
+    Args:
+        img_backbone, img_neck, encoder, head: modules, or their configs; encoder and head configs need not repeat `grid`
+            and `seed_compatible`.
+        grid: voxels of the output; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
+        pretrained: checkpoint that backbone and neck start from when training starts.
+        seed_compatible: do as the seed does, errors included, so that its checkpoints give its predictions.
+        data_preprocessor, init_cfg: as in every mmdet3d detector.
+    """
+
+    def __init__(
+        self,
+        img_backbone: nn.Module | dict,
+        img_neck: nn.Module | dict,
+        encoder: nn.Module | dict,
+        head: nn.Module | dict,
+        grid: VoxelGrid | dict,
+        pretrained: str | None = None,
+        seed_compatible: bool = False,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(data_preprocessor, init_cfg)
+        self.grid = as_grid(grid)
+        self.pretrained = pretrained
+        self.img_backbone = build(img_backbone)
+        self.img_neck = build(img_neck)
+        self.encoder = build(encoder, grid=self.grid, seed_compatible=seed_compatible)
+        self.head = build(head, grid=self.grid, seed_compatible=seed_compatible)
+
+    def init_weights(self) -> None:
+        """Initialise for training: as each part says, then from the pretrained checkpoint."""
+        super().init_weights()
+        if self.pretrained:
+            load_pretrained(self, self.pretrained)
+
+    def loss(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> dict[str, Tensor]:
+        """Losses by name, against each sample's ``gt_occupancy``: (X, Y, Z) integer labels."""
+        logits = self._forward(inputs, data_samples)
+        target = torch.stack([sample.gt_occupancy.to(logits.device) for sample in data_samples])
+        return self.head.loss(logits, target)
+
+    def predict(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Sequence:
+        """The data samples, each with its ``pred_occupancy``: (X, Y, Z) uint8 labels."""
+        labels = self._forward(inputs, data_samples).argmax(1).to(torch.uint8)
+        for sample, prediction in zip(data_samples, labels, strict=True):
+            sample.pred_occupancy = prediction
+        return data_samples
+
+    def _forward(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Tensor:
+        """(B, classes, X, Y, Z) logits."""
+        images = inputs['imgs']
+        image_from_grid = _stack(data_samples, 'lidar2img', images.device).float()
+        if images.dim() == 5:
+            return self.head(self.see(images, image_from_grid))
+        past, past_from_grid = images[:, :-1], image_from_grid[:, :-1]
+        poses = _stack(data_samples, 'global_from_grid', images.device)
+        exists = _stack(data_samples, 'frame_exists', images.device)
+        history = self.remember(past, past_from_grid, poses, exists)
+        return self.head(self.see(images[:, -1], image_from_grid[:, -1], history))
+
+    def see(self, images: Tensor, image_from_grid: Tensor, history: History | None = None) -> Tensor:
+        """(B, C, X, Y) bird's-eye view of (B, N, 3, H, W) images."""
+        return self.encoder(self.extract_feat(images), image_from_grid, images.shape[-2:], history)
+
+    def extract_feat(self, images: Tensor) -> list[Tensor]:
+        """A level, (B, N, C, h, w) each, of (B, N, 3, H, W) images."""
+        levels = self.img_neck(self.img_backbone(images.flatten(0, 1)))
+        return [level.unflatten(0, images.shape[:2]) for level in levels]
+
+    @torch.no_grad()
+    def remember(self, images: Tensor, image_from_grid: Tensor, poses: Tensor, exists: Tensor) -> History:
+        """Run through the earlier frames, without gradients and as in evaluation.
+
+        Args:
+            images: (B, T - 1, N, 3, H, W), oldest first.
+            image_from_grid: (B, T - 1, N, 4, 4).
+            poses: (B, T, 4, 4) float64, global from the grid's frame, the present moment last.
+            exists: (B, T) bool.
+        """
+        training = {module: module.training for module in self.modules()}
+        self.eval()
+        history = None
+        for frame in range(images.shape[1]):
+            bev = self.see(images[:, frame], image_from_grid[:, frame], history)
+            motion = torch.linalg.solve(poses[:, frame], poses[:, frame + 1])
+            history = History(bev, motion, exists[:, frame])
+        for module, mode in training.items():
+            module.training = mode
+        return history
+
+
+def _stack(data_samples: Sequence, key: str, device: torch.device) -> Tensor:
+    """Arrays of the samples' metainfo as one tensor.
+
+    Raises:
+        KeyError: a sample lacks it.
+    """
+    missing = [index for index, sample in enumerate(data_samples) if key not in sample.metainfo]
+    if missing:
+        raise KeyError(f'data samples {missing} have no metainfo {key!r}: add it to the meta_keys of the pipeline')
+    return torch.from_numpy(np.stack([np.asarray(sample.metainfo[key]) for sample in data_samples])).to(device)

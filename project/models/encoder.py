@@ -1,0 +1,190 @@
+"""From image features of surrounding cameras to a bird's-eye view: BEVFormer's encoder (Li et al., ECCV 2022)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from mmdet3d.registry import MODELS
+from torch import Tensor, nn
+
+from project.grid import VoxelGrid
+from project.models.build import as_grid, build
+from project.models.geometry import align, pillar_anchors, project, seed_pillar_anchors
+from project.models.views import CameraViews
+
+
+@dataclass(frozen=True)
+class History:
+    """What was seen a moment ago.
+
+    Attributes:
+        bev: (B, C, X, Y) bird's-eye view of that moment, in its own frame.
+        previous_from_current: (B, 4, 4) float64 motion of the grid's frame.
+        exists: (B,) bool, False for samples at the start of their scene; their `bev` is not looked at.
+    """
+
+    bev: Tensor
+    previous_from_current: Tensor
+    exists: Tensor
+
+
+@MODELS.register_module()
+class BEVFormerLayer(nn.Module):
+    """Self-attention, cross-attention and a feed-forward network, each followed by a norm.
+
+    Args:
+        self_attention, cross_attention: modules, or their configs.
+        embed_dims: channels of a query.
+        feedforward_dims: hidden channels of the feed-forward network.
+        dropout: within the feed-forward network.
+    """
+
+    def __init__(
+        self,
+        self_attention: nn.Module | dict,
+        cross_attention: nn.Module | dict,
+        embed_dims: int = 256,
+        feedforward_dims: int = 512,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        self.self_attention = build(self_attention)
+        self.cross_attention = build(cross_attention)
+        self.feedforward = nn.Sequential(
+            nn.Linear(embed_dims, feedforward_dims),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(feedforward_dims, embed_dims),
+            nn.Dropout(dropout),
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
+
+    def forward(self, query: Tensor, to_view: dict, to_images: dict) -> Tensor:
+        """Refine (B, Q, C) queries, given the further arguments of the self-attention and of the cross-attention."""
+        query = self.norms[0](self.self_attention(query, **to_view))
+        query = self.norms[1](self.cross_attention(query, **to_images))
+        return self.norms[2](query + self.feedforward(query))
+
+
+@MODELS.register_module()
+class BEVFormerEncoder(nn.Module):
+    """Learned queries, one a cell of the ground, that gather image features layer by layer.
+
+    Args:
+        layers: modules, or their configs.
+        grid: voxels over the cells; ``grid.shape[:2]`` is (X, Y). A VoxelGrid or the arguments of
+            ``VoxelGrid.from_range``.
+        embed_dims: channels C of queries and image features.
+        num_cameras: cameras N; each has an embedding of its own.
+        num_levels: levels of image features.
+        seed_compatible: do as the seed does, for its checkpoints: query [i, j] looks at the i-th cell along y and the
+            j-th along x, position embeddings are scrambled and are kept from the self-attention.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[nn.Module | dict],
+        grid: VoxelGrid | dict,
+        embed_dims: int = 256,
+        num_cameras: int = 6,
+        num_levels: int = 4,
+        seed_compatible: bool = False,
+    ):
+        super().__init__()
+        self.grid = as_grid(grid)
+        self.shape = self.grid.shape[:2]
+        self.seed_compatible = seed_compatible
+        self.layers = nn.ModuleList(build(layer) for layer in layers)
+        self.queries = nn.Parameter(torch.randn(self.shape[0] * self.shape[1], embed_dims))
+        self.position = PositionEmbedding(self.shape, embed_dims)
+        self.camera_embed = nn.Parameter(torch.randn(num_cameras, embed_dims))
+        self.level_embed = nn.Parameter(torch.randn(num_levels, embed_dims))
+        anchors = seed_pillar_anchors if seed_compatible else pillar_anchors
+        points = anchors(self.grid, self.layers[0].cross_attention.num_anchors)
+        self.register_buffer('anchors', torch.from_numpy(points).flatten(0, 1).float(), persistent=False)
+        self.register_buffer('reference', _cell_centres(self.shape), persistent=False)
+
+    def forward(
+        self,
+        features: Sequence[Tensor],
+        image_from_grid: Tensor,
+        image_shape: tuple[int, int],
+        history: History | None = None,
+    ) -> Tensor:
+        """Gather.
+
+        Args:
+            features: a level, (B, N, C, h, w) each.
+            image_from_grid: (B, N, 4, 4) homogeneous pixels from the grid's frame.
+            image_shape: rows and columns of the images that the features come from, padding included.
+            history: the view of a moment ago; not with `seed_compatible`.
+
+        Returns:
+            (B, C, X, Y) bird's-eye view.
+        """
+        query = self.queries.expand(len(image_from_grid), -1, -1)
+        position = self._position()
+        to_images = {
+            'position': position,
+            'features': self._flatten(features),
+            'shapes': [level.shape[-2:] for level in features],
+            'views': CameraViews.of(*project(self.anchors, image_from_grid, image_shape)),
+        }
+        to_view = {
+            'position': None if self.seed_compatible else position,
+            'reference': self.reference,
+            'shape': self.shape,
+            **self._past(history),
+        }
+        for layer in self.layers:
+            query = layer(query, to_view, to_images)
+        return query.transpose(1, 2).unflatten(2, self.shape)
+
+    def _position(self) -> Tensor:
+        embedding = self.position()
+        if self.seed_compatible:
+            return embedding.permute(2, 0, 1).reshape(len(self.queries), -1)
+        return embedding.flatten(0, 1)
+
+    def _flatten(self, features: Sequence[Tensor]) -> Tensor:
+        embedded = [
+            level.flatten(3).transpose(2, 3) + self.camera_embed[:, None] + self.level_embed[index]
+            for index, level in enumerate(features)
+        ]
+        return torch.cat(embedded, dim=2)
+
+    def _past(self, history: History | None) -> dict[str, Tensor]:
+        if history is None:
+            return {}
+        if self.seed_compatible:
+            raise ValueError('the seed has no history: use seed_compatible=False with queue_length > 1')
+        past, inside = align(history.bev, history.previous_from_current, self.grid)
+        known = inside & history.exists[:, None, None]
+        return {'past': past.flatten(2).transpose(1, 2), 'known': known.flatten(1)}
+
+
+class PositionEmbedding(nn.Module):
+    """A learned embedding a cell: half of the channels tell the column, half the row.
+
+    Args:
+        shape: rows and columns.
+        embed_dims: channels C.
+    """
+
+    def __init__(self, shape: tuple[int, int], embed_dims: int):
+        super().__init__()
+        self.row_embed = nn.Parameter(torch.rand(shape[0], embed_dims // 2))
+        self.column_embed = nn.Parameter(torch.rand(shape[1], embed_dims // 2))
+
+    def forward(self) -> Tensor:
+        """(rows, columns, C)."""
+        rows, columns = len(self.row_embed), len(self.column_embed)
+        across = self.column_embed.expand(rows, -1, -1)
+        down = self.row_embed[:, None].expand(-1, columns, -1)
+        return torch.cat([across, down], dim=-1)
+
+
+def _cell_centres(shape: tuple[int, int]) -> Tensor:
+    """(rows * columns, 2) float32 centres (column, row) in fractions of a map."""
+    rows, columns = ((torch.arange(count) + 0.5) / count for count in shape)
+    return torch.stack(torch.meshgrid(columns, rows, indexing='xy'), dim=-1).flatten(0, 1)

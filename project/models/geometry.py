@@ -1,0 +1,83 @@
+"""Where the cells of a bird's-eye view lie in the cameras and in the past."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from project.grid import VoxelGrid
+
+NEAREST_DEPTH = 1e-5
+"""Points at no more than this depth, metres, lie behind a camera."""
+
+
+def pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
+    """Points at which the pillar over each cell of the ground looks into the cameras.
+
+    Args:
+        grid: voxels; their lowest layer gives the cells.
+        count: points a pillar, evenly spread from 0.5 m above the floor of the range to 0.5 m below its ceiling.
+
+    Returns:
+        (X, Y, count, 3) float64, the grid's frame, metres.
+    """
+    centres = np.repeat(grid.centres()[:, :, :1], count, axis=2)
+    height = grid.maximum[2] - grid.minimum[2]
+    centres[..., 2] = grid.minimum[2] + np.linspace(0.5, height - 0.5, count)
+    return centres
+
+
+def seed_pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
+    """Anchors as the seed has them: cell [i, j] of its (X, Y) cells looks at the i-th step along y, the j-th along x."""
+    counts = (grid.shape[1], grid.shape[0])
+    sizes = tuple((grid.maximum[axis] - grid.minimum[axis]) / counts[axis] for axis in range(2))
+    turned = replace(grid, shape=(*counts, grid.shape[2]), voxel_size=(*sizes, grid.voxel_size[2]))
+    return pillar_anchors(turned, count).swapaxes(0, 1)
+
+
+def project(points: Tensor, image_from_grid: Tensor, image_shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Project points into cameras.
+
+    Args:
+        points: (Q, P, 3), the grid's frame, metres.
+        image_from_grid: (B, N, 4, 4), homogeneous pixels from the grid's frame.
+        image_shape: rows and columns of the images, padding included.
+
+    Returns:
+        (B, N, Q, P, 2) float32 places (column, row) in fractions of the image, and (B, N, Q, P) bool: in front of the
+        camera and inside the image.
+    """
+    matrices = image_from_grid.float()[:, :, None, None]
+    # Products and sums, not a matrix product: that one may run in TF32 or bfloat16, which are off by pixels.
+    pixels = (matrices[..., :3, :3] * points.float()[:, :, None]).sum(-1) + matrices[..., :3, 3]
+    depth = pixels[..., 2:]
+    places = pixels[..., :2] / depth.clamp(min=NEAREST_DEPTH)
+    places = places / places.new_tensor([image_shape[1], image_shape[0]])
+    visible = (depth > NEAREST_DEPTH) & (places > 0) & (places < 1)
+    return places, visible.all(-1)
+
+
+def align(previous: Tensor, previous_from_current: Tensor, grid: VoxelGrid) -> tuple[Tensor, Tensor]:
+    """Move a bird's-eye view of an earlier moment into the current frame.
+
+    The cells are carried at the middle height of the grid through the whole rigid motion, not only its yaw.
+
+    Args:
+        previous: (B, C, X, Y) features, the grid's frame at the earlier moment.
+        previous_from_current: (B, 4, 4) motion of the grid's frame.
+        grid: voxels of both moments.
+
+    Returns:
+        (B, C, X, Y) features interpolated at the current cells, zero outside the earlier view, and (B, X, Y) bool: the
+        cell's centre lies inside the earlier view.
+    """
+    centres = torch.from_numpy(pillar_anchors(grid, 1)[:, :, 0]).to(previous_from_current)
+    motion = previous_from_current[:, None, None]
+    moved = (motion[..., :2, :3] * centres[:, :, None]).sum(-1) + motion[..., :2, 3]  # (B, X, Y, 2)
+    lowest, highest = (moved.new_tensor(corner[:2]) for corner in (grid.minimum, grid.maximum))
+    fractions = (moved - lowest) / (highest - lowest)
+    places = (2 * fractions - 1).flip(-1).float()  # grid_sample wants the column (y) first
+    inside = ((fractions >= 0) & (fractions < 1)).all(-1)
+    return grid_sample(previous.float(), places, align_corners=False), inside

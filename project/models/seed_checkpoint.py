@@ -1,0 +1,70 @@
+"""The seed's parameter names and ours."""
+
+import re
+
+from torch import Tensor
+
+LAYER = r'pts_bbox_head\.transformer\.encoder\.layers\.(\d+)\.'
+
+RENAMED = (
+    (r'(img_backbone|img_neck)\.', r'\1.'),
+    (r'pts_bbox_head\.bev_embedding\.weight$', r'encoder.queries'),
+    (r'pts_bbox_head\.positional_encoding\.row_embed\.weight$', r'encoder.position.row_embed'),
+    (r'pts_bbox_head\.positional_encoding\.col_embed\.weight$', r'encoder.position.column_embed'),
+    (r'pts_bbox_head\.transformer\.level_embeds$', r'encoder.level_embed'),
+    (r'pts_bbox_head\.transformer\.cams_embeds$', r'encoder.camera_embed'),
+    (LAYER + r'attentions\.0\.', r'encoder.layers.\1.self_attention.'),
+    (LAYER + r'attentions\.1\.deformable_attention\.', r'encoder.layers.\1.cross_attention.sampling.'),
+    (LAYER + r'attentions\.1\.output_proj\.', r'encoder.layers.\1.cross_attention.output_proj.'),
+    (LAYER + r'ffns\.0\.layers\.0\.0\.', r'encoder.layers.\1.feedforward.0.'),
+    (LAYER + r'ffns\.0\.layers\.1\.', r'encoder.layers.\1.feedforward.3.'),
+    (LAYER + r'norms\.', r'encoder.layers.\1.norms.'),
+    (r'fusion_head\.z_embeding\.weight$', r'head.height_embed'),
+    (r'fusion_head\.decoder\.0\.', r'head.conv1.'),
+    (r'fusion_head\.decoder\.1\.', r'head.norm1.'),
+    (r'fusion_head\.decoder\.2\.', r'head.conv2.'),
+    (r'fusion_head\.decoder\.3\.', r'head.norm2.'),
+    (r'fusion_head\.classifier\.', r'head.classifier.'),
+)
+"""Beginnings of the seed's names and what takes their place."""
+
+DERIVED = re.compile(r'pts_bbox_head\.(bev_mask|transformer\.encoder\.ref_[23]d)$')
+"""Buffers of the seed that follow from its configuration."""
+
+
+def our_name(name: str) -> str | None:
+    """Our name of one of the seed's parameters, or None for a buffer that we derive.
+
+    Raises:
+        KeyError: the seed has no such parameter.
+    """
+    if DERIVED.match(name):
+        return None
+    for pattern, replacement in RENAMED:
+        renamed, count = re.subn('^' + pattern, replacement, name)
+        if count:
+            return renamed
+    raise KeyError(name)
+
+
+def convert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The seed's weights under our names.
+
+    Args:
+        weights: tensors by the seed's names, with or without the ``module.`` of its distributed training.
+
+    Raises:
+        ValueError: there are names that the seed does not have.
+    """
+    converted, unknown = {}, []
+    for name, tensor in weights.items():
+        try:
+            renamed = our_name(name.removeprefix('module.'))
+        except KeyError:
+            unknown.append(name)
+            continue
+        if renamed is not None:
+            converted[renamed] = tensor
+    if unknown:
+        raise ValueError(f'{len(unknown)} of {len(weights)} weights are not of the seed: {", ".join(unknown[:5])}')
+    return converted

@@ -1,0 +1,64 @@
+"""Any image model of timm as a backbone."""
+
+from collections.abc import Sequence
+
+import timm
+from mmdet3d.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@MODELS.register_module()
+class TimmBackbone(nn.Module):
+    """Feature maps of a timm model.
+
+    Args:
+        name: name of the model, as in ``timm.list_models()``.
+        out_indices: feature maps that are passed on; the i-th has stride 2 ** (i + 1) in most convolutional models and
+            2 ** (i + 2) in those that begin with patches.
+        pretrained: start from the weights that timm downloads.
+        checkpoint: or from a file of weights of the whole model.
+        norm_eval: keep batch norms as they are during training.
+        options: further arguments of ``timm.create_model``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        out_indices: Sequence[int] = (1, 2, 3),
+        pretrained: bool = False,
+        checkpoint: str = '',
+        norm_eval: bool = False,
+        **options,
+    ):
+        super().__init__()
+        self.model = timm.create_model(
+            name,
+            features_only=True,
+            out_indices=tuple(out_indices),
+            pretrained=pretrained,
+            checkpoint_path=checkpoint,
+            **options,
+        )
+        self.channels = self.model.feature_info.channels()
+        self.norm_eval = norm_eval
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Feature maps, (B, C_i, h_i, w_i) each, of (B, 3, H, W) images."""
+        return [
+            self._channels_first(feature, count) for feature, count in zip(self.model(x), self.channels, strict=True)
+        ]
+
+    def train(self, mode: bool = True) -> 'TimmBackbone':
+        """Switch between training and evaluation, batch norms apart if `norm_eval`."""
+        super().train(mode)
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    @staticmethod
+    def _channels_first(feature: Tensor, channels: int) -> Tensor:
+        """Some transformers of timm give (B, h, w, C)."""
+        return feature if feature.shape[1] == channels else feature.permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,100 @@
+"""The seed's golden numbers: its small model rebuilt with our parts from the golden folder's own configuration."""
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import BaseDataElement
+
+from project.grid import VoxelGrid
+from project.models import OccupancyBEVFormer
+from project.models.seed_checkpoint import convert
+
+FOLDER = Path(os.environ.get('OCCUPANCY_GOLDEN', Path(__file__).parents[3] / 'shared' / 'golden'))
+
+needs_golden = pytest.mark.skipif(
+    not (FOLDER / 'config.json').exists(), reason=f'no golden numbers of the seed in {FOLDER} (set OCCUPANCY_GOLDEN)'
+)
+
+
+@lru_cache
+def arrays(name: str) -> dict[str, torch.Tensor]:
+    """Tensors of one of the golden files, read once."""
+    with np.load(FOLDER / f'{name}.npz') as file:
+        return {key: torch.from_numpy(file[key]) for key in file.files}
+
+
+@lru_cache
+def numbers(name: str) -> dict:
+    """Content of one of the golden JSON files."""
+    return json.loads((FOLDER / f'{name}.json').read_text())
+
+
+def seed_model() -> OccupancyBEVFormer:
+    """Our model in seed-compatible mode with the golden weights, in evaluation mode."""
+    config = numbers('config')
+    model = OccupancyBEVFormer(**parts(config['model']), grid=grid(config), seed_compatible=True)
+    model.load_state_dict(convert(arrays('state_dict')), strict=True)
+    return model.eval()
+
+
+def grid(config: dict) -> VoxelGrid:
+    """Voxels of the golden model: as many as its queries and heights."""
+    low, high = np.reshape(config['pc_range'], (2, 3))
+    size = (high - low) / config['grid_size']
+    return VoxelGrid.from_range('lidar', (*low, *high), tuple(size))
+
+
+def parts(seed: dict) -> dict:
+    """The seed's configuration in our terms."""
+    transformer = seed['pts_bbox_head']['transformer']
+    layers = transformer['encoder']['transformerlayers']
+    self_attention, cross_attention = layers['attn_cfgs']
+    sampling, dims = cross_attention['deformable_attention'], transformer['embed_dims']
+    anchors = transformer['encoder']['num_points_in_pillar']
+    layer = dict(
+        type='BEVFormerLayer',
+        embed_dims=dims,
+        feedforward_dims=layers['feedforward_channels'],
+        self_attention=dict(type='TemporalSelfAttention', embed_dims=dims),
+        cross_attention=dict(
+            type='SpatialCrossAttention',
+            embed_dims=dims,
+            num_levels=sampling['num_levels'],
+            num_anchors=anchors,
+            points_per_anchor=sampling['num_points'] // anchors,
+        ),
+    )
+    fusion = seed['fusion_head']
+    losses = dict(ce=dict(type='OccupancyCrossEntropy'), lovasz=dict(type='LovaszSoftmax'))
+    dcn = dict(seed['img_backbone']['dcn'], type='OccupancyDCNv2')
+    cameras = len(arrays('state_dict')['pts_bbox_head.transformer.cams_embeds'])
+    return dict(
+        img_backbone=dict(seed['img_backbone'], type='mmdet.ResNet', dcn=dcn, stem_channels=64),
+        img_neck=dict(seed['img_neck'], type='mmdet.FPN'),
+        encoder=dict(
+            type='BEVFormerEncoder',
+            layers=[layer] * transformer['encoder']['num_layers'],
+            embed_dims=dims,
+            num_cameras=cameras,
+            num_levels=sampling['num_levels'],
+        ),
+        head=dict(
+            type='OccupancyHead',
+            embed_dims=fusion['in_dims'],
+            hidden_dims=fusion['hidden_dims'],
+            num_classes=fusion['nbr_classes'],
+            losses=losses,
+        ),
+    )
+
+
+def batch() -> tuple[dict[str, torch.Tensor], list[BaseDataElement]]:
+    """The golden images and cameras, as the detector takes them."""
+    inputs = arrays('inputs')
+    sample = BaseDataElement(metainfo=dict(lidar2img=inputs['f64.lidar2img'].numpy()))
+    return {'imgs': inputs['img']}, [sample]
