@@ -6,15 +6,18 @@ import numpy as np
 
 from project.formats import occ3d
 from project.formats.common import Keyframe, OccupancyLabels, check_grid, load_npz, named_errors, save_npz
-from project.taxonomy import FREE, LABEL_NAMES, NOISE, OPENOCC_CLASSES
+from project.taxonomy import FREE, LABEL_NAMES, OPENOCC_CLASSES
 
 NAME = 'openocc'
 GRID = occ3d.GRID
 
+LABEL_OF_CLASS = np.array([LABEL_NAMES.index(name) for name in OPENOCC_CLASSES], np.uint8)
+"""(17,) label of each OpenOcc class."""
+CLASS_OF_LABEL = np.full(len(LABEL_NAMES), OPENOCC_CLASSES.index('free'), np.uint8)
+"""(18,) OpenOcc class of each label; noise is free."""
+CLASS_OF_LABEL[LABEL_OF_CLASS] = np.arange(len(OPENOCC_CLASSES))
+
 _COMPRESSION = 1
-_LABEL_OF_CLASS = np.array([LABEL_NAMES.index(name) for name in OPENOCC_CLASSES], np.uint8)
-_CLASS_OF_LABEL = np.full(len(LABEL_NAMES), OPENOCC_CLASSES.index('free'), np.uint8)
-_CLASS_OF_LABEL[_LABEL_OF_CLASS] = np.arange(len(OPENOCC_CLASSES))
 
 
 def path(keyframe: Keyframe) -> Path:
@@ -29,7 +32,7 @@ def write(path: Path, labels: OccupancyLabels) -> None:
     if labels.flow is not None:
         flow = np.zeros((*GRID.shape, 2), np.float32)
         flow[tuple(labels.indices.T)] = labels.flow[:, :2]
-    save_npz(path, _COMPRESSION, semantics=_CLASS_OF_LABEL[labels.dense()], flow=flow)
+    save_npz(path, _COMPRESSION, semantics=CLASS_OF_LABEL[labels.dense()], flow=flow)
 
 
 def read(path: Path) -> OccupancyLabels:
@@ -46,8 +49,8 @@ def read(path: Path) -> OccupancyLabels:
             raise ValueError(f'it must hold "semantics" of shape {GRID.shape}')
         if flow is not None and flow.shape != (*GRID.shape, 2):
             raise ValueError(f'"flow" has the shape {flow.shape}, not {(*GRID.shape, 2)}')
-        if semantics.dtype.kind not in 'iu' or semantics.min() < 0 or semantics.max() >= len(_LABEL_OF_CLASS):
-            raise ValueError(f'"semantics" must hold the classes 0-{len(_LABEL_OF_CLASS) - 1}')
-        dense = _LABEL_OF_CLASS[semantics]
+        if semantics.dtype.kind not in 'iu' or semantics.min() < 0 or semantics.max() >= len(LABEL_OF_CLASS):
+            raise ValueError(f'"semantics" must hold the classes 0-{len(LABEL_OF_CLASS) - 1}')
+        dense = LABEL_OF_CLASS[semantics]
         occupied = None if flow is None else flow[dense != FREE].astype(np.float32)
         return OccupancyLabels.from_dense(GRID, dense, flow=occupied)

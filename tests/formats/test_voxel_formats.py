@@ -10,8 +10,7 @@ from project.formats import FORMATS, Keyframe, OccupancyLabels, occ3d, openocc, 
 from project.grid import VoxelGrid
 
 KEYFRAME = Keyframe('scene-0061', 'aa11', 'bb22', 'cc33', 'n015__LIDAR_TOP__1.pcd.bin')
-# OpenOcc, which has no label for noise, has tests of its own.
-VOXEL_FORMATS = [module for name, module in FORMATS.items() if name not in ('points', 'openocc')]
+VOXEL_FORMATS = [module for name, module in FORMATS.items() if name != 'points']
 OCC3D_REAL = Path(os.environ.get('OCCUPANCY_REAL', '../shared/real')) / 'occ3d_label' / 'labels.npz'
 
 every_format = pytest.mark.parametrize('module', VOXEL_FORMATS, ids=lambda module: module.NAME)
