@@ -13,9 +13,10 @@ GRID = occ3d.GRID
 
 LABEL_OF_CLASS = np.array([LABEL_NAMES.index(name) for name in OPENOCC_CLASSES], np.uint8)
 """(17,) label of each OpenOcc class."""
+
 CLASS_OF_LABEL = np.full(len(LABEL_NAMES), OPENOCC_CLASSES.index('free'), np.uint8)
-"""(18,) OpenOcc class of each label; noise is free."""
 CLASS_OF_LABEL[LABEL_OF_CLASS] = np.arange(len(OPENOCC_CLASSES))
+"""(18,) OpenOcc class of each label; noise, for which there is none, is free."""
 
 _COMPRESSION = 1
 
@@ -30,8 +31,7 @@ def write(path: Path, labels: OccupancyLabels) -> None:
     check_grid(labels, GRID)
     flow = None
     if labels.flow is not None:
-        flow = np.zeros((*GRID.shape, 2), np.float32)
-        flow[tuple(labels.indices.T)] = labels.flow[:, :2]
+        flow = GRID.dense(labels.indices, labels.flow[:, :2].astype(np.float32), 0)
     save_npz(path, _COMPRESSION, semantics=CLASS_OF_LABEL[labels.dense()], flow=flow)
 
 
@@ -45,12 +45,13 @@ def read(path: Path) -> OccupancyLabels:
     with named_errors(path, 'an OpenOcc label file'):
         arrays = load_npz(path, ('semantics', 'flow'))
         semantics, flow = arrays['semantics'], arrays['flow']
-        if semantics is None or semantics.shape != GRID.shape:
-            raise ValueError(f'it must hold "semantics" of shape {GRID.shape}')
-        if flow is not None and flow.shape != (*GRID.shape, 2):
-            raise ValueError(f'"flow" has the shape {flow.shape}, not {(*GRID.shape, 2)}')
+        if semantics is None:
+            raise ValueError('it holds no array "semantics"')
+        for name, array, shape in (('semantics', semantics, GRID.shape), ('flow', flow, (*GRID.shape, 2))):
+            if array is not None and array.shape != shape:
+                raise ValueError(f'"{name}" has the shape {array.shape}, not {shape}')
         if semantics.dtype.kind not in 'iu' or semantics.min() < 0 or semantics.max() >= len(LABEL_OF_CLASS):
-            raise ValueError(f'"semantics" must hold the classes 0-{len(LABEL_OF_CLASS) - 1}')
+            raise ValueError(f'"semantics" holds other values than the classes 0-{len(LABEL_OF_CLASS) - 1}')
         dense = LABEL_OF_CLASS[semantics]
         occupied = None if flow is None else flow[dense != FREE].astype(np.float32)
         return OccupancyLabels.from_dense(GRID, dense, flow=occupied)

@@ -83,7 +83,6 @@ def test_paths_are_those_of_the_published_data_sets():
     assert paths['voxels'] == 'voxels/scene-0061/bb22.npz'
     assert paths['points'] == 'n015__LIDAR_TOP__1.pcd.bin'
     assert paths['occ3d'] == 'gts/scene-0061/bb22/labels.npz'
-    assert paths['openocc'] == 'openocc_v2/scene-0061/bb22/labels.npz'
     assert paths['surroundocc'] == 'samples/n015__LIDAR_TOP__1.pcd.bin.npy'
     assert paths['openoccupancy'] == 'scene_aa11/occupancy/cc33.npy'
 
@@ -110,21 +109,6 @@ def test_flow_round_trip(components, tmp_path):
     np.testing.assert_array_equal(back.flow[:, :components], flow)
     np.testing.assert_array_equal(back.classes, labels.classes)
     assert (back.flow[:, components:] == 0).all()
-
-
-def test_openocc_has_its_own_classes_no_noise_and_flow_of_two_components(tmp_path):
-    indices = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.int32)
-    flow = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float32)
-    car, noise, vegetation = 4, 0, 16
-    openocc.write(
-        tmp_path / 'a', OccupancyLabels(openocc.GRID, indices, np.array([car, noise, vegetation], np.uint8), flow=flow)
-    )
-    with np.load(tmp_path / 'a') as content:
-        assert content['semantics'][1, 2, 3] == 0 and content['semantics'][7, 8, 9] == 15
-        assert (content['semantics'] == 16).sum() == openocc.GRID.size - 2
-        assert content['flow'].shape == (200, 200, 16, 2) and content['flow'][7, 8, 9].tolist() == [7, 8]
-    back = openocc.read(tmp_path / 'a')
-    assert back.classes.tolist() == [car, vegetation] and back.flow.tolist() == [[1, 2], [7, 8]]
 
 
 def test_openoccupancy_columns_run_z_y_x(tmp_path):
