@@ -9,4 +9,13 @@ from project.compat import install_plugin
 
 __version__ = '0.1.0'
 
-install_plugin(registering=('project.datasets', 'project.models', 'project.evaluation', 'project.visualization.hook'))
+install_plugin(
+    registering=(
+        'project.datasets',
+        'project.models',
+        'project.engine',
+        'project.evaluation.metric',
+        'project.evaluation.predictions',
+        'project.visualization.hook',
+    )
+)

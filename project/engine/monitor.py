@@ -1,0 +1,83 @@
+"""Hooks that watch training: progress for people, and losses that are no longer numbers."""
+
+import logging
+import math
+import sys
+
+from mmdet3d.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from project.engine.history import forget_old_values
+
+_COLUMNS = (
+    'epoch {task.fields[epoch]}/{task.fields[epochs]}, iteration',
+    'loss {task.fields[loss]:.4f}, {task.fields[seconds]:.2f} s an iteration,',
+)
+
+
+@HOOKS.register_module()
+class ProgressHook(Hook):
+    """Keeps a line below the log of a terminal: epoch, iteration, loss, seconds an iteration, time so far and left."""
+
+    priority = 'LOW'
+
+    def __init__(self):
+        self.progress: Progress | None = None
+
+    def before_train(self, runner) -> None:
+        """Show the line, where there is a terminal."""
+        console = Console()
+        if not (is_main_process() and console.is_terminal):
+            return
+        where, how = map(TextColumn, _COLUMNS)
+        times = (TimeElapsedColumn(), TextColumn('so far,'), TimeRemainingColumn(), TextColumn('left'))
+        self.progress = Progress(where, MofNCompleteColumn(), BarColumn(20), how, *times, console=console)
+        fields = dict(epoch=runner.epoch + 1, epochs=runner.max_epochs, loss=math.nan, seconds=math.nan)
+        self.task = self.progress.add_task('train', total=runner.max_iters, completed=runner.iter, **fields)
+        self.progress.start()
+        # rich prints what goes to sys.stdout above the line; the log's handler holds the stream from before.
+        _send_log_to(runner.logger, sys.stdout)
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
+        """Move the line on."""
+        forget_old_values(runner.message_hub)
+        if self.progress is not None:
+            seconds = runner.message_hub.get_scalar('train/time').mean(20)
+            loss = runner.message_hub.get_scalar('train/loss').mean(20)
+            done = runner.iter + 1
+            self.progress.update(self.task, completed=done, epoch=runner.epoch + 1, loss=loss, seconds=seconds)
+
+    def after_train(self, runner) -> None:
+        """Take the line away."""
+        if self.progress is not None:
+            self.progress.stop()
+            _send_log_to(runner.logger, sys.stdout)
+            self.progress = None
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stops training at the first loss that is not a finite number, before a checkpoint can be spoiled."""
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
+        """Check the losses of an iteration.
+
+        Raises:
+            FloatingPointError: one is NaN or infinite.
+        """
+        bad = [name for name, value in (outputs or {}).items() if not math.isfinite(float(value))]
+        if bad:
+            raise FloatingPointError(
+                f'{", ".join(bad)} is not finite in iteration {runner.iter + 1}: look at its data, or lower the '
+                f'learning rate (now {max(runner.optim_wrapper.get_lr()["lr"]):.2g}), then resume from the last '
+                f'checkpoint in {runner.work_dir}'
+            )
+
+
+def _send_log_to(logger: logging.Logger, stream) -> None:
+    for handler in logger.handlers:
+        if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+            handler.setStream(stream)

@@ -1,0 +1,79 @@
+"""Random numbers that depend on where training is, not on how it got there.
+
+Before each iteration, and before each sample is loaded, every generator is seeded from the run's seed and the place
+in the run. So no generator's state has to be saved for a resumed run to draw what an uninterrupted one draws, and the
+data is the same whatever the number of loading processes.
+"""
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from torch.utils.data import Dataset, Sampler
+
+_ITERATION, _SAMPLE = 0, 1
+"""What a seed is for: the first number of the place, so that the two never share a stream."""
+
+Place = tuple[int, ...]
+
+
+def seed_everything(*place: int) -> None:
+    """Seed the generators of Python, NumPy and PyTorch, on all devices, from whole numbers that name a place."""
+    words = np.random.SeedSequence(place).generate_state(4)
+    random.seed(int(words[0]))
+    np.random.seed(words[1])  # noqa: NPY002: the generator that mmcv's and mmdet's transforms draw from
+    torch.manual_seed(int(words[2]) << 32 | int(words[3]))
+
+
+def seed_iteration(seed: int, iteration: int) -> None:
+    """Seed what the model draws in one iteration, differently in each process."""
+    seed_everything(_ITERATION, seed, iteration, get_rank())
+
+
+class SeededDataset(Dataset):
+    """A dataset whose items are asked for by place and index, and are drawn with the seed of that place."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __getitem__(self, item: tuple[Place, int]):
+        place, index = item
+        seed_everything(*place)
+        return self.dataset[index]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @property
+    def metainfo(self) -> dict:
+        """What the dataset says about itself."""
+        return getattr(self.dataset, 'metainfo', {})
+
+
+class PlacedSampler(Sampler):
+    """A sampler that gives indices together with their place in the run, and can begin within an epoch.
+
+    Args:
+        sampler: draws indices, a function of its attributes ``seed`` and ``epoch``.
+    """
+
+    def __init__(self, sampler: Sampler):
+        self.sampler = sampler
+        self.begin_epoch(seed=0, epoch=0)
+
+    def begin_epoch(self, seed: int, epoch: int, skip: int = 0) -> None:
+        """Choose the next pass: seed of the run, epoch, and how many samples of this process it leaves out."""
+        self.seed, self.epoch, self.skip = seed, epoch, skip
+        self.sampler.seed = seed
+        if hasattr(self.sampler, 'set_epoch'):
+            self.sampler.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[tuple[Place, int]]:
+        for position, index in enumerate(self.sampler):
+            if position >= self.skip:
+                yield (_SAMPLE, self.seed, self.epoch, position, get_rank()), index
+
+    def __len__(self) -> int:
+        return len(self.sampler)

@@ -1,0 +1,135 @@
+"""mmengine's runner with checkpoints that are exact, whole and safe, and with several processes on a CPU."""
+
+import json
+import time
+from pathlib import Path
+
+import torch
+from mmdet3d.registry import RUNNERS
+from mmengine.dist import is_distributed, master_only
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+
+from project.engine.checkpoint import read_checkpoint, write_checkpoint
+from project.engine.history import hub_state, restore_hub
+from project.engine.versions import versions
+from project.engine.weights import load_matching, load_strictly, weights_of
+
+
+@RUNNERS.register_module()
+class OccupancyRunner(Runner):
+    """Runs training and tests of a configuration.
+
+    Beside what mmengine's runner does: checkpoints hold plain data only and are written whole; those to test or to
+    resume from must fit the model exactly, pretrained ones are reported on; without a GPU, ``launcher='pytorch'``
+    runs processes that talk through gloo.
+    """
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set up processes, and connect them."""
+        if self.distributed and not is_distributed() and not torch.cuda.is_available():
+            torch.distributed.init_process_group('gloo')
+        super().setup_env(env_cfg)
+
+    def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """Choose one seed for all processes: the training loop makes them draw differently, so none has its own."""
+        super().set_randomness(seed, diff_rank_seed=False, deterministic=deterministic)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module) -> torch.nn.Module:
+        """Move the model to its device, and wrap it where several processes train it."""
+        if torch.cuda.is_available() or not self.distributed:
+            return super().wrap_model(model_wrapper_cfg, model)
+        unused = self.cfg.get('find_unused_parameters', False)
+        return MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the configuration and the versions of all that matters into the work directory."""
+        super().dump_config()
+        Path(self.work_dir, 'versions.json').write_text(json.dumps(versions(), indent=1) + '\n')
+
+    @property
+    def bare_model(self) -> torch.nn.Module:
+        """The model without what wraps it for distributed training."""
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    def load_or_resume(self) -> None:
+        """Load what was asked for: a checkpoint to resume from or to test, or pretrained weights."""
+        is_training = isinstance(self._train_loop, BaseLoop)
+        if is_training and self._load_from and not self._resume and not self._has_loaded:
+            self.load_checkpoint(self._load_from, strict=False)
+        else:
+            super().load_or_resume()
+
+    def load_checkpoint(self, filename: str, map_location: str = 'cpu', strict: bool = True, **_) -> dict:
+        """Load weights into the model.
+
+        Args:
+            filename: the checkpoint.
+            map_location: device for its tensors.
+            strict: whether it must be a checkpoint of exactly this model.
+
+        Returns:
+            The whole checkpoint.
+
+        Raises:
+            FileNotFoundError, ValueError: one sentence that names the file and the fault.
+        """
+        checkpoint = read_checkpoint(filename, map_location)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        if strict:
+            load_strictly(self.bare_model, weights_of(checkpoint), filename)
+            self.logger.info(f'loaded all weights from {filename}')
+        else:
+            self.logger.info(load_matching(self.bare_model, weights_of(checkpoint), filename))
+        self._has_loaded = True
+        return checkpoint
+
+    def resume(self, filename: str, **_) -> None:
+        """Bring everything that training depends on to where a checkpoint left it.
+
+        Raises:
+            ValueError: the checkpoint holds no state of training.
+        """
+        checkpoint = self.load_checkpoint(filename)
+        if 'optimizer' not in checkpoint:
+            raise ValueError(f'{filename} holds weights but no state of training; start from it with load_from instead')
+        meta = checkpoint['meta']
+        self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
+        self._randomness_cfg.update(seed=meta['seed'])
+        self.set_randomness(**self._randomness_cfg)
+        restore_hub(self.message_hub, checkpoint['message_hub'])
+        self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        for scheduler, state in zip(self.param_schedulers or (), checkpoint['param_schedulers'], strict=True):
+            scheduler.load_state_dict(state)
+        self.logger.info(f'resumed {filename} at epoch {self.epoch}, iteration {self.iter}')
+
+    @master_only
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict | None = None,
+        **_,
+    ) -> None:
+        """Write a checkpoint.
+
+        Args:
+            out_dir, filename: the file.
+            save_optimizer, save_param_scheduler: whether training can be resumed from it.
+            meta: ``epoch`` and ``iter``, the numbers of completed epochs and iterations.
+        """
+        about = dict(seed=self.seed, experiment_name=self.experiment_name, time=time.strftime('%Y-%m-%d %H:%M:%S'))
+        checkpoint = {
+            'meta': {**(meta or {}), **about, 'cfg': self.cfg.pretty_text, 'versions': versions()},
+            'state_dict': self.bare_model.state_dict(),
+            'message_hub': hub_state(self.message_hub),
+        }
+        if save_optimizer:
+            checkpoint['optimizer'] = self.optim_wrapper.state_dict()
+        if save_param_scheduler:
+            checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in self.param_schedulers or ()]
+        self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        write_checkpoint(Path(out_dir, filename), checkpoint)

@@ -1,0 +1,93 @@
+"""Confusion matrices of voxel labels, and the figures that are read off them.
+
+A matrix has a row for each label of the ground truth and a column for each predicted label, 0-17, and counts voxels
+in int64. Matrices of samples, processes or distance bands add up, so nothing else has to be kept. Ground truth 0
+(noise) and 255 (unobserved) is never counted.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from project.grid import VoxelGrid
+from project.taxonomy import FREE, LABEL_NAMES, NOISE, UNOBSERVED
+
+SEMANTIC = slice(NOISE + 1, FREE)
+"""Rows and columns of the 16 classes."""
+
+
+def confusion_matrices(
+    prediction: Tensor, truth: Tensor, mask: Tensor | None = None, bands: Tensor | None = None, num_bands: int = 1
+) -> Tensor:
+    """Count pairs of true and predicted label.
+
+    Args:
+        prediction: any shape, integer, labels 0-17.
+        truth: the same shape, integer, labels 0-17 or 255; voxels of label 0 and 255 are left out.
+        mask: the same shape, bool (or 0 and 1); voxels outside are left out.
+        bands: the band 0 .. ``num_bands - 1`` of each voxel, integer, broadcastable to that shape.
+        num_bands: number of bands.
+
+    Returns:
+        (num_bands, 18, 18) int64 ``[band, truth, prediction]``, on the device of `prediction`.
+
+    Raises:
+        ValueError: the shapes differ, or a label is none of the above.
+    """
+    if prediction.shape != truth.shape or (mask is not None and mask.shape != truth.shape):
+        shapes = [tuple(array.shape) for array in (prediction, truth, mask) if array is not None]
+        raise ValueError(f'prediction, ground truth (and mask) must have one shape, not {shapes}')
+    size = len(LABEL_NAMES)
+    counted = (truth != NOISE) & (truth != UNOBSERVED)
+    if mask is not None:
+        counted &= mask.bool()
+    # int32 holds any cell number, and is what a GPU counts fastest.
+    predicted, true = prediction[counted].int(), truth[counted].int()
+    for name, labels in (('prediction', predicted), ('ground truth', true)):
+        if labels.numel() and not (labels.min() >= 0 and labels.max() < size):
+            raise ValueError(f'the {name} holds labels from {labels.min()} to {labels.max()}; labels are 0-{size - 1}')
+    cells = true * size + predicted
+    if bands is not None:
+        cells += bands.expand(truth.shape)[counted].int() * size**2
+    return torch.bincount(cells, minlength=num_bands * size**2).view(num_bands, size, size)
+
+
+def distance_bands(grid: VoxelGrid, edges: tuple[float, ...]) -> np.ndarray:
+    """Sort voxels by the horizontal distance of their centre from the frame's origin.
+
+    Args:
+        grid: the grid of the labels.
+        edges: ascending distances that part the bands, metres; (20, 35) makes 0-20, 20-35 and 35 and beyond.
+
+    Returns:
+        (X, Y, 1) int64 band of each column of voxels; a centre at an edge belongs to the farther band.
+    """
+    horizontal = np.linalg.norm(grid.centres()[:, :, :1, :2], axis=-1)
+    return np.digitize(horizontal, edges)
+
+
+def class_iou(matrix: np.ndarray) -> np.ndarray:
+    """Intersection over union of the 16 classes.
+
+    Args:
+        matrix: (18, 18) integer confusion matrix.
+
+    Returns:
+        (16,) float64 in 0-1, NaN for a class that does not occur in the ground truth.
+    """
+    hits = matrix.diagonal()[SEMANTIC].astype(np.float64)
+    true, predicted = matrix.sum(axis=1)[SEMANTIC], matrix.sum(axis=0)[SEMANTIC]
+    return np.divide(hits, true + predicted - hits, out=np.full(len(hits), np.nan), where=true > 0)
+
+
+def mean_iou(matrix: np.ndarray) -> float:
+    """Mean of :func:`class_iou` over the classes that occur, 0-1; NaN when none does."""
+    iou = class_iou(matrix)
+    return float(iou[~np.isnan(iou)].mean()) if not np.isnan(iou).all() else float('nan')
+
+
+def geometric_iou(matrix: np.ndarray) -> float:
+    """Intersection over union of occupied against free voxels whatever the class, 0-1; NaN when all are free."""
+    both = matrix[:FREE, :FREE].sum()
+    either = matrix.sum() - matrix[FREE, FREE]
+    return float(both / either) if either else float('nan')

@@ -1,0 +1,30 @@
+"""Predictions as files, in the layout of an Occ3D submission."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmdet3d.registry import HOOKS
+from mmengine.hooks import Hook
+
+from project.formats.common import save_npz
+
+_COMPRESSION = 1
+
+
+@HOOKS.register_module()
+class SavePredictionsHook(Hook):
+    """Write every prediction of a test as ``<sample token>.npz``: one (X, Y, Z) uint8 array ``arr_0`` of labels 0-17.
+
+    Args:
+        directory: folder for the files; made as needed. A file appears under its name once it is whole.
+    """
+
+    def __init__(self, directory: str | Path):
+        self.directory = Path(directory)
+
+    def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs: Sequence | None = None) -> None:
+        """Write the predictions of a batch."""
+        for sample in outputs or ():
+            labels = sample.pred_occupancy.cpu().numpy().astype(np.uint8)
+            save_npz(self.directory / f'{sample.sample_token}.npz', _COMPRESSION, arr_0=labels)

@@ -1,0 +1,91 @@
+"""The result of an evaluation: as a table for people, as plain data for programs."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from project.evaluation.confusion import class_iou, geometric_iou, mean_iou
+from project.taxonomy import CLASSES
+
+ABSENT = '\\'
+"""Stands in a table for a class that does not occur."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What was counted in one evaluation.
+
+    Attributes:
+        matrix: (18, 18) int64 confusion matrix of all voxels that count, rows are the ground truth.
+        samples: number of keyframes.
+        mask: ``'camera'`` or ``'lidar'`` where only voxels of that mask counted, else None.
+        bands: confusion matrix of each distance band, by the band's name.
+    """
+
+    matrix: np.ndarray
+    samples: int
+    mask: str | None = None
+    bands: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def metrics(self) -> dict[str, float]:
+        """Figures in percent, by the names that logs and ``save_best`` use; classes that do not occur are left out."""
+        metrics = {'mIoU': mean_iou(self.matrix), 'geometric_IoU': geometric_iou(self.matrix)}
+        metrics |= {f'IoU/{name}': value for name, value in zip(CLASSES, class_iou(self.matrix), strict=True)}
+        for band, matrix in self.bands.items():
+            metrics |= {f'mIoU/{band}': mean_iou(matrix), f'geometric_IoU/{band}': geometric_iou(matrix)}
+        return {name: 100 * float(value) for name, value in metrics.items() if not math.isnan(value)}
+
+    def as_json(self) -> dict:
+        """Everything as plain data; a figure of something that does not occur is None."""
+        return {
+            'samples': self.samples,
+            'mask': self.mask,
+            **_figures(self.matrix),
+            'bands': {band: _figures(matrix) for band, matrix in self.bands.items()},
+            'confusion_matrix': self.matrix.tolist(),
+        }
+
+    def table(self, geometric: bool = False) -> str:
+        """Lines of text: a row for each class, in percent; then, on request, the geometric IoU; the mIoU last."""
+        columns = {'IoU': self.matrix, **self.bands}
+        rows = [[name, *map(_percent, values)] for name, values in zip(CLASSES, _class_rows(columns), strict=True)]
+        summary = [['geometric IoU', *(_percent(geometric_iou(m)) for m in columns.values())]] if geometric else []
+        summary.append(['mIoU', *(_percent(mean_iou(m)) for m in columns.values())])
+        counted = f'{self.mask} mask' if self.mask else 'all observed voxels'
+        return f'{self.samples} keyframes, {counted}, %\n' + _text_table(['class', *columns], rows, summary)
+
+
+def band_names(edges: tuple[float, ...]) -> list[str]:
+    """Names of the bands between distances: (20, 35) gives ``0-20 m``, ``20-35 m``, ``35+ m``."""
+    ends = [0, *edges]
+    return [f'{low:g}-{high:g} m' for low, high in zip(ends[:-1], ends[1:], strict=True)] + [f'{ends[-1]:g}+ m']
+
+
+def _figures(matrix: np.ndarray) -> dict:
+    iou = dict(zip(CLASSES, map(_rounded, class_iou(matrix)), strict=True))
+    return {'mIoU': _rounded(mean_iou(matrix)), 'geometric_IoU': _rounded(geometric_iou(matrix)), 'IoU': iou}
+
+
+def _rounded(value: float) -> float | None:
+    """Percent, fine enough for every comparison."""
+    return None if math.isnan(value) else round(100 * float(value), 6)
+
+
+def _percent(value: float) -> str:
+    return ABSENT if math.isnan(value) else f'{100 * value:.3f}'
+
+
+def _class_rows(columns: dict[str, np.ndarray]) -> np.ndarray:
+    return np.stack([class_iou(matrix) for matrix in columns.values()], axis=1)
+
+
+def _text_table(header: list[str], rows: list[list[str]], summary: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(header, *rows, *summary, strict=True)]
+    rule = '-' * (sum(widths) + 2 * (len(widths) - 1))
+
+    def line(cells: list[str]) -> str:
+        first, *numbers = cells
+        return '  '.join([first.ljust(widths[0]), *map(str.rjust, numbers, widths[1:])])
+
+    return '\n'.join([rule, line(header), rule, *map(line, rows), rule, *map(line, summary), rule])
