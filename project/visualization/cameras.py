@@ -1,0 +1,54 @@
+"""Camera images with the voxels that the camera sees drawn over them."""
+
+import cv2
+import numpy as np
+
+from project.grid import VoxelGrid
+from project.visualization.drawing import caption
+from project.visualization.frame import CameraImage, Layer
+from project.visualization.raycast import MISS, Camera, cast, shaded
+
+OPACITY = 0.5
+
+
+def camera_images(grid: VoxelGrid, layer: Layer, cameras: list[CameraImage], width_px: int) -> list[np.ndarray]:
+    """Each camera's image at the given width with the visible voxels of a layer over it, and its name in a corner."""
+    occupied = layer.occupied()
+    pictures = []
+    for camera in cameras:
+        picture = overlaid(grid, layer, occupied, camera, width_px)
+        caption(picture, f'{camera.name}, {layer.name}')
+        pictures.append(picture)
+    return pictures
+
+
+def overlaid(grid: VoxelGrid, layer: Layer, occupied: np.ndarray, camera: CameraImage, width_px: int) -> np.ndarray:
+    """A camera's image, scaled to a width, with the voxels it sees: (H, width_px, 3) uint8 RGB."""
+    image = load_image(camera)
+    scale = width_px / image.shape[1]
+    height_px = round(image.shape[0] * scale)
+    image = cv2.resize(image, (width_px, height_px), interpolation=cv2.INTER_AREA)
+    # A pixel's centre is (0.5, 0.5) for the ray caster.
+    centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    intrinsic = np.diag([scale, scale, 1]) @ centre @ camera.intrinsic
+    hits = cast(grid, occupied, Camera.pinhole(intrinsic, camera.grid_from_camera, width_px, height_px))
+    seen = hits.positions > MISS
+    codes = np.zeros(seen.shape, np.uint8)
+    codes[seen] = layer.codes.ravel()[hits.positions[seen]]
+    colours = shaded(layer.palette, codes, hits)
+    image[seen] = ((1 - OPACITY) * image[seen] + OPACITY * colours[seen]).astype(np.uint8)
+    return image
+
+
+def load_image(camera: CameraImage) -> np.ndarray:
+    """(H, W, 3) uint8 RGB image of a camera.
+
+    Raises:
+        ValueError: the file is missing or is not an image.
+    """
+    if isinstance(camera.image, np.ndarray):
+        return camera.image
+    image = cv2.imread(str(camera.image), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f'{camera.image}: not a readable image; is the dataset complete?')
+    return np.ascontiguousarray(image[..., ::-1])

@@ -1,0 +1,166 @@
+"""What is shown of one keyframe, and how a prediction differs from the truth."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from project.formats.common import OccupancyLabels
+from project.grid import VoxelGrid
+from project.taxonomy import FREE, LABEL_NAMES, NOISE, PALETTE, UNOBSERVED
+
+MASKS = ('lidar', 'camera')
+
+RIGHT, WRONG_CLASS, MISSED, INVENTED = range(4)
+NOTHING = 255
+"""Value of a voxel in which prediction and truth are free, or whose truth is not known."""
+
+DIFFERENCE_NAMES = ('right', 'wrong class', 'missed', 'invented')
+DIFFERENCE_PALETTE = np.array([(176, 184, 192), (240, 180, 0), (0, 104, 190), (213, 60, 0)], np.uint8)
+"""(4, 3) uint8 RGB; told apart also by readers who confuse red and green."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """An annotated object.
+
+    Attributes:
+        grid_from_box: (4, 4) float64 pose in the grid's frame; the box looks along its x.
+        size: length, width, height, metres.
+        label: class 1-16, or 0.
+        name: annotated category.
+    """
+
+    grid_from_box: np.ndarray
+    size: tuple[float, float, float]
+    label: int
+    name: str
+
+
+@dataclass(frozen=True)
+class CameraImage:
+    """A camera and where its picture is.
+
+    Attributes:
+        name: e.g. ``CAM_FRONT``.
+        image: file, or (H, W, 3) uint8 RGB.
+        intrinsic: (3, 3) float64, pixels of that image, whole numbers at their centres.
+        grid_from_camera: (4, 4) float64; the camera looks along z, x to the right, y down.
+    """
+
+    name: str
+    image: Path | np.ndarray
+    intrinsic: np.ndarray
+    grid_from_camera: np.ndarray
+
+
+@dataclass
+class Frame:
+    """One keyframe.
+
+    Attributes:
+        scene: name of its scene.
+        index: place in the scene, from 0.
+        token: token of the keyframe, or what names its file.
+        truth: labels, where known.
+        prediction: labels on the same grid, where known.
+        points: (N, 3) float32 lidar points in the grid's frame.
+        boxes: annotated objects.
+        cameras: images.
+
+    Raises:
+        ValueError: there is neither truth nor prediction, or their grids differ.
+    """
+
+    scene: str
+    index: int
+    token: str
+    truth: OccupancyLabels | None = None
+    prediction: OccupancyLabels | None = None
+    points: np.ndarray | None = None
+    boxes: list[Box] = field(default_factory=list)
+    cameras: list[CameraImage] = field(default_factory=list)
+
+    def __post_init__(self):
+        if self.truth is None and self.prediction is None:
+            raise ValueError(f'{self.token}: neither labels nor a prediction')
+        if self.truth is not None and self.prediction is not None and self.truth.grid != self.prediction.grid:
+            raise ValueError(
+                f'{self.token}: labels on {_described(self.truth.grid)} and a prediction on '
+                f'{_described(self.prediction.grid)} cannot be compared; give labels on the grid of the prediction'
+            )
+
+    @property
+    def grid(self) -> VoxelGrid:
+        """The grid of the labels."""
+        return (self.prediction or self.truth).grid
+
+    def mask(self, name: str) -> np.ndarray | None:
+        """(X, Y, Z) bool mask ``'lidar'`` or ``'camera'`` of the labels; None where not known."""
+        return getattr(self.truth, f'mask_{name}') if self.truth is not None else None
+
+    def required_mask(self, name: str) -> np.ndarray:
+        """As :meth:`mask`; raises ValueError where it is not known."""
+        mask = self.mask(name)
+        if mask is None:
+            raise ValueError(f'{self.token}: the labels have no {name} mask; leave the mask out')
+        return mask
+
+    @cached_property
+    def layers(self) -> list['Layer']:
+        """What there is to see: truth, prediction and, where there are both, their difference."""
+        layers = []
+        for name, labels in (('truth', self.truth), ('prediction', self.prediction)):
+            if labels is not None:
+                layers.append(Layer(name, labels.dense(), LABEL_NAMES[:FREE], PALETTE[:FREE]))
+        if len(layers) == 2:
+            codes = difference(layers[0].codes, layers[1].codes)
+            layers.append(Layer('difference', codes, DIFFERENCE_NAMES, DIFFERENCE_PALETTE))
+        return layers
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Coloured voxels.
+
+    Attributes:
+        name: ``'truth'``, ``'prediction'`` or ``'difference'``.
+        codes: (X, Y, Z) uint8, what each voxel holds; those beyond the names hold nothing.
+        names: name of each code.
+        palette: (len(names), 3) uint8 RGB.
+    """
+
+    name: str
+    codes: np.ndarray
+    names: tuple[str, ...]
+    palette: np.ndarray
+
+    def occupied(self, mask: np.ndarray | None = None) -> np.ndarray:
+        """(X, Y, Z) bool, voxels to draw; with a mask, those inside it."""
+        occupied = self.codes < len(self.names)
+        return occupied if mask is None else occupied & mask
+
+
+def difference(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Compare labels voxel by voxel.
+
+    Args:
+        truth: uint8 labels 0-17 or 255. Where it is 0 (noise) or 255, nothing is known, and nothing is compared.
+        prediction: the same shape, uint8 labels 0-17.
+
+    Returns:
+        uint8 `RIGHT`, `WRONG_CLASS`, `MISSED`, `INVENTED` or `NOTHING`.
+    """
+    result = np.full(truth.shape, NOTHING, np.uint8)
+    in_truth, in_prediction = truth != FREE, prediction != FREE
+    result[in_truth & in_prediction] = WRONG_CLASS
+    result[in_truth & (truth == prediction)] = RIGHT
+    result[in_truth & ~in_prediction] = MISSED
+    result[~in_truth & in_prediction] = INVENTED
+    result[(truth == NOISE) | (truth == UNOBSERVED)] = NOTHING
+    return result
+
+
+def _described(grid: VoxelGrid) -> str:
+    return f'{"x".join(map(str, grid.shape))} voxels of {grid.voxel_size[0]:g} m in the {grid.frame} frame'

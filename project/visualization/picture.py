@@ -1,0 +1,134 @@
+"""One picture of a frame: voxels from behind and from above, truth beside prediction and difference, camera images."""
+
+import cv2
+import numpy as np
+
+from project.taxonomy import FREE, LABEL_NAMES, PALETTE
+from project.visualization.cameras import camera_images
+from project.visualization.drawing import BACKGROUND, FAINT, blank, caption, legend, write
+from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, Frame, Layer
+from project.visualization.raycast import MISS, SOLID, Camera, cast, shaded
+from project.visualization.scenery import ego_car, following_view, overhead_view
+from project.visualization.scores import frame_scores
+
+EGO_COLOUR = (252, 252, 252)
+GAP_PX = 6
+AROUND = (
+    ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT'),
+    ('CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT'),
+)
+"""The six cameras in the order in which they surround a picture: above and below, left to right."""
+
+
+def frame_picture(frame: Frame, mask: str | None = None, width_px: int = 1920) -> np.ndarray:
+    """Everything about a frame on one sheet.
+
+    Args:
+        frame: what to show.
+        mask: ``'lidar'`` or ``'camera'`` to show (and score) only the voxels inside that mask.
+        width_px: width of the picture.
+
+    Returns:
+        (H, width_px, 3) uint8 RGB.
+
+    Raises:
+        ValueError: the frame has no such mask.
+    """
+    selected = None if mask is None else frame.required_mask(mask)
+    rows = [_title(frame, mask, width_px), *_voxel_rows(frame, selected, width_px)]
+    images = {image.name: image for image in frame.cameras}
+    above, below = ([images[name] for name in names if name in images] for names in AROUND)
+    shown = frame.layers[min(1, len(frame.layers) - 1)]
+    for place, cameras in ((1, above), (len(rows) + 1, below)):
+        if cameras:
+            panel_px = _panel_width(width_px, 3)
+            rows.insert(place, _side_by_side(camera_images(frame.grid, shown, cameras, panel_px), width_px))
+    rows.append(_legend(frame, width_px))
+    gap = blank(GAP_PX, width_px)
+    return np.concatenate([piece for row in rows for piece in (row, gap)])
+
+
+def render_voxels(
+    frame: Frame, layer: Layer, camera: Camera, mask: np.ndarray | None = None, smooth: int = 2
+) -> np.ndarray:
+    """Draw the voxels of a layer and the ego car.
+
+    Args:
+        frame: where the layer is from.
+        layer: what to draw.
+        camera: from where.
+        mask: (X, Y, Z) bool, the voxels to draw; all by default.
+        smooth: rays along each side of a pixel.
+
+    Returns:
+        (camera.height_px, camera.width_px, 3) uint8 RGB.
+    """
+    hits = cast(frame.grid, layer.occupied(mask), camera.scaled(smooth), ego_car(frame.grid))
+    colours = np.concatenate([layer.palette, [EGO_COLOUR, BACKGROUND]])
+    codes = np.full(hits.positions.shape, len(layer.names) + 1, np.uint8)
+    codes[hits.positions <= SOLID] = len(layer.names)
+    voxels = hits.positions > MISS
+    codes[voxels] = layer.codes.ravel()[hits.positions[voxels]]
+    picture = shaded(colours, codes, hits)
+    size = (camera.width_px, camera.height_px)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).round().astype(np.uint8)
+
+
+def _voxel_rows(frame: Frame, mask: np.ndarray | None, width_px: int) -> list[np.ndarray]:
+    """From behind and from above: in one row when there is one layer, in two rows when there are three."""
+    if len(frame.layers) == 1:
+        narrow = _panel_width(width_px, 3)
+        behind = following_view(frame.grid, width_px - narrow - GAP_PX, narrow)
+        above = overhead_view(frame.grid, narrow, narrow)
+        layer = frame.layers[0]
+        wanted = [(layer, behind, layer.name), (layer, above, 'from above, driving direction up')]
+        return [_side_by_side(_panels(frame, wanted, mask), width_px)]
+    panel = _panel_width(width_px, len(frame.layers))
+    behind, above = following_view(frame.grid, panel, panel * 4 // 5), overhead_view(frame.grid, panel, panel)
+    return [
+        _side_by_side(_panels(frame, [(layer, view, layer.name + suffix) for layer in frame.layers], mask), width_px)
+        for view, suffix in ((behind, ''), (above, ' from above'))
+    ]
+
+
+def _panels(frame: Frame, wanted: list[tuple[Layer, Camera, str]], mask: np.ndarray | None) -> list[np.ndarray]:
+    panels = []
+    for layer, view, title in wanted:
+        panels.append(render_voxels(frame, layer, view, mask))
+        caption(panels[-1], title[0].upper() + title[1:])
+    return panels
+
+
+def _panel_width(width_px: int, count: int) -> int:
+    return (width_px - (count - 1) * GAP_PX) // count
+
+
+def _side_by_side(panels: list[np.ndarray], width_px: int) -> np.ndarray:
+    """Panels of one height with gaps between them, on a strip of the given width."""
+    strip = blank(max(panel.shape[0] for panel in panels), width_px)
+    left = 0
+    for panel in panels:
+        strip[: panel.shape[0], left : left + panel.shape[1]] = panel
+        left += panel.shape[1] + GAP_PX
+    return strip
+
+
+def _title(frame: Frame, mask: str | None, width_px: int) -> np.ndarray:
+    strip = blank(46, width_px)
+    write(strip, f'{frame.scene}   frame {frame.index}', (12, 24), 24, anchor='lm')
+    about = [frame.token]
+    if mask is not None:
+        about.append(f'{mask} mask')
+    if len(frame.layers) == 3:
+        scores = frame_scores(frame, mask)
+        about.append(f'mIoU {100 * scores.mean_iou:.1f}   geometric IoU {100 * scores.geometric_iou:.1f}')
+    write(strip, '      '.join(about), (width_px - 12, 24), 18, FAINT, anchor='rm')
+    return strip
+
+
+def _legend(frame: Frame, width_px: int) -> np.ndarray:
+    classes = [(LABEL_NAMES[label].replace('_', ' '), PALETTE[label]) for label in (*range(1, FREE), 0)]
+    legends = [legend(classes, width_px)]
+    if len(frame.layers) == 3:
+        legends.append(legend(list(zip(DIFFERENCE_NAMES, DIFFERENCE_PALETTE, strict=True)), width_px))
+    return np.concatenate(legends)

@@ -1,0 +1,43 @@
+"""How good the prediction of one frame is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from project.visualization.frame import Frame
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """Scores of one frame, 0-1; NaN where a class, or everything, does not occur.
+
+    Attributes:
+        class_iou: (16,) float64.
+        mean_iou: mean over the classes that occur.
+        geometric_iou: occupied against free.
+    """
+
+    class_iou: np.ndarray
+    mean_iou: float
+    geometric_iou: float
+
+
+def frame_scores(frame: Frame, mask: str | None = None) -> FrameScores:
+    """Score a frame that has truth and prediction, by the rules of the evaluation.
+
+    Args:
+        frame: the frame.
+        mask: ``'lidar'`` or ``'camera'`` to count only the voxels inside that mask.
+
+    Raises:
+        ValueError: the frame has no such mask.
+    """
+    # The evaluation loads torch and mmengine, which pictures of labels alone can do without.
+    import torch
+
+    from project.evaluation.confusion import class_iou, confusion_matrices, geometric_iou, mean_iou
+
+    truth, prediction = (torch.from_numpy(layer.codes) for layer in frame.layers[:2])
+    selected = None if mask is None else torch.from_numpy(frame.required_mask(mask))
+    matrix = confusion_matrices(prediction, truth, selected)[0].numpy()
+    return FrameScores(class_iou(matrix), mean_iou(matrix), geometric_iou(matrix))

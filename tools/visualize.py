@@ -1,0 +1,74 @@
+"""Look at occupancy labels and predictions: pictures without a screen, a page in the browser, a page to send.
+
+SOURCE is a folder of labels (any format that the project reads), a folder of predictions from tools/test.py
+(<sample token>.npz), or a config followed by a checkpoint, which predicts on the spot.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+EXAMPLES = """examples:
+  labels in the browser, with lidar, boxes and camera images:
+    python tools/visualize.py data/labels --dataroot data/nuscenes
+  one picture of a frame; a film of a scene:
+    python tools/visualize.py data/labels --dataroot data/nuscenes --scene scene-0103 --frames 12 --png frame.png
+    python tools/visualize.py data/labels --dataroot data/nuscenes --scene scene-0103 --mp4 scene.mp4
+  predictions beside the labels they should match, and their difference:
+    python tools/visualize.py work_dirs/predictions --truth data/labels --dataroot data/nuscenes
+  predict on the spot:
+    python tools/visualize.py config/occupancy.py work_dirs/latest.pth --frames 0:8 --gif clip.gif
+  one file to send to someone:
+    python tools/visualize.py data/labels --dataroot data/nuscenes --frames 0:5 --html clip.html
+"""
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', metavar='SOURCE', help='folder of labels or predictions, or a config')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', nargs='?', help='weights, after a config')
+    what = parser.add_argument_group('what to show')
+    what.add_argument('--truth', metavar='FOLDER', help='labels to compare a folder of predictions with')
+    what.add_argument('--dataroot', metavar='FOLDER', help='nuScenes; adds lidar points, boxes and camera images')
+    what.add_argument('--version', help='of nuScenes, where the folder holds several: v1.0-mini, v1.0-trainval')
+    what.add_argument('--format', help='of the labels, where a folder holds several: voxels, points, occ3d, ...')
+    what.add_argument('--scene', metavar='NAME', help='scene; by default the first')
+    what.add_argument(
+        '--frames',
+        metavar='WHICH',
+        help='in the scene: 5, 0:10, 0:40:4, all; or tokens, separated by commas. By default the first frame '
+        'for --png and --html, and all for the others',
+    )
+    what.add_argument('--mask', choices=('lidar', 'camera'), help='pictures show only voxels inside this mask')
+    where = parser.add_argument_group('where to (without any of these: --serve)')
+    where.add_argument('--png', metavar='PATH', help='a picture; a folder when PATH does not end in .png')
+    where.add_argument('--gif', metavar='FILE', help='an animation')
+    where.add_argument('--mp4', metavar='FILE', help='a film')
+    where.add_argument('--html', metavar='FILE', help='a page in one file, which needs no server and no network')
+    where.add_argument(
+        '--serve', metavar='HOST:PORT', nargs='?', const='127.0.0.1:8080', help='a page, by default at 127.0.0.1:8080'
+    )
+    where.add_argument('--width', metavar='PX', type=int, help='of pictures; by default 1920, and 1280 for --gif')
+    where.add_argument('--fps', metavar='N', type=float, default=2, help='frames a second of films; 2 is real time')
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    # Imported late: --help and a misspelt option should answer at once.
+    from project.visualization.show import show
+
+    try:
+        show(arguments)
+    except (ValueError, FileNotFoundError, ImportError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
