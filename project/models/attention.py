@@ -1,4 +1,4 @@
-"""The two attentions of BEVFormer (Li et al., ECCV 2022): over the bird's-eye view and its past, and into the cameras."""
+"""The attentions of BEVFormer (Li et al., ECCV 2022): to the bird's-eye view and its past, and to the cameras."""
 
 import math
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from project.grid import VoxelGrid
 from project.models.build import as_grid, build
 from project.models.encoder import History
-from project.models.pretrained import load_pretrained
 
 
 @MODELS.register_module()
@@ -26,10 +25,9 @@ class OccupancyBEVFormer(Base3DDetector):
     - ``frame_exists``: (T,) bool, with a queue only; False for frames before the start of the scene.
 
     Args:
-        img_backbone, img_neck, encoder, head: modules, or their configs; encoder and head configs need not repeat `grid`
-            and `seed_compatible`.
+        img_backbone, img_neck, encoder, head: modules, or their configs; those of encoder and head need not repeat
+            `grid` and `seed_compatible`.
         grid: voxels of the output; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
-        pretrained: checkpoint that backbone and neck start from when training starts.
         seed_compatible: do as the seed does, errors included, so that its checkpoints give its predictions.
         data_preprocessor, init_cfg: as in every mmdet3d detector.
     """
@@ -41,24 +39,16 @@ class OccupancyBEVFormer(Base3DDetector):
         encoder: nn.Module | dict,
         head: nn.Module | dict,
         grid: VoxelGrid | dict,
-        pretrained: str | None = None,
         seed_compatible: bool = False,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ):
         super().__init__(data_preprocessor, init_cfg)
         self.grid = as_grid(grid)
-        self.pretrained = pretrained
         self.img_backbone = build(img_backbone)
         self.img_neck = build(img_neck)
         self.encoder = build(encoder, grid=self.grid, seed_compatible=seed_compatible)
         self.head = build(head, grid=self.grid, seed_compatible=seed_compatible)
-
-    def init_weights(self) -> None:
-        """Initialise for training: as each part says, then from the pretrained checkpoint."""
-        super().init_weights()
-        if self.pretrained:
-            load_pretrained(self, self.pretrained)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> dict[str, Tensor]:
         """Losses by name, against each sample's ``gt_occupancy``: (X, Y, Z) integer labels."""

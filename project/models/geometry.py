@@ -30,7 +30,10 @@ def pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
 
 
 def seed_pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
-    """Anchors as the seed has them: cell [i, j] of its (X, Y) cells looks at the i-th step along y, the j-th along x."""
+    """Anchors as the seed has them: cell [i, j] of (X, Y) cells looks at the i-th of X steps along y, the j-th along x.
+
+    Its labels are [x, y, z] all the same, so that what a voxel is taught lies elsewhere.
+    """
     counts = (grid.shape[1], grid.shape[0])
     sizes = tuple((grid.maximum[axis] - grid.minimum[axis]) / counts[axis] for axis in range(2))
     turned = replace(grid, shape=(*counts, grid.shape[2]), voxel_size=(*sizes, grid.voxel_size[2]))

@@ -1,6 +1,7 @@
 """Any image model of timm as a backbone."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import timm
 from mmdet3d.registry import MODELS
@@ -16,8 +17,7 @@ class TimmBackbone(nn.Module):
         name: name of the model, as in ``timm.list_models()``.
         out_indices: feature maps that are passed on; the i-th has stride 2 ** (i + 1) in most convolutional models and
             2 ** (i + 2) in those that begin with patches.
-        pretrained: start from the weights that timm downloads.
-        checkpoint: or from a file of weights of the whole model.
+        pretrained: start training from the weights that timm downloads.
         norm_eval: keep batch norms as they are during training.
         options: further arguments of ``timm.create_model``.
     """
@@ -27,27 +27,23 @@ class TimmBackbone(nn.Module):
         name: str,
         out_indices: Sequence[int] = (1, 2, 3),
         pretrained: bool = False,
-        checkpoint: str = '',
         norm_eval: bool = False,
         **options,
     ):
         super().__init__()
-        self.model = timm.create_model(
-            name,
-            features_only=True,
-            out_indices=tuple(out_indices),
-            pretrained=pretrained,
-            checkpoint_path=checkpoint,
-            **options,
-        )
+        self.create = partial(timm.create_model, name, features_only=True, out_indices=tuple(out_indices), **options)
+        self.model = self.create()
         self.channels = self.model.feature_info.channels()
-        self.norm_eval = norm_eval
+        self.pretrained, self.norm_eval = pretrained, norm_eval
+
+    def init_weights(self) -> None:
+        """Take timm's weights, when training starts and if so wanted; a model that is only tested needs none."""
+        if self.pretrained:
+            self.model.load_state_dict(self.create(pretrained=True).state_dict())
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Feature maps, (B, C_i, h_i, w_i) each, of (B, 3, H, W) images."""
-        return [
-            self._channels_first(feature, count) for feature, count in zip(self.model(x), self.channels, strict=True)
-        ]
+        return [_channels_first(features, count) for features, count in zip(self.model(x), self.channels, strict=True)]
 
     def train(self, mode: bool = True) -> 'TimmBackbone':
         """Switch between training and evaluation, batch norms apart if `norm_eval`."""
@@ -58,7 +54,7 @@ class TimmBackbone(nn.Module):
                     module.eval()
         return self
 
-    @staticmethod
-    def _channels_first(feature: Tensor, channels: int) -> Tensor:
-        """Some transformers of timm give (B, h, w, C)."""
-        return feature if feature.shape[1] == channels else feature.permute(0, 3, 1, 2).contiguous()
+
+def _channels_first(features: Tensor, channels: int) -> Tensor:
+    """Some transformers of timm give (B, h, w, C)."""
+    return features if features.shape[1] == channels else features.permute(0, 3, 1, 2).contiguous()

@@ -12,7 +12,7 @@ from mmengine.structures import BaseDataElement
 
 from project.grid import VoxelGrid
 from project.models import OccupancyBEVFormer
-from project.models.seed_checkpoint import convert
+from project.models.checkpoint_names import convert
 
 FOLDER = Path(os.environ.get('OCCUPANCY_GOLDEN', Path(__file__).parents[3] / 'shared' / 'golden'))
 
@@ -53,7 +53,7 @@ def parts(seed: dict) -> dict:
     """The seed's configuration in our terms."""
     transformer = seed['pts_bbox_head']['transformer']
     layers = transformer['encoder']['transformerlayers']
-    self_attention, cross_attention = layers['attn_cfgs']
+    cross_attention = layers['attn_cfgs'][1]
     sampling, dims = cross_attention['deformable_attention'], transformer['embed_dims']
     anchors = transformer['encoder']['num_points_in_pillar']
     layer = dict(

@@ -4,8 +4,8 @@ import pytest
 import torch
 from golden_model import FOLDER, arrays, batch, needs_golden, numbers, seed_model
 
+from project.models.checkpoint_names import our_name
 from project.models.geometry import project
-from project.models.seed_checkpoint import our_name
 from project.models.views import CameraViews
 
 FORWARD_TOLERANCE = 2e-5

@@ -41,7 +41,7 @@ def deformable_attention(
 
 def _torch(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
     batch, _, heads, dims = value.shape
-    queries, points = locations.shape[1], locations.shape[4]
+    queries = locations.shape[1]
     levels = value.flatten(2).split([rows * columns for rows, columns in shapes], dim=1)
     grids = (2 * locations - 1).transpose(1, 2).flatten(0, 1)  # (B * heads, Q, L, P, 2), -1..1 as grid_sample has it
     samples = []

@@ -4,6 +4,9 @@ Zhu et al., Deformable ConvNets v2 (CVPR 2019), equation 1. ``torch`` below is t
 result; parameters and channel order are mmcv's, so its checkpoints load unchanged.
 """
 
+from collections.abc import Callable
+from functools import wraps
+
 import torch
 import torchvision
 from mmengine.registry import MODELS
@@ -41,11 +44,9 @@ def deformable_convolution(
         (N, O, H', W'), dtype of `x`.
     """
     chosen = CONVOLUTION.choose(x.device.type, backend)
-    # Kernels take one dtype only, and need float32 for the places.
-    exact = torch.promote_types(x.dtype, torch.float32)
-    inputs = (tensor.to(exact) for tensor in (x, offset, mask, weight))
+    # The kernels below know nothing of autocast; the dtypes they get are settled here.
     with torch.autocast(x.device.type, enabled=False):
-        return chosen.compute(*inputs, _pair(stride), _pair(padding), _pair(dilation)).to(x.dtype)
+        return chosen.compute(x, offset, mask, weight, _pair(stride), _pair(padding), _pair(dilation))
 
 
 class ModulatedDeformableConv2d(nn.Module):
@@ -93,6 +94,18 @@ class ModulatedDeformableConv2d(nn.Module):
 MODELS.register_module('OccupancyDCNv2', module=ModulatedDeformableConv2d)
 
 
+def _in_float32(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Give a kernel that takes one dtype only what it needs for exact places: float32, or wider if the features are."""
+
+    @wraps(compute)
+    def computed(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, *geometry: Pair) -> Tensor:
+        exact = torch.promote_types(x.dtype, torch.float32)
+        return compute(*(tensor.to(exact) for tensor in (x, offset, mask, weight)), *geometry).to(x.dtype)
+
+    return computed
+
+
+@_in_float32
 def _torch(
     x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
 ) -> Tensor:
@@ -114,16 +127,18 @@ def _torch(
     features = x.reshape(batch * groups, channels // groups, height, width)
     samples = grid_sample(features, grid, align_corners=False).unflatten(2, (taps, out_shape[0]))
     samples = samples * mask.view(batch * groups, 1, taps, *out_shape)
-    columns = samples.reshape(batch, channels * taps, *out_shape)
-    return conv2d(columns, weight.reshape(weight.shape[0], -1, 1, 1))
+    samples = samples.reshape(batch, channels * taps, *out_shape)
+    return conv2d(samples, weight.reshape(weight.shape[0], -1, 1, 1))
 
 
+@_in_float32
 def _torchvision(
     x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
 ) -> Tensor:
     return torchvision.ops.deform_conv2d(x, offset, weight, None, stride, padding, dilation, mask)
 
 
+@_in_float32
 def _mmcv(
     x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
 ) -> Tensor:

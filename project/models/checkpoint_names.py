@@ -1,4 +1,4 @@
-"""The seed's parameter names and ours."""
+"""Names of parameters elsewhere, and ours: in the seed's checkpoints and in those of image models of mmdet3d."""
 
 import re
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 LAYER = r'pts_bbox_head\.transformer\.encoder\.layers\.(\d+)\.'
 
-RENAMED = (
+SEED = (
     (r'(img_backbone|img_neck)\.', r'\1.'),
     (r'pts_bbox_head\.bev_embedding\.weight$', r'encoder.queries'),
     (r'pts_bbox_head\.positional_encoding\.row_embed\.weight$', r'encoder.position.row_embed'),
@@ -25,46 +25,51 @@ RENAMED = (
     (r'fusion_head\.decoder\.2\.', r'head.conv2.'),
     (r'fusion_head\.decoder\.3\.', r'head.norm2.'),
     (r'fusion_head\.classifier\.', r'head.classifier.'),
+    (r'pts_bbox_head\.(bev_mask|transformer\.encoder\.ref_[23]d)$', None),  # follow from the configuration
 )
-"""Beginnings of the seed's names and what takes their place."""
+"""Beginnings of the seed's names and what takes their place; None for what we do not need."""
 
-DERIVED = re.compile(r'pts_bbox_head\.(bev_mask|transformer\.encoder\.ref_[23]d)$')
-"""Buffers of the seed that follow from its configuration."""
+FCOS3D = (
+    (r'backbone\.', r'img_backbone.'),
+    (r'neck\.', r'img_neck.'),
+    (r'bbox_head\.', None),
+)
+"""The same for FCOS3D of mmdet3d, whose backbone and neck are those of the baseline."""
+
+Names = tuple[tuple[str, str | None], ...]
 
 
-def our_name(name: str) -> str | None:
-    """Our name of one of the seed's parameters, or None for a buffer that we derive.
+def our_name(name: str, names: Names = SEED) -> str | None:
+    """Our name of a parameter, or None where we do not need it.
 
     Raises:
-        KeyError: the seed has no such parameter.
+        KeyError: there is no such parameter in `names`.
     """
-    if DERIVED.match(name):
-        return None
-    for pattern, replacement in RENAMED:
-        renamed, count = re.subn('^' + pattern, replacement, name)
-        if count:
-            return renamed
+    for pattern, replacement in names:
+        if re.match(pattern, name):
+            return None if replacement is None else re.sub('^' + pattern, replacement, name)
     raise KeyError(name)
 
 
-def convert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The seed's weights under our names.
+def convert(weights: dict[str, Tensor], names: Names = SEED) -> dict[str, Tensor]:
+    """Weights under our names.
 
     Args:
-        weights: tensors by the seed's names, with or without the ``module.`` of its distributed training.
+        weights: tensors by their names elsewhere.
+        names: `SEED` or `FCOS3D`.
 
     Raises:
-        ValueError: there are names that the seed does not have.
+        ValueError: a weight has a name that is not in `names`.
     """
     converted, unknown = {}, []
     for name, tensor in weights.items():
         try:
-            renamed = our_name(name.removeprefix('module.'))
+            renamed = our_name(name, names)
         except KeyError:
             unknown.append(name)
             continue
         if renamed is not None:
             converted[renamed] = tensor
     if unknown:
-        raise ValueError(f'{len(unknown)} of {len(weights)} weights are not of the seed: {", ".join(unknown[:5])}')
+        raise ValueError(f'{len(unknown)} of {len(weights)} weights have no place here: {", ".join(unknown[:5])}')
     return converted

@@ -1,0 +1,59 @@
+"""How an operator's backend is chosen."""
+
+import pytest
+import torch
+
+from project.models.ops.operator import Backend, Operator, runs_anywhere
+
+
+def double(x):
+    return 2 * x
+
+
+@pytest.fixture
+def operator():
+    fast = Backend('fast', double, lambda device_type: '' if device_type == 'cuda' else 'it needs a GPU')
+    return Operator('doubling', [fast, Backend('plain', double, runs_anywhere)])
+
+
+def test_the_first_that_can_run_is_taken(operator):
+    assert operator.choose('cpu').name == 'plain'
+    assert operator.choose('cuda').name == 'fast'
+    assert operator.available('cuda') == ['fast', 'plain']
+
+
+def test_the_environment_forces_a_backend(operator, monkeypatch):
+    monkeypatch.setenv('OCCUPANCY_DOUBLING', 'plain')
+    assert operator.choose('cuda').name == 'plain'
+
+
+def test_an_argument_goes_before_the_environment(operator, monkeypatch):
+    monkeypatch.setenv('OCCUPANCY_DOUBLING', 'fast')
+    assert operator.choose('cpu', 'plain').name == 'plain'
+
+
+def test_the_choice_is_made_and_logged_once(operator, capsys, monkeypatch):
+    logged = []
+    monkeypatch.setattr('project.models.ops.operator.print_log', lambda message, logger: logged.append(message))
+    for _ in range(3):
+        operator.choose('cpu')
+    assert logged == ['doubling on cpu: plain']
+
+
+def test_an_unknown_backend_is_refused_with_the_known_ones(operator):
+    with pytest.raises(ValueError, match=r"no backend 'quick'; there are \['fast', 'plain'\]"):
+        operator.choose('cpu', 'quick')
+
+
+def test_a_backend_that_cannot_run_says_why(operator):
+    with pytest.raises(RuntimeError, match='fast cannot run on cpu, because it needs a GPU'):
+        operator.choose('cpu', 'fast')
+
+
+def test_plain_torch_is_always_there():
+    from project.models.ops.deformable_attention import ATTENTION
+    from project.models.ops.deformable_convolution import CONVOLUTION
+
+    for known in (ATTENTION, CONVOLUTION):
+        assert 'torch' in known.available('cpu')
+        assert 'torch' in known.available(torch.device('cuda').type)
