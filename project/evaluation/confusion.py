@@ -2,7 +2,7 @@
 
 A matrix has a row for each label of the ground truth and a column for each predicted label, 0-17, and counts voxels
 in int64. Matrices of samples, processes or distance bands add up, so nothing else has to be kept. Ground truth 0
-(noise) and 255 (unobserved) is never counted.
+(noise) and 255 (unobserved) is not counted unless a caller says otherwise.
 """
 
 import numpy as np
@@ -17,16 +17,22 @@ SEMANTIC = slice(NOISE + 1, FREE)
 
 
 def confusion_matrices(
-    prediction: Tensor, truth: Tensor, mask: Tensor | None = None, bands: Tensor | None = None, num_bands: int = 1
+    prediction: Tensor,
+    truth: Tensor,
+    mask: Tensor | None = None,
+    bands: Tensor | None = None,
+    num_bands: int = 1,
+    ignored: tuple[int, ...] = (NOISE, UNOBSERVED),
 ) -> Tensor:
     """Count pairs of true and predicted label.
 
     Args:
         prediction: any shape, integer, labels 0-17.
-        truth: the same shape, integer, labels 0-17 or 255; voxels of label 0 and 255 are left out.
+        truth: the same shape, integer, labels 0-17 or 255.
         mask: the same shape, bool (or 0 and 1); voxels outside are left out.
         bands: the band 0 .. ``num_bands - 1`` of each voxel, integer, broadcastable to that shape.
         num_bands: number of bands.
+        ignored: true labels whose voxels are left out; 255 must be among them where it occurs.
 
     Returns:
         (num_bands, 18, 18) int64 ``[band, truth, prediction]``, on the device of `prediction`.
@@ -38,9 +44,9 @@ def confusion_matrices(
         shapes = [tuple(array.shape) for array in (prediction, truth, mask) if array is not None]
         raise ValueError(f'prediction, ground truth (and mask) must have one shape, not {shapes}')
     size = len(LABEL_NAMES)
-    counted = (truth != NOISE) & (truth != UNOBSERVED)
-    if mask is not None:
-        counted &= mask.bool()
+    counted = torch.ones_like(truth, dtype=torch.bool) if mask is None else mask.bool()
+    for label in ignored:
+        counted = counted & (truth != label)
     # int32 holds any cell number, and is what a GPU counts fastest.
     predicted, true = prediction[counted].int(), truth[counted].int()
     for name, labels in (('prediction', predicted), ('ground truth', true)):
@@ -66,23 +72,24 @@ def distance_bands(grid: VoxelGrid, edges: tuple[float, ...]) -> np.ndarray:
     return np.digitize(horizontal, edges)
 
 
-def class_iou(matrix: np.ndarray) -> np.ndarray:
-    """Intersection over union of the 16 classes.
+def class_iou(matrix: np.ndarray, labels: slice = SEMANTIC) -> np.ndarray:
+    """Intersection over union of each class.
 
     Args:
         matrix: (18, 18) integer confusion matrix.
+        labels: labels of these classes, the 16 of the project by default.
 
     Returns:
         (16,) float64 in 0-1, NaN for a class that does not occur in the ground truth.
     """
-    hits = matrix.diagonal()[SEMANTIC].astype(np.float64)
-    true, predicted = matrix.sum(axis=1)[SEMANTIC], matrix.sum(axis=0)[SEMANTIC]
+    hits = matrix.diagonal()[labels].astype(np.float64)
+    true, predicted = matrix.sum(axis=1)[labels], matrix.sum(axis=0)[labels]
     return np.divide(hits, true + predicted - hits, out=np.full(len(hits), np.nan), where=true > 0)
 
 
-def mean_iou(matrix: np.ndarray) -> float:
+def mean_iou(matrix: np.ndarray, labels: slice = SEMANTIC) -> float:
     """Mean of :func:`class_iou` over the classes that occur, 0-1; NaN when none does."""
-    iou = class_iou(matrix)
+    iou = class_iou(matrix, labels)
     return float(iou[~np.isnan(iou)].mean()) if not np.isnan(iou).all() else float('nan')
 
 
