@@ -1,0 +1,142 @@
+"""Step 2, align: where every tracked box is when a sweep is taken, and which points lie in which box."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+
+from project.labels.geometry import interpolate, inverse
+from project.labels.read import UNLABELLED
+from project.labels.scene import Tracks
+
+MARGIN_M = 0.1
+"""Annotators draw boxes tightly; points this far outside still belong to the object."""
+
+OUTSIDE = -1
+
+_CELL_M = 4.0
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """B boxes at one time.
+
+    Attributes:
+        tracks: (B,) int32 track of each box.
+        scene_from_box: (B, 4, 4) float64.
+        sizes: (B, 3) float64 length, width, height.
+        categories: (B,) uint8 lidarseg index of the category.
+        guessed: (B,) bool, extrapolated beyond the track's annotations.
+    """
+
+    tracks: np.ndarray
+    scene_from_box: np.ndarray
+    sizes: np.ndarray
+    categories: np.ndarray
+    guessed: np.ndarray
+
+
+def extended(tracks: Tracks, times_s: np.ndarray) -> Tracks:
+    """Tracks carried on by one keyframe before their first and after their last annotation, at constant velocity.
+
+    An object is there a little before it is first annotated and after it last is; its points must not be taken for the
+    world's.
+
+    Args:
+        tracks: K keyframes, T tracks.
+        times_s: (K,) time of each keyframe.
+    """
+    present, poses, sizes = tracks.present.copy(), tracks.global_from_box.copy(), tracks.sizes.copy()
+    keyframes = len(times_s)
+    for step in (1, -1):
+        for k in range(keyframes):
+            known, beyond = k + step, k + 2 * step
+            if not 0 <= known < keyframes:
+                continue
+            new = tracks.present[known] & ~present[k]
+            poses[k, new], sizes[k, new] = poses[known, new], sizes[known, new]
+            if 0 <= beyond < keyframes:
+                moving = new & tracks.present[beyond]
+                ratio = (times_s[k] - times_s[known]) / (times_s[known] - times_s[beyond])
+                poses[k, moving, :3, 3] += ratio * (poses[known, moving, :3, 3] - poses[beyond, moving, :3, 3])
+            present[k] |= new
+    return replace(tracks, present=present, global_from_box=poses, sizes=sizes)
+
+
+def boxes_at(
+    tracks: Tracks, annotated: np.ndarray, keyframe: int, fraction: float, scene_from_global: np.ndarray
+) -> Boxes:
+    """Boxes at a keyframe, or interpolated between it and the next one; sizes are those of the later one.
+
+    Args:
+        tracks: the scene's :func:`extended` tracks.
+        annotated: (K, T) bool, where tracks are annotated and not extended.
+        keyframe: the keyframe at or before the time.
+        fraction: 0 at the keyframe, 1 at the next.
+        scene_from_global: (4, 4) float64.
+    """
+    later = keyframe + (fraction > 0)
+    chosen = np.flatnonzero(tracks.present[keyframe] & tracks.present[later])
+    poses = tracks.global_from_box
+    scene_from_box = scene_from_global @ interpolate(poses[keyframe, chosen], poses[later, chosen], fraction)
+    guessed = ~(annotated[keyframe] & annotated[later])[chosen]
+    return Boxes(
+        chosen.astype(np.int32), scene_from_box, tracks.sizes[later, chosen], tracks.categories[chosen], guessed
+    )
+
+
+def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
+    """Which box each point lies in.
+
+    Of several boxes a point belongs to one of its own category if it is labelled, and else to the one it lies deepest
+    inside, relative to the box's size.
+
+    Args:
+        xyz: (N, 3) float32, scene frame.
+        raw: (N,) uint8 lidarseg index or 255.
+        boxes: B boxes.
+
+    Returns:
+        (N,) int32 position in `boxes`, -1 outside all of them.
+    """
+    if not len(boxes.tracks) or not len(xyz):
+        return np.full(len(xyz), OUTSIDE, np.int32)
+    half = boxes.sizes / 2 + MARGIN_M
+    centres = boxes.scene_from_box[:, :2, 3]
+    # A coarse map from above tells which boxes are near a point: cells, and the boxes that reach into each.
+    radius = np.hypot(half[:, 0], half[:, 1]) + half[:, 2]
+    low, high = (centres - radius[:, None]).min(axis=0), (centres + radius[:, None]).max(axis=0)
+    shape = np.floor((high - low) / _CELL_M).astype(np.int64) + 1
+    first = np.floor((centres - radius[:, None] - low) / _CELL_M).astype(np.int64)
+    last = np.floor((centres + radius[:, None] - low) / _CELL_M).astype(np.int64)
+    near = np.zeros((*shape, len(half)), bool)
+    for box, (a, b) in enumerate(zip(first, last, strict=True)):
+        near[a[0] : b[0] + 1, a[1] : b[1] + 1, box] = True
+    box_from_scene = inverse(boxes.scene_from_box)
+    cells, members = np.nonzero(near.reshape(-1, len(half)))
+    starts = np.searchsorted(cells, np.arange(shape.prod() + 1))
+    return _box_of_points(xyz, raw, low, shape, starts, members, box_from_scene, half, boxes.categories)
+
+
+@njit(cache=True)
+def _box_of_points(xyz, raw, low, shape, starts, members, box_from_scene, half, categories):
+    result = np.full(len(xyz), OUTSIDE, np.int32)
+    for i in range(len(xyz)):
+        x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
+        cx, cy = int(np.floor((x - low[0]) / _CELL_M)), int(np.floor((y - low[1]) / _CELL_M))
+        if not (0 <= cx < shape[0] and 0 <= cy < shape[1]):
+            continue
+        best = np.inf
+        for at in range(starts[cx * shape[1] + cy], starts[cx * shape[1] + cy + 1]):
+            box = members[at]
+            depth = 0.0
+            for axis in range(3):
+                m = box_from_scene[box, axis]
+                depth = max(depth, abs(m[0] * x + m[1] * y + m[2] * z + m[3]) / half[box, axis])
+            if depth > 1:
+                continue
+            if raw[i] != UNLABELLED and raw[i] != categories[box]:
+                depth += 1
+            if depth < best:
+                best, result[i] = depth, box
+    return result

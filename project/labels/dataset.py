@@ -1,0 +1,150 @@
+"""Scenes as plain data, made of the tables of nuScenes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from project.formats import Keyframe
+from project.formats.infos import BoxRecords, CameraRecord, KeyframeRecord
+from project.labels.geometry import poses
+from project.labels.scene import Scene, Tracks
+from project.labels.tables import Tables
+from project.taxonomy import RAW_NAMES
+
+CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
+"""Order in which the images of a keyframe are listed, mmdet3d's."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The scenes of a folder of nuScenes.
+
+    Attributes:
+        version: e.g. ``v1.0-mini``.
+        scenes: the scenes that are complete.
+        records: for each of them, by name, what the index of keyframes needs.
+        broken: what is wrong with the others, by name.
+    """
+
+    version: str
+    scenes: list[Scene]
+    records: dict[str, list[KeyframeRecord]]
+    broken: dict[str, str]
+
+
+def make_dataset(tables: Tables, dataroot: Path) -> Dataset:
+    """Scenes of tables; one that the tables do not describe completely is reported, not raised."""
+    dataset = Dataset(tables.version, [], {}, {})
+    for scene in tables.scenes:
+        try:
+            records = _keyframe_records(tables, scene)
+            dataset.scenes.append(_scene(tables, scene, records, dataroot))
+            dataset.records[scene['name']] = records
+        except ValueError as error:
+            dataset.broken[scene['name']] = str(error)
+    return dataset
+
+
+def _scene(tables: Tables, scene: dict, records: list[KeyframeRecord], dataroot: Path) -> Scene:
+    readings = [reading for reading in tables.sensor_data[scene['token']] if reading['channel'] == 'LIDAR_TOP']
+    readings.sort(key=lambda reading: reading['timestamp'])
+    tokens = [reading['token'] for reading in readings]
+    keyframes = tuple(record.keyframe for record in records)
+    without = [keyframe.lidar_token for keyframe in keyframes if keyframe.lidar_token not in tables.lidarseg_files]
+    if without:
+        raise ValueError(f'lidarseg.json has no labels for the keyframe with LIDAR_TOP token {without[0]}')
+    return Scene(
+        name=scene['name'],
+        dataroot=dataroot,
+        keyframes=keyframes,
+        lidarseg_files=tuple(tables.lidarseg_files[keyframe.lidar_token] for keyframe in keyframes),
+        keyframe_sweeps=np.array([tokens.index(keyframe.lidar_token) for keyframe in keyframes]),
+        sweep_files=tuple(reading['filename'] for reading in readings),
+        timestamps_us=np.array([reading['timestamp'] for reading in readings]),
+        global_from_ego=np.stack([_ego_pose(tables, reading) for reading in readings]),
+        ego_from_lidar=np.stack([_calibration(tables, reading)[0] for reading in readings]),
+        tracks=_tracks(records),
+    )
+
+
+def _tracks(records: list[KeyframeRecord]) -> Tracks:
+    instances = {token: None for record in records for token in record.boxes.instances}
+    numbers = {token: number for number, token in enumerate(sorted(instances))}
+    shape = (len(records), len(numbers))
+    present, global_from_box = np.zeros(shape, bool), np.tile(np.eye(4), (*shape, 1, 1))
+    sizes, categories = np.zeros((*shape, 3)), np.zeros(len(numbers), np.uint8)
+    for k, record in enumerate(records):
+        chosen = [numbers[token] for token in record.boxes.instances]
+        present[k, chosen] = True
+        global_from_box[k, chosen] = record.boxes.global_from_box
+        sizes[k, chosen] = record.boxes.sizes
+        categories[chosen] = [RAW_NAMES.index(name) for name in record.boxes.categories]
+    return Tracks(present, global_from_box, sizes, categories)
+
+
+def _keyframe_records(tables: Tables, scene: dict) -> list[KeyframeRecord]:
+    by_sample: dict[str, dict[str, dict]] = {sample['token']: {} for sample in tables.samples[scene['token']]}
+    for reading in tables.sensor_data[scene['token']]:
+        _calibration(tables, reading)
+        if reading['is_key_frame']:
+            by_sample[reading['sample_token']][reading['channel']] = reading
+    if not by_sample:
+        raise ValueError('sample.json has no keyframe of this scene')
+    return [_keyframe_record(tables, scene, token, readings) for token, readings in by_sample.items()]
+
+
+def _keyframe_record(tables: Tables, scene: dict, token: str, readings: dict[str, dict]) -> KeyframeRecord:
+    lidar = readings.get('LIDAR_TOP')
+    if lidar is None:
+        raise ValueError(f'sample_data.json has no LIDAR_TOP for the keyframe {token}')
+    keyframe = Keyframe(scene['name'], scene['token'], token, lidar['token'], Path(lidar['filename']).name)
+    cameras = {channel: _camera(tables, readings[channel]) for channel in CAMERAS if channel in readings}
+    boxes = tables.annotations.get(token, [])
+    return KeyframeRecord(
+        keyframe=keyframe,
+        timestamp_us=lidar['timestamp'],
+        ego_from_lidar=_calibration(tables, lidar)[0],
+        global_from_ego=_ego_pose(tables, lidar),
+        cameras=cameras,
+        boxes=_box_records(boxes),
+    )
+
+
+def _box_records(boxes: list[dict]) -> BoxRecords:
+    unknown = sorted({box['category_name'] for box in boxes} - set(RAW_NAMES))
+    if unknown:
+        raise ValueError(f'category.json has categories that lidarseg does not have: {", ".join(unknown)}')
+    rotations = np.array([box['rotation'] for box in boxes]).reshape(-1, 4)
+    translations = np.array([box['translation'] for box in boxes]).reshape(-1, 3)
+    width_length_height = np.array([box['size'] for box in boxes], float).reshape(-1, 3)
+    return BoxRecords(
+        instances=tuple(box['instance_token'] for box in boxes),
+        categories=tuple(box['category_name'] for box in boxes),
+        global_from_box=poses(rotations, translations),
+        sizes=width_length_height[:, [1, 0, 2]],
+        num_lidar_pts=np.array([box['num_lidar_pts'] for box in boxes], np.int64),
+        num_radar_pts=np.array([box['num_radar_pts'] for box in boxes], np.int64),
+    )
+
+
+def _camera(tables: Tables, reading: dict) -> CameraRecord:
+    ego_from_camera, matrix = _calibration(tables, reading)
+    pose = _ego_pose(tables, reading)
+    return CameraRecord(reading['filename'], reading['token'], reading['timestamp'], matrix, ego_from_camera, pose)
+
+
+def _calibration(tables: Tables, reading: dict) -> tuple[np.ndarray, np.ndarray]:
+    """(4, 4) ego frame from the sensor's, and the camera matrix, (3, 3) for cameras."""
+    calibration = tables.calibrations.get(reading['calibrated_sensor_token'])
+    if calibration is None or calibration['channel'] is None:
+        raise ValueError(f'calibrated_sensor.json lacks the calibration of {reading["filename"]}')
+    pose = poses(calibration['rotation'], calibration['translation'])
+    return pose, np.array(calibration['camera_intrinsic'], float)
+
+
+def _ego_pose(tables: Tables, reading: dict) -> np.ndarray:
+    pose = tables.ego_poses.get(reading['ego_pose_token'])
+    if pose is None:
+        raise ValueError(f'ego_pose.json lacks the pose of {reading["filename"]}')
+    return poses(pose['rotation'], pose['translation'])

@@ -1,0 +1,112 @@
+"""Dense labels of a scene, keyframe by keyframe: the main of label generation."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from project.formats import FORMATS, OccupancyLabels, points
+from project.grid import VoxelGrid
+from project.labels.gather import World, gather
+from project.labels.geometry import inverse
+from project.labels.scene import Scene
+from project.labels.settings import Settings
+from project.labels.vote import PARTS, Ballot, cast, count, new_ballot
+from project.taxonomy import NOISE
+
+
+def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None] = lambda: None) -> int:
+    """Write the labels of a scene's keyframes; a pure function of its arguments and the files of the dataset.
+
+    Args:
+        scene: what to label.
+        settings: how.
+        on_keyframe: called after each keyframe.
+
+    Returns:
+        Number of keyframes that were labelled; the others had all their files already.
+
+    Raises:
+        FileNotFoundError, ValueError: a file of the dataset is missing or damaged; the message names it.
+        OSError: a label could not be written; the message names it.
+    """
+    todo = [_missing_formats(scene, k, settings) for k in range(len(scene.keyframes))]
+    if any(todo):
+        world = gather(scene)
+        ballots: dict[str, Ballot] = {}
+        for k, names in enumerate(todo):
+            for name in names:
+                _write(scene, world, k, name, settings, ballots)
+            on_keyframe()
+    return sum(bool(names) for names in todo)
+
+
+def _missing_formats(scene: Scene, k: int, settings: Settings) -> list[str]:
+    paths = {name: settings.save_path / FORMATS[name].path(scene.keyframes[k]) for name in settings.formats}
+    return [name for name, path in paths.items() if settings.overwrite or not path.is_file()]
+
+
+def _write(scene: Scene, world: World, k: int, name: str, settings: Settings, ballots: dict[str, Ballot]) -> None:
+    module = FORMATS[name]
+    if name not in ballots:
+        ballots[name] = new_ballot(module.GRID, world.size, with_sums=name == points.NAME)
+    ballot = ballots[name]
+    learned = np.resize(settings.mapping.learning_map, 256)
+    path = settings.save_path / module.path(scene.keyframes[k])
+    if name == points.NAME:
+        raw = np.arange(256, dtype=np.uint8)
+        vote(ballot, module.GRID, scene, world, k, settings.num_sweeps, raw)
+        positions, labels, entries = count(ballot, learned == NOISE)
+        content = thinned_points(ballot, module.GRID, positions, labels, entries)
+    else:
+        vote(ballot, module.GRID, scene, world, k, settings.num_sweeps, learned)
+        positions, labels, _ = count(ballot, np.arange(256) == NOISE)
+        content = OccupancyLabels(module.GRID, module.GRID.unravel(positions), labels)
+    try:
+        module.write(path, content)
+    except OSError as error:
+        raise OSError(f'{path}: cannot be written: {error.strerror or error}') from error
+
+
+def vote(
+    ballot: Ballot, grid: VoxelGrid, scene: Scene, world: World, k: int, num_sweeps: int, label_of: np.ndarray
+) -> None:
+    """Cast the votes of everything that is there at a keyframe, as seen in the window around it.
+
+    Args:
+        ballot: takes the votes.
+        grid: the ballot's grid, around the lidar or the car at this keyframe.
+        scene: the scene.
+        world: its points.
+        k: the keyframe.
+        num_sweeps: keyframes before and after it that are in the window.
+        label_of: (256,) uint8 label of each lidarseg index.
+    """
+    last = len(scene.keyframes) - 1
+    window = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, last)
+    sweep = scene.keyframe_sweeps[k]
+    grid_from_ego = inverse(scene.ego_from_lidar[sweep]) if grid.frame == 'lidar' else np.eye(4)
+    grid_from_global = grid_from_ego @ inverse(scene.global_from_ego[sweep])
+    grid_from_scene = grid_from_global @ inverse(world.scene_from_global)
+    tiles = world.tiles_in(grid, grid_from_scene)
+    cast(ballot, grid, world.static, window, tiles, np.broadcast_to(grid_from_scene, (len(tiles), 4, 4)), label_of)
+    tracks = np.flatnonzero(scene.tracks.present[k])
+    grid_from_box = grid_from_global @ scene.tracks.global_from_box[k, tracks]
+    cast(ballot, grid, world.objects, window, tracks, grid_from_box, label_of)
+    # What moves without a box was where it was seen at this keyframe only.
+    cast(ballot, grid, world.loose, (2 * k, 2 * k), np.zeros(1, np.int64), grid_from_scene[None], label_of)
+
+
+def thinned_points(
+    ballot: Ballot, grid: VoxelGrid, positions: np.ndarray, raw: np.ndarray, entries: np.ndarray
+) -> np.ndarray:
+    """One point a voxel: the mean of the points of the label that won.
+
+    Returns:
+        (N, 5) float64 x, y, z, intensity, lidarseg index.
+    """
+    means = ballot.sums[entries] / ballot.counts[entries, None]
+    # Sums are of positions cut to whole parts, which is half a part too low on average.
+    inside = (means[:, :3] + 0.5) / PARTS
+    xyz = np.array(grid.minimum) + (grid.unravel(positions) + inside) * grid.voxel_size
+    return np.column_stack([xyz, means[:, 3], raw])

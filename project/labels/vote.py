@@ -1,0 +1,166 @@
+"""Step 4, vote: which voxels are occupied, and by which class.
+
+Lidar sees near and facing surfaces with a hundred times the points of others, so points alone would let the nearest sweep
+decide. Each voxel is divided into 4 x 4 x 4 sub-cells, and a class has one vote for each sub-cell it has a point in: that
+is about its surface area. More votes win, then more points, then the lower label; noise yields to every class.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from project.grid import VoxelGrid
+from project.labels.cloud import Cloud
+
+SPLIT = 4
+PARTS = 1000
+"""Positions inside a voxel are summed in whole thousandths of its edge: integers add up to the same in any order."""
+
+
+class Ballot(NamedTuple):
+    """Votes of a grid: for each voxel a chain of entries, one a label. A named tuple of arrays, so that numba can take it.
+
+    Attributes:
+        heads: (voxels,) int32 first entry of each voxel, 0 where there is none.
+        nexts: (capacity,) int32 the next entry of the same voxel, 0 at the end.
+        labels: (capacity,) uint8 label of the entry.
+        cells: (capacity,) uint64 one bit for each sub-cell that holds a point.
+        counts: (capacity,) int32 number of points.
+        sums: (capacity, 4) int64 sums of position inside the voxel (thousandths) and intensity; (0, 4) when not asked for.
+        used: (2,) int64 number of voxels and of entries so far.
+    """
+
+    heads: np.ndarray
+    nexts: np.ndarray
+    labels: np.ndarray
+    cells: np.ndarray
+    counts: np.ndarray
+    sums: np.ndarray
+    used: np.ndarray
+
+
+def new_ballot(grid: VoxelGrid, capacity: int, with_sums: bool = False) -> Ballot:
+    """A ballot without votes, for at most `capacity` points."""
+    # Memory that is never touched is never taken, so the capacity may be generous.
+    nexts, labels, cells, counts = (
+        np.empty(capacity + 1, dtype) for dtype in (np.int32, np.uint8, np.uint64, np.int32)
+    )
+    sums = np.empty((capacity + 1 if with_sums else 0, 4), np.int64)
+    return Ballot(np.zeros(grid.size, np.int32), nexts, labels, cells, counts, sums, np.zeros(2, np.int64))
+
+
+def cast(
+    ballot: Ballot, grid: VoxelGrid, cloud: Cloud, window: tuple[int, int], groups: np.ndarray, transforms: np.ndarray,
+    label_of: np.ndarray,
+) -> None:  # fmt: skip
+    """Cast the votes of some groups of a cloud.
+
+    Args:
+        ballot: takes the votes.
+        grid: the ballot's grid.
+        cloud: the points.
+        window: first and last time step, both included.
+        groups: (G,) int64 groups of the cloud.
+        transforms: (G, 4, 4) float64, grid frame from the frame of each of these groups.
+        label_of: (256,) uint8 label of each lidarseg index.
+    """
+    starts, stops = cloud.starts[groups, window[0]], cloud.starts[groups, window[1] + 1]
+    minimum, size, shape = np.array(grid.minimum), np.array(grid.voxel_size), np.array(grid.shape)
+    points = cloud.points
+    _cast(ballot, points.xyz, points.raw, points.intensity, starts, stops, transforms, minimum, size, shape, label_of)
+
+
+def count(ballot: Ballot, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count the votes, and empty the ballot.
+
+    Args:
+        ballot: the votes.
+        is_noise: (256,) bool, labels that yield to all others.
+
+    Returns:
+        (N,) int64 positions of the occupied voxels in ``grid.ravel`` order, ascending; the (N,) uint8 label of each, and the
+        (N,) int32 entry of the ballot that won, whose sums stay until the next vote.
+    """
+    n_voxels = ballot.used[0]
+    positions, labels = np.empty(n_voxels, np.int64), np.empty(n_voxels, np.uint8)
+    entries = np.empty(n_voxels, np.int32)
+    _count(ballot, is_noise, positions, labels, entries)
+    return positions, labels, entries
+
+
+@njit(cache=True)
+def _cast(ballot, xyz, raw, intensity, starts, stops, transforms, minimum, size, shape, label_of):
+    n_voxels, n_entries = ballot.used
+    with_sums = len(ballot.sums) > 0
+    for group in range(len(starts)):
+        m = transforms[group]
+        for i in range(starts[group], stops[group]):
+            x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
+            u = (m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3] - minimum[0]) / size[0]
+            v = (m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3] - minimum[1]) / size[1]
+            w = (m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3] - minimum[2]) / size[2]
+            if not (0 <= u < shape[0] and 0 <= v < shape[1] and 0 <= w < shape[2]):
+                continue
+            # Not negative here, so that cutting the fraction off is the floor.
+            iu, iv, iw = int(u), int(v), int(w)
+            u, v, w = u - iu, v - iv, w - iw
+            voxel = (iu * shape[1] + iv) * shape[2] + iw
+            bit = (int(u * SPLIT) * SPLIT + int(v * SPLIT)) * SPLIT + int(w * SPLIT)
+            label = label_of[raw[i]]
+            entry = ballot.heads[voxel]
+            if entry == 0:
+                n_voxels += 1
+            while entry != 0 and ballot.labels[entry] != label:
+                entry = ballot.nexts[entry]
+            if entry == 0:
+                n_entries += 1
+                entry = n_entries
+                ballot.nexts[entry] = ballot.heads[voxel]
+                ballot.heads[voxel] = entry
+                ballot.labels[entry], ballot.cells[entry], ballot.counts[entry] = label, 0, 0
+                if with_sums:
+                    ballot.sums[entry] = 0
+            ballot.cells[entry] |= np.uint64(1) << np.uint64(bit)
+            ballot.counts[entry] += 1
+            if with_sums:
+                ballot.sums[entry, 0] += int(u * PARTS)
+                ballot.sums[entry, 1] += int(v * PARTS)
+                ballot.sums[entry, 2] += int(w * PARTS)
+                ballot.sums[entry, 3] += intensity[i]
+    ballot.used[0], ballot.used[1] = n_voxels, n_entries
+
+
+@njit(cache=True)
+def _count(ballot, is_noise, positions, labels, entries):
+    n = 0
+    for voxel in range(len(ballot.heads)):
+        entry = ballot.heads[voxel]
+        if entry == 0:
+            continue
+        best, best_area, best_count = 0, -1, 0
+        while entry != 0:
+            label, points = ballot.labels[entry], ballot.counts[entry]
+            area = 0 if is_noise[label] else _bits(ballot.cells[entry])
+            equal = area == best_area and points == best_count
+            if (
+                area > best_area
+                or (area == best_area and points > best_count)
+                or (equal and label < ballot.labels[best])
+            ):
+                best, best_area, best_count = entry, area, points
+            entry = ballot.nexts[entry]
+        positions[n], labels[n], entries[n] = voxel, ballot.labels[best], best
+        n += 1
+        ballot.heads[voxel] = 0
+    ballot.used[:] = 0
+
+
+@njit(inline='always')
+def _bits(cells):
+    """Number of bits that are set (Warren, Hacker's Delight, section 5-1)."""
+    c = np.uint64(cells)
+    c = c - ((c >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    c = (c & np.uint64(0x3333333333333333)) + ((c >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    c = (c + (c >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((c * np.uint64(0x0101010101010101)) >> np.uint64(56))
