@@ -1,0 +1,73 @@
+"""The rules by which published benchmarks score occupancy; ``docs/evaluation.md`` explains each with an example.
+
+A protocol turns the prediction and the ground truth of a keyframe into integer counts, and added-up counts into
+scores::
+
+    protocol = build_protocol('rayiou')
+    truth = protocol.prepare(Volume(labels), origins)
+    counts = total([counts, protocol.count(Volume(prediction), truth, origins)])
+    scores = protocol.score(counts, frames)
+"""
+
+import numpy as np
+
+from project.evaluation.protocols.common import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
+from project.evaluation.protocols.rays import RayProtocol
+from project.evaluation.protocols.voxels import VoxelProtocol
+from project.formats import occ3d, openoccupancy, surroundocc
+from project.grid import VoxelGrid
+from project.taxonomy import FREE, NOISE
+
+PROTOCOLS = ('seed', 'occ3d', 'surroundocc', 'openoccupancy', 'openocc', 'rayiou')
+SEED_RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
+SEED_SHAPE = (100, 100, 8)
+BAND_EDGES = (20.0, 35.0)
+
+__all__ = [
+    'BAND_EDGES',
+    'PROTOCOLS',
+    'SEED_SHAPE',
+    'Counts',
+    'EvaluationProtocol',
+    'RayProtocol',
+    'RayReadings',
+    'Scores',
+    'Volume',
+    'VoxelProtocol',
+    'build_protocol',
+    'total',
+]
+
+
+def build_protocol(
+    name: str,
+    camera_mask: bool = True,
+    edges: tuple[float, ...] = BAND_EDGES,
+    seed_shape: tuple[int, int, int] = SEED_SHAPE,
+) -> EvaluationProtocol:
+    """The protocol of that name.
+
+    Args:
+        name: one of :data:`PROTOCOLS`.
+        camera_mask: whether ``occ3d`` scores only voxels of the camera mask, as its benchmark does.
+        edges: distances that part the distance bands, metres.
+        seed_shape: number of voxels along x, y, z over the seed's range, for ``seed``.
+
+    Raises:
+        ValueError: there is no such protocol.
+    """
+    if name == 'seed':
+        size = tuple((high - low) / n for low, high, n in zip(SEED_RANGE[:3], SEED_RANGE[3:], seed_shape, strict=True))
+        return VoxelProtocol(name, VoxelGrid.from_range('lidar', SEED_RANGE, size), ('points', 'voxels'), edges=edges)
+    if name == 'occ3d':
+        return VoxelProtocol(name, occ3d.GRID, ('occ3d',), noise=True, camera_mask=camera_mask, edges=edges)
+    if name == 'surroundocc':
+        return VoxelProtocol(name, surroundocc.GRID, ('surroundocc',), edges=edges)
+    if name == 'openoccupancy':
+        return VoxelProtocol(name, openoccupancy.GRID, ('openoccupancy',), edges=edges)
+    if name == 'openocc':
+        labels = tuple(range(NOISE + 1, FREE))
+        return RayProtocol(name, occ3d.GRID, ('openocc',), labels, flow=True, dtype=np.float16, edges=edges)
+    if name == 'rayiou':
+        return RayProtocol(name, occ3d.GRID, ('occ3d',), tuple(range(FREE)), edges=edges)
+    raise ValueError(f'no protocol {name!r}: choose one of {", ".join(PROTOCOLS)}')

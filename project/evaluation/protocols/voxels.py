@@ -1,0 +1,87 @@
+"""Protocols that compare voxel with voxel: IoU of each class, their mean, and geometric IoU."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from project.evaluation.confusion import class_iou, confusion_matrices, distance_bands, geometric_iou, mean_iou
+from project.evaluation.protocols.common import Counts, Scores, Volume
+from project.evaluation.table import band_names
+from project.grid import VoxelGrid
+from project.taxonomy import FREE, LABEL_NAMES, NOISE, UNOBSERVED
+
+
+@dataclass(frozen=True)
+class VoxelProtocol:
+    """IoU over voxels.
+
+    Attributes:
+        name: e.g. ``occ3d``.
+        grid: grid of predictions and labels.
+        formats: label formats that have the ground truth.
+        noise: whether label 0 is a class like any other; else voxels of that true label are left out.
+        camera_mask: whether only voxels of the camera mask count.
+        edges: distances that part bands, from the frame's origin along the ground, metres.
+    """
+
+    name: str
+    grid: VoxelGrid
+    formats: tuple[str, ...]
+    noise: bool = False
+    camera_mask: bool = False
+    edges: tuple[float, ...] = ()
+
+    needs_origins = False
+
+    def prepare(self, truth: Volume, origins: np.ndarray | None = None) -> Volume:
+        """Check a ground truth."""
+        if not isinstance(truth, Volume):
+            raise ValueError(f'{self.name} compares voxels; a file of rays has none')
+        if self.camera_mask and truth.mask_camera is None:
+            raise ValueError(
+                'the labels have no camera mask: score all voxels (--no-mask), or use labels that have one'
+            )
+        return truth
+
+    def count(self, prediction: Volume, truth: Volume, origins: np.ndarray | None = None) -> Counts:
+        """Count pairs of true and predicted label."""
+        if not isinstance(prediction, Volume):
+            raise ValueError(f'{self.name} compares voxels; a file of rays has none')
+        predicted, true = torch.as_tensor(prediction.semantics), torch.as_tensor(truth.semantics)
+        if tuple(predicted.shape) != self.grid.shape:
+            raise ValueError(
+                f'a prediction of shape {tuple(predicted.shape)} does not fit {self.name}: {self.grid.shape}'
+            )
+        mask = torch.as_tensor(truth.mask_camera).to(predicted.device) if self.camera_mask else None
+        bands = self._bands.to(predicted.device)
+        ignored = (UNOBSERVED,) if self.noise else (NOISE, UNOBSERVED)
+        matrices = confusion_matrices(predicted, true.to(predicted.device), mask, bands, len(self.edges) + 1, ignored)
+        return {'matrices': matrices.cpu().numpy()}
+
+    def score(self, counts: Counts, frames: int) -> Scores:
+        """Per-class IoU, mIoU and geometric IoU, everywhere and by distance."""
+        matrices = counts['matrices']
+        labels = self._labels
+        iou = 100 * class_iou(matrices.sum(axis=0), labels)
+        classes = {'IoU': dict(zip(LABEL_NAMES[labels], map(float, iou), strict=True))}
+        names = band_names(self.edges) if self.edges else []
+        bands = {name: self._summary(matrix) for name, matrix in zip(names, matrices, strict=bool(names))}
+        return Scores(self._title(), frames, self._summary(matrices.sum(axis=0)), classes, bands)
+
+    @property
+    def _labels(self) -> slice:
+        return slice(NOISE if self.noise else NOISE + 1, FREE)
+
+    @cached_property
+    def _bands(self) -> torch.Tensor:
+        return torch.from_numpy(distance_bands(self.grid, self.edges))
+
+    def _summary(self, matrix: np.ndarray) -> dict[str, float]:
+        return {'mIoU': 100 * mean_iou(matrix, self._labels), 'geometric IoU': 100 * geometric_iou(matrix)}
+
+    def _title(self) -> str:
+        voxels = 'only voxels of the camera mask' if self.camera_mask else 'all voxels, no mask'
+        noise = '' if self.noise else ', noise left out'
+        return f'{self.name}: {len(range(*self._labels.indices(FREE)))} classes, {voxels}{noise}'
