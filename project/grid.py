@@ -45,7 +45,9 @@ class VoxelGrid:
     @property
     def maximum(self) -> tuple[float, float, float]:
         """Highest corner (x, y, z), metres; not part of the grid."""
-        return tuple(low + n * size for low, n, size in zip(self.minimum, self.shape, self.voxel_size, strict=True))
+        corners = zip(self.minimum, self.shape, self.voxel_size, strict=True)
+        # A voxel size such as 102.4 / 12 is not exact in binary; the range it came from is.
+        return tuple(round(low + n * size, 9) for low, n, size in corners)
 
     @property
     def extent(self) -> tuple[float, ...]:
@@ -77,6 +79,30 @@ class VoxelGrid:
         if indices is None:
             indices = np.stack(np.indices(self.shape), axis=-1)
         return np.asarray(self.minimum) + (indices + 0.5) * self.voxel_size
+
+    def layers_of(self, finer: 'VoxelGrid') -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Along each axis the layer of this grid that holds the centre of each layer of a finer one, -1 for none.
+
+        Returns:
+            Three int64 arrays x, y, z of lengths ``finer.shape``: voxel ``(i, j, k)`` of the finer grid is in voxel
+            ``(x[i], y[j], z[k])`` of this one.
+        """
+        layers = []
+        for axis in range(3):
+            centres = finer.minimum[axis] + (np.arange(finer.shape[axis]) + 0.5) * finer.voxel_size[axis]
+            # A centre on a border belongs above it, also where rounding puts it a hair below.
+            layer = np.floor((centres - self.minimum[axis]) / self.voxel_size[axis] + 1e-9).astype(np.int64)
+            layers.append(np.where((layer >= 0) & (layer < self.shape[axis]), layer, -1))
+        return tuple(layers)
+
+    def within(self, other: 'VoxelGrid') -> np.ndarray:
+        """(X, Y, Z) bool, which voxels lie wholly in the range of another grid of the same frame."""
+        inside = []
+        for axis in range(3):
+            borders = self.minimum[axis] + np.arange(self.shape[axis] + 1) * self.voxel_size[axis]
+            fits = (borders > other.minimum[axis] - 1e-6) & (borders < other.maximum[axis] + 1e-6)
+            inside.append(fits[:-1] & fits[1:])
+        return inside[0][:, None, None] & inside[1][:, None] & inside[2]
 
     def ravel(self, indices: np.ndarray) -> np.ndarray:
         """(N, 3) voxel indices as (N,) int64 positions in the flattened ``[x, y, z]`` array."""

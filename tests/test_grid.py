@@ -82,3 +82,31 @@ def test_dense_puts_values_at_their_voxels():
     assert (dense == 17).sum() == ODD.size - 2
     flow = ODD.dense(indices, np.array([[1, 2], [3, 4]], np.float32), fill=0)
     np.testing.assert_array_equal(flow[6, 0, 2], [1, 2])
+
+
+def test_layers_of_a_finer_grid():
+    coarse = VoxelGrid.from_range('lidar', (0, 0, 0, 4, 5, 3), 1.0)
+    fine = VoxelGrid.from_range('lidar', (-0.5, 0, 1, 2.5, 6, 3), (0.5, 1.0, 0.4))
+    x, y, z = coarse.layers_of(fine)
+    assert x.tolist() == [-1, 0, 0, 1, 1, 2]
+    assert y.tolist() == [0, 1, 2, 3, 4, -1]
+    assert z.tolist() == [1, 1, 2, 2, 2]
+
+
+@settings(deadline=None)
+@given(grids, grids)
+def test_layers_agree_with_the_voxels_of_centres(coarse, fine):
+    layers = coarse.layers_of(fine)
+    indices = np.argwhere(np.ones(fine.shape, bool))
+    cells = np.stack([layer[column] for layer, column in zip(layers, indices.T, strict=True)], axis=1)
+    inner, inside = coarse.voxel_indices(fine.centres(indices) + 1e-7)
+    np.testing.assert_array_equal((cells >= 0).all(axis=1), inside)
+    np.testing.assert_array_equal(cells[inside], inner)
+
+
+def test_which_voxels_lie_within_another_grid():
+    coarse = VoxelGrid.from_range('lidar', (-2, 0, 0, 5, 5, 3), 1.0)
+    inside = coarse.within(VoxelGrid.from_range('lidar', (-1.5, 0, 0.6, 1.5, 4, 3), (0.3, 0.5, 0.3)))
+    expected = np.zeros(coarse.shape, bool)
+    expected[1:3, 0:4, 1:3] = True
+    np.testing.assert_array_equal(inside, expected)
