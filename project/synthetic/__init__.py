@@ -1,0 +1,9 @@
+"""A made world in nuScenes format whose ground truth is known exactly, because it is built from closed solids.
+
+:func:`make_world` writes it; :mod:`project.synthetic.truth` answers what is where from the solids alone.
+"""
+
+from project.synthetic.settings import Difficulties, WorldSettings
+from project.synthetic.world import make_world
+
+__all__ = ['Difficulties', 'WorldSettings', 'make_world']

@@ -1,0 +1,210 @@
+"""The lidar: every beam of a sweep is cast into the scene from where the sensor is when it fires."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from project.synthetic import rig
+from project.synthetic.bvh import Tree, nearest
+from project.synthetic.materials import REFLECTIVITY, Material
+from project.synthetic.scene import Scene
+from project.synthetic.solids import box, joined
+from project.synthetic.transforms import apply, invert
+from project.taxonomy import NOISE, RAW_EGO
+
+STATIC, MISSED, EGO = -1, -2, -3
+"""What a beam hit, where it is no actor."""
+
+RANGE_SIGMA = 0.02
+LOST = 0.015
+"""Share of the returns that get lost for no visible reason."""
+WEAKEST = 1.5
+"""Reflectivity times cosine that is still seen at the full range; what is weaker, from nearer only."""
+
+EGO_ROOF = ((-0.56, -1.35, -1.0), (0.56, 0.66, -0.33))
+"""Lowest and highest corner, in the lidar frame, of the part of the ego car that beams hit."""
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What the beams of a sweep meet, firing by firing, 32 beams each, without noise.
+
+    Attributes:
+        origins: (N, 3) float64 town frame, where each beam starts.
+        directions: (N, 3) float64 town frame, length one.
+        ranges: (N,) float64 metres; 0 where nothing came back.
+        actors: (N,) int64 index of the actor, or one of STATIC, MISSED, EGO.
+        raw: (N,) uint8 lidarseg index of what was hit, noise where nothing came back.
+        reflectance: (N,) float64 reflectivity times cosine of incidence.
+    """
+
+    origins: np.ndarray
+    directions: np.ndarray
+    ranges: np.ndarray
+    actors: np.ndarray
+    raw: np.ndarray
+    reflectance: np.ndarray
+
+    @property
+    def points(self) -> np.ndarray:
+        """(N, 3) float64 ends of the beams, town frame; where nothing came back, their origins."""
+        return self.origins + self.ranges[:, None] * self.directions
+
+
+def cast(scene: Scene, time: float) -> tuple[Returns, np.ndarray]:
+    """Cast the beams of the sweep that ends at a time; moving things are where they are at that time.
+
+    Returns:
+        The returns, and for each actor the number of beams that would have met it were nothing in the way, (A,).
+    """
+    pose, before = (scene.town_from_ego(t) @ rig.EGO_FROM_LIDAR for t in (time, time - rig.SWEEP_US * 1e-6))
+    share = np.arange(1, rig.FIRINGS + 1) / rig.FIRINGS
+    poses = before + share[:, None, None] * (pose - before)
+    beams = np.repeat(_directions()[:, None], 1, axis=1).reshape(rig.FIRINGS, 32, 3)
+    directions = np.einsum('fij,fbj->fbi', poses[:, :3, :3], beams)
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    origins = poses[:, :3, 3].copy()
+
+    present = scene.present(time)
+    actors_from_town = np.array([invert(m) for m in scene.town_from_actors(present, time)]).reshape(-1, 4, 4)
+    kinds = np.array([scene.kinds.index(scene.actors[i].kind) for i in present], int)
+    spheres = np.array([(*apply(invert(m), s.centre), np.linalg.norm(s.size) / 2)
+                        for m, s in zip(actors_from_town, map(scene.shape, present), strict=True)]).reshape(-1, 4)  # fmt: skip
+    ranges, hits, owners = _cast_static(*scene.static_tree.arrays, origins, directions)
+    forest = scene.model_forest
+    azimuths = np.unwrap(np.arctan2(directions[:, 0, 1], directions[:, 0, 0]))
+    free = _cast_actors(*forest.tree.arrays, forest.roots[kinds], actors_from_town, spheres, azimuths, origins, directions,
+                        ranges, hits, owners)  # fmt: skip
+
+    material, raw, cosines = np.zeros(hits.size, np.uint8), np.zeros(hits.size, np.uint8), np.zeros(hits.size)
+    flat_hits, flat_owners, beams = hits.ravel(), owners.ravel(), directions.reshape(-1, 3)
+    for mesh, tree, of_actor in ((scene.static, scene.static_tree, False), (scene.models, forest.tree, True)):
+        mine = np.flatnonzero(flat_owners >= 0 if of_actor else flat_owners == STATIC)
+        triangles = flat_hits[mine]
+        material[mine], raw[mine] = mesh.material[tree.order[triangles]], mesh.raw[tree.order[triangles]]
+        normals = np.cross(tree.triangles[triangles, 1], tree.triangles[triangles, 2])
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        seen = beams[mine]
+        if of_actor:
+            seen = np.einsum('nij,nj->ni', actors_from_town[flat_owners[mine], :3, :3], seen)
+        cosines[mine] = np.abs((normals * seen).sum(axis=1))
+    flat_owners = np.where(flat_owners >= 0, present[flat_owners] if len(present) else flat_owners, flat_owners)
+    returns = Returns(
+        np.repeat(origins, 32, axis=0), beams, ranges.ravel(), flat_owners, raw, REFLECTIVITY[material] * cosines
+    )
+    met = np.zeros(len(scene.actors), np.int64)
+    met[present] = free
+    return _without_weak_and_own(returns), met
+
+
+def scan(scene: Scene, time: float, number: int) -> tuple[np.ndarray, np.ndarray, Returns]:
+    """What the lidar reports for a sweep.
+
+    Args:
+        scene: the scene.
+        time: end of the sweep, seconds.
+        number: number of the sweep in its scene, for its noise.
+
+    Returns:
+        (N, 5) float32 x, y, z (lidar frame at `time`, motion of the ego car compensated), intensity 0-255, ring;
+        (N,) uint8 lidarseg index; and the returns before noise, (A,) visible share of each actor.
+    """
+    returns, met = cast(scene, time)
+    rng = np.random.default_rng([scene.settings.seed, scene.index, 100, number])
+    difficulties = scene.settings.difficulties
+    noise = rng.normal(0, RANGE_SIGMA, len(returns.ranges)) * difficulties.range_noise
+    lost = (rng.random(len(returns.ranges)) < LOST) & (returns.actors != EGO) & difficulties.no_returns
+    valid = (returns.actors != MISSED) & ~lost
+    ranges = np.where(valid, returns.ranges + noise, 0.0)
+    town = returns.origins + ranges[:, None] * returns.directions
+    points = np.empty((len(town), 5), np.float32)
+    points[:, :3] = apply(invert(scene.town_from_ego(time) @ rig.EGO_FROM_LIDAR), town)
+    brightness = returns.reflectance * rng.uniform(0.85, 1.15, len(town))
+    points[:, 3] = np.where(valid, np.clip(np.round(brightness), 0, 255), rng.integers(0, 125, len(town)))
+    points[:, 4] = np.tile(np.arange(32), rig.FIRINGS)
+    raw = np.where(valid, returns.raw, NOISE).astype(np.uint8)
+    seen = np.bincount(returns.actors[returns.actors >= 0], minlength=len(scene.actors)) / np.maximum(met, 1)
+    if not difficulties.no_returns:
+        kept = valid & (returns.actors != EGO)
+        points, raw = points[kept], raw[kept]
+    return points, raw, seen
+
+
+def _directions() -> np.ndarray:
+    """(FIRINGS, 32, 3) directions of the beams in the lidar frame, clockwise from the left."""
+    azimuths = np.pi - 2 * np.pi * (np.arange(rig.FIRINGS) + 0.5) / rig.FIRINGS
+    flat = np.cos(rig.BEAM_ELEVATIONS)
+    return np.stack(np.broadcast_arrays(np.cos(azimuths)[:, None] * flat, np.sin(azimuths)[:, None] * flat,
+                                        np.sin(rig.BEAM_ELEVATIONS)), axis=-1)  # fmt: skip
+
+
+def _without_weak_and_own(returns: Returns) -> Returns:
+    """Returns with those left out that are too far or too weak, and with those from the ego car put in."""
+    own = np.tile(_own_ranges().ravel(), 1)
+    reach = rig.MAX_RANGE * np.minimum(1, np.sqrt(returns.reflectance / WEAKEST))
+    missed = (returns.actors == MISSED) | (returns.ranges > reach)
+    is_own = own < np.where(missed, np.inf, returns.ranges)
+    ranges = np.where(is_own, own, np.where(missed, 0.0, returns.ranges))
+    actors = np.where(is_own, EGO, np.where(missed, MISSED, returns.actors))
+    raw = np.where(is_own, RAW_EGO, np.where(missed, NOISE, returns.raw)).astype(np.uint8)
+    return Returns(
+        returns.origins, returns.directions, ranges, actors, raw, np.where(is_own, 20.0, returns.reflectance)
+    )
+
+
+def _own_ranges() -> np.ndarray:
+    """(FIRINGS, 32) range at which each beam hits the ego car, infinity where it does not."""
+    tree = Tree.over(joined([box(*EGO_ROOF, Material.METAL)]).triangles)
+    directions = _directions()
+    ranges, _, _ = _cast_static(*tree.arrays, np.zeros((rig.FIRINGS, 3)), directions)
+    return ranges
+
+
+@njit(cache=True)
+def _cast_static(boxes, children, triangles, origins, directions):
+    firings, beams = directions.shape[:2]
+    ranges = np.full((firings, beams), np.inf)
+    hits = np.full((firings, beams), -1)
+    owners = np.full((firings, beams), MISSED)
+    for f in range(firings):
+        for b in range(beams):
+            distance, hit = nearest(boxes, children, triangles, 0, origins[f], directions[f, b], 300.0)
+            if hit >= 0:
+                ranges[f, b], hits[f, b], owners[f, b] = distance, hit, STATIC
+    return ranges, hits, owners
+
+
+@njit(cache=True)
+def _cast_actors(
+    boxes, children, triangles, roots, actors_from_town, spheres, azimuths, origins, directions, ranges, hits, owners
+):
+    """Nearer hits on actors; returns how many beams meet each actor, whatever else is in their way."""
+    firings, beams = directions.shape[:2]
+    met = np.zeros(len(roots), np.int64)
+    origin, direction = np.empty(3), np.empty(3)
+    for a in range(len(roots)):
+        m = actors_from_town[a]
+        for f in range(firings):
+            dx, dy, dz = spheres[a, 0] - origins[f, 0], spheres[a, 1] - origins[f, 1], spheres[a, 2] - origins[f, 2]
+            # Beams of a firing lie in a plane that is nearly upright: those that point past the sphere are left out.
+            across = dx * np.sin(azimuths[f]) - dy * np.cos(azimuths[f])
+            along = dx * np.cos(azimuths[f]) + dy * np.sin(azimuths[f])
+            radius = spheres[a, 3] + 0.05 * np.sqrt(dx * dx + dy * dy) * 0.2
+            if abs(across) > radius or along < -radius:
+                continue
+            for b in range(beams):
+                d = directions[f, b]
+                nearest_point = dx * d[0] + dy * d[1] + dz * d[2]
+                if dx * dx + dy * dy + dz * dz - nearest_point * nearest_point > spheres[a, 3] ** 2:
+                    continue
+                for k in range(3):
+                    o = origins[f]
+                    origin[k] = m[k, 0] * o[0] + m[k, 1] * o[1] + m[k, 2] * o[2] + m[k, 3]
+                    direction[k] = m[k, 0] * d[0] + m[k, 1] * d[1] + m[k, 2] * d[2]
+                distance, hit = nearest(boxes, children, triangles, roots[a], origin, direction, 300.0)
+                if hit >= 0:
+                    met[a] += 1
+                    if distance < ranges[f, b]:
+                        ranges[f, b], hits[f, b], owners[f, b] = distance, hit, a
+    return met

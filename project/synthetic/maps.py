@@ -1,0 +1,26 @@
+"""The map picture of a town."""
+
+import numpy as np
+
+from project.synthetic.ground import ROAD, WALK
+from project.synthetic.scene import GLOBAL_CENTRE, Scene
+from project.synthetic.transforms import apply, invert
+
+RESOLUTION = 0.1
+"""Metres a pixel that nuScenes' maps have; the town is looked up every fifth pixel."""
+COARSE = 5
+
+
+def driveable_and_walkable(scene: Scene) -> np.ndarray:
+    """(H, W) bool picture of streets and sidewalks; row 0 is the highest global y."""
+    width, height = (int(2 * c / RESOLUTION / COARSE) for c in GLOBAL_CENTRE)
+    x = (np.arange(width) + 0.5) * RESOLUTION * COARSE
+    y = (np.arange(height)[::-1] + 0.5) * RESOLUTION * COARSE
+    places = np.stack(np.broadcast_arrays(x[None, :], y[:, None], 0.0), axis=-1)
+    town = apply(invert(scene.global_from_town), places)
+    ground = scene.ground
+    i = np.searchsorted(ground.x, town[..., 0], side='right') - 1
+    j = np.searchsorted(ground.y, town[..., 1], side='right') - 1
+    inside = (i >= 0) & (i < len(ground.x) - 1) & (j >= 0) & (j < len(ground.y) - 1)
+    raw = ground.raw[np.clip(i, 0, len(ground.x) - 2), np.clip(j, 0, len(ground.y) - 2), 0]
+    return np.kron(inside & np.isin(raw, (ROAD, WALK)), np.ones((COARSE, COARSE), bool))

@@ -1,0 +1,188 @@
+"""Buildings, walls, trees and poles of a town."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from project.synthetic.ground import OTHER, TERRAIN, WALK, Ground
+from project.synthetic.materials import Material as M
+from project.synthetic.solids import Mesh, Solid, box, cut, ellipsoid, frustum, joined
+from project.synthetic.streets import BLOCKS, Plan
+from project.synthetic.transforms import yaw_rotation
+from project.taxonomy import RAW_NAMES
+
+MANMADE, STATIC_OTHER, VEGETATION = (RAW_NAMES.index(f'static.{name}') for name in ('manmade', 'other', 'vegetation'))
+BASE = 3.0
+"""How far solids reach below the ground they stand on."""
+
+Lot = tuple[int, int, int, int]
+
+
+def choose_lots(rng: np.random.Generator) -> tuple[dict[Lot, str], dict[Lot, int]]:
+    """Use ('building' | 'park' | 'plaza' | 'yard') and lidarseg index of the ground of each lot."""
+    uses, raw = {}, {}
+    for block_x, block_y, x, y in np.ndindex(BLOCKS, BLOCKS, 3, 3):
+        inner = x == 1 and y == 1
+        use = 'yard' if inner else str(rng.choice(['building', 'park', 'plaza'], p=[0.66, 0.2, 0.14]))
+        grounds = {
+            'building': WALK if rng.random() < 0.4 else TERRAIN,
+            'park': TERRAIN,
+            'yard': TERRAIN,
+            'plaza': OTHER,
+        }
+        uses[block_x, block_y, x, y], raw[block_x, block_y, x, y] = use, grounds[use]
+    return uses, raw
+
+
+def build(plan: Plan, ground: Ground, uses: dict[Lot, str], near: np.ndarray, rng: np.random.Generator,
+          reach: float = 125.0) -> Mesh:  # fmt: skip
+    """The surface of the static town as far as `reach` metres from the places `near` (N, 2)."""
+    meshes, footprints = [], []
+    for (block_x, block_y, x, y), use in uses.items():
+        (x0, x1), (y0, y1) = plan.lots[0][block_x][x], plan.lots[1][block_y][y]
+        # Drawn for every lot, wanted or not, so that no lot depends on what is near.
+        lot_rng = np.random.default_rng(rng.integers(2**63))
+        if np.hypot(*(near - ((x0 + x1) / 2, (y0 + y1) / 2)).T).min() > reach:
+            continue
+        found, blocking = _LOTS[use](ground, (x0, y0, x1, y1), (x - 1, y - 1), lot_rng)
+        meshes += found
+        footprints += blocking
+    meshes += _street_furniture(plan, ground, near, reach, rng)
+    surface = ground.mesh()
+    around = (
+        np.hypot(*(surface.triangles[:, None, 0, :2] - near[None, ::5]).transpose(2, 0, 1)).min(axis=1) < reach + 20
+    )
+    triangles, sources = cut(surface.triangles[around], np.full(around.sum(), -1), footprints)
+    return Mesh.join([Mesh(triangles, surface.raw[around][sources], surface.material[around][sources]), *meshes])
+
+
+def _building(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
+    x0, y0, x1, y1 = area
+    margin = rng.uniform(0.6, 2.5, 4)
+    x0, y0, x1, y1 = x0 + margin[0], y0 + margin[1], x1 - margin[2], y1 - margin[3]
+    floor = ground.height((x0 + x1) / 2, (y0 + y1) / 2)
+    height = rng.choice([rng.uniform(5, 9), rng.uniform(9, 20)])
+    solids = [box((x0, y0, floor - BASE), (x1, y1, floor + height), M.FACADE)]
+    if rng.random() < 0.6:
+        inset = rng.uniform(1, 3)
+        solids.append(box((x0 + inset, y0 + inset, floor + height - 1), (x1 - inset, y1 - inset, floor + height + rng.uniform(2, 6)),
+                          M.CONCRETE))  # fmt: skip
+    if rng.random() < 0.7:
+        # A porch in the middle of the side that faces the street.
+        porch, middle = rng.uniform(1.2, 2.5), np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+        toward = np.array(outward if outward[0] == 0 or outward[1] == 0 else (outward[0], 0), float)
+        centre = middle + toward * np.array([x1 - x0, y1 - y0]) / 2
+        reach = np.where(toward != 0, min(0.55, margin.min() * 0.9), porch)
+        solids.append(box((*(centre - reach), floor - BASE), (*(centre + reach), floor + 2.7), M.CONCRETE))
+    return [_static(solids, MANMADE)], solids
+
+
+def _park(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
+    places = _scatter(area, rng, count=int(rng.integers(2, 6)), apart=4.5)
+    meshes = [_tree(ground, x, y, rng) for x, y in places]
+    meshes += [_planted('bush', ground, x, y, rng, (0.7, 1.3)) for x, y in _scatter(area, rng, 3, 3.0, avoid=places)]
+    return meshes, []
+
+
+def _plaza(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
+    places = _scatter(area, rng, count=4, apart=4.0)
+    kinds = ('planter', 'kiosk', 'pillar', 'planter')
+    return [_planted(kind, ground, x, y, rng) for kind, (x, y) in zip(kinds, places, strict=False)], []
+
+
+def _yard(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
+    x0, y0, x1, y1 = area
+    walls = []
+    if rng.random() < 0.7:
+        floor = ground.height((x0 + x1) / 2, y0 + 1)
+        kind, raw = (M.CONCRETE, MANMADE) if rng.random() < 0.6 else (M.LEAF, VEGETATION)
+        top = floor + rng.uniform(1.0, 2.0)
+        walls = [replace(box((x0 + 1, y0 + 0.6, floor - BASE), (x1 - 1, y0 + 1.1, top), kind), raw=raw)]
+    meshes, _ = _park(ground, (x0, y0 + 3, x1, y1), outward, rng)
+    return meshes + ([joined(walls)] if walls else []), walls
+
+
+_LOTS = {'building': _building, 'park': _park, 'plaza': _plaza, 'yard': _yard}
+
+
+def _street_furniture(
+    plan: Plan, ground: Ground, near: np.ndarray, reach: float, rng: np.random.Generator
+) -> list[Mesh]:
+    """Trees, lamps, signs, hydrants and fences along the kerbs of all streets."""
+    meshes = []
+    for axis in (0, 1):
+        for street in plan.streets[axis]:
+            for block in plan.lots[axis]:
+                start, stop = block[0][0] + 2, block[-1][1] - 2
+                for side in (-1, 1):
+                    for at in np.arange(start, stop, 6.5):
+                        kind = rng.choice(
+                            ['tree', 'lamp', 'sign', 'hydrant', 'nothing'], p=[0.3, 0.16, 0.1, 0.06, 0.38]
+                        )
+                        own = np.random.default_rng(rng.integers(2**63))
+                        along, across = (
+                            at + own.uniform(-1, 1),
+                            street.centre + side * (street.half + (1.0 if kind == 'tree' else 0.5)),
+                        )
+                        x, y = (along, across) if axis == 0 else (across, along)
+                        if kind == 'nothing' or np.hypot(*(near - (x, y)).T).min() > reach:
+                            continue
+                        turn = (np.pi / 2 if axis == 1 else 0.0) + (np.pi if side > 0 else 0.0)
+                        meshes.append(_planted(str(kind), ground, x, y, own, yaw=None if kind == 'tree' else turn))
+    return meshes
+
+
+def _tree(ground, x, y, rng) -> Mesh:
+    return _planted(f'wide tree {rng.integers(3)}', ground, x, y, rng, (0.8, 1.35))
+
+
+def _planted(kind, ground, x, y, rng, scale=(1.0, 1.0), yaw=None) -> Mesh:
+    yaw = rng.uniform(0, 2 * np.pi) if yaw is None else yaw
+    return _prototype(kind).moved(yaw_rotation(yaw), np.array([x, y, ground.height(x, y)]), rng.uniform(*scale))
+
+
+def _scatter(area, rng, count, apart, avoid=()) -> list[tuple[float, float]]:
+    """Up to `count` places in an area, at least `apart` from each other and from those to avoid."""
+    x0, y0, x1, y1 = area
+    places = []
+    for x, y in zip(rng.uniform(x0 + 1.8, x1 - 1.8, count), rng.uniform(y0 + 1.8, y1 - 1.8, count), strict=True):
+        if all(np.hypot(x - a, y - b) > apart for a, b in (*places, *avoid)):
+            places.append((float(x), float(y)))
+    return places
+
+
+def _static(solids: list[Solid], raw: int) -> Mesh:
+    return joined([replace(solid, raw=raw) for solid in solids])
+
+
+@cache
+def _prototype(kind: str) -> Mesh:
+    rng = np.random.default_rng(sum(map(ord, kind)))
+    if kind == 'tree':
+        # Narrow enough to stay clear of high vehicles at the kerb.
+        trunk = frustum((0, 0, -BASE), (0, 0, 2.6), (0.14, 0.1), M.BARK)
+        crown = [ellipsoid((*rng.uniform(-0.2, 0.2, 2), z), (0.75, 0.75, 0.9), M.LEAF, 10) for z in (2.9, 3.7, 4.5)]
+        return _static([trunk, *crown], VEGETATION)
+    if kind.startswith('wide tree'):
+        trunk = frustum((0, 0, -BASE), (0, 0, 2.9), (0.2, 0.15), M.BARK)
+        crown = [
+            ellipsoid((*rng.uniform(-0.9, 0.9, 2), rng.uniform(3.2, 5.0)), rng.uniform(1.0, 1.7, 3), M.LEAF, 10)
+            for _ in range(4)
+        ]
+        return _static([ellipsoid((0, 0, 3.4), (1.5, 1.5, 1.3), M.LEAF, 10), trunk, *crown], VEGETATION)
+    if kind == 'bush':
+        return _static(
+            [ellipsoid((*rng.uniform(-0.5, 0.5, 2), 0.4), rng.uniform(0.5, 0.9, 3), M.LEAF) for _ in range(3)],
+            VEGETATION,
+        )
+    solids = {
+        'lamp': [frustum((0, 0, -BASE), (0, 0, 6.5), (0.11, 0.07), M.METAL), box((-0.06, -0.1, 6.3), (0.06, 1.9, 6.45), M.METAL),
+                 box((-0.15, 1.3, 6.25), (0.15, 2.0, 6.5), M.WHITE)],
+        'sign': [frustum((0, 0, -BASE), (0, 0, 2.4), (0.05, 0.05), M.METAL, 6), box((-0.04, -0.35, 1.9), (0.08, 0.35, 2.6), M.RED)],
+        'kiosk': [box((-1.0, -0.8, -BASE), (1.0, 0.8, 2.3), M.RED), box((-1.3, -1.1, 2.2), (1.3, 1.1, 2.4), M.METAL)],
+        'pillar': [frustum((0, 0, -BASE), (0, 0, 3.0), (0.55, 0.55), M.CONCRETE, 12)],
+        'planter': [box((-1.1, -0.5, -BASE), (1.1, 0.5, 0.5), M.CONCRETE)],
+        'hydrant': [frustum((0, 0, -BASE), (0, 0, 0.8), (0.15, 0.13), M.RED), ellipsoid((0, 0, 0.8), (0.14, 0.14, 0.16), M.RED)],
+    }[kind]  # fmt: skip
+    return _static(solids, STATIC_OTHER if kind == 'hydrant' else MANMADE)

@@ -1,0 +1,36 @@
+"""Fixtures that all tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from project.synthetic import WorldSettings, make_world
+from project.synthetic.transforms import rigid
+
+
+@pytest.fixture(scope='session')
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made world in nuScenes format: scene-0061 (train) and scene-0103 (val), three keyframes each, images of
+    160x90 pixels; everything that makes labelling hard is on but wrong ego poses. Read only: all tests share it."""
+    root = tmp_path_factory.mktemp('tiny') / 'world'
+    make_world(root, WorldSettings.tiny())
+    return root
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers, the same in every run."""
+    return np.random.default_rng(20260)
+
+
+@pytest.fixture
+def random_rigid(rng: np.random.Generator) -> Callable[..., np.ndarray]:
+    """Draws rigid transforms: ``random_rigid()`` is a (4, 4) float64 matrix, its shift below `reach` metres."""
+
+    def draw(reach: float = 50.0) -> np.ndarray:
+        # A quaternion of four normal numbers is a rotation drawn uniformly.
+        return rigid(tuple(rng.normal(size=4)), rng.uniform(-reach, reach, 3))
+
+    return draw
