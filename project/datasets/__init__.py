@@ -1,1 +1,23 @@
-"""TBD."""
+"""The dataset, its pipeline transforms and the data preprocessor, registered with mmdet3d."""
+
+from project.datasets.data_sample import OccupancyDataSample
+from project.datasets.dataset import NuScenesOccupancyDataset
+from project.datasets.labels import LoadOccupancyLabels
+from project.datasets.preprocessor import OccupancyDataPreprocessor
+from project.datasets.transforms import (
+    DistortSurroundImages,
+    LoadSurroundImages,
+    PackOccupancyInputs,
+    ScaleSurroundImages,
+)
+
+__all__ = [
+    'DistortSurroundImages',
+    'LoadOccupancyLabels',
+    'LoadSurroundImages',
+    'NuScenesOccupancyDataset',
+    'OccupancyDataPreprocessor',
+    'OccupancyDataSample',
+    'PackOccupancyInputs',
+    'ScaleSurroundImages',
+]

@@ -1,0 +1,44 @@
+"""What passes between the data and the model.
+
+A batch is ``dict(inputs=dict(imgs=...), data_samples=[...])``. After :class:`OccupancyDataPreprocessor` ``imgs`` is
+float32, normalised and padded to a common size: (B, N, 3, H, W), or (B, T, N, 3, H, W) with ``queue_length = T > 1``,
+the oldest keyframe first and the present one last. Each of the B data samples has the fields of
+:class:`OccupancyDataSample` and the metainfo
+
+- ``lidar2img``: (N, 4, 4), or (T, N, 4, 4) with a queue, float64: homogeneous pixels of each camera from the grid's
+  frame. That is the keyframe's lidar frame, or its ego frame where the dataset has ``frame='ego'``; the name stays
+  mmdet3d's;
+- ``global_from_grid``: (T, 4, 4) float64, pose of that frame at each keyframe of the queue;
+- ``frame_exists``: (T,) bool, False for keyframes before the start of the scene, where the first one stands in;
+- ``ori_shape``, ``img_shape``, ``pad_shape``: (H, W) of the images as read, as scaled, and as padded;
+- ``sample_token``, ``scene_name``, ``timestamp`` (s), ``image_files``, ``label_file``, ``grid`` (a VoxelGrid).
+"""
+
+import torch
+from mmdet3d.structures import Det3DDataSample
+
+
+def _field(name: str, doc: str) -> property:
+    private = f'_{name}'
+
+    def get(self) -> torch.Tensor:
+        return getattr(self, private)
+
+    def set_(self, value: torch.Tensor) -> None:
+        self.set_field(value, private, dtype=torch.Tensor)
+
+    def delete(self) -> None:
+        delattr(self, private)
+
+    return property(get, set_, delete, doc)
+
+
+class OccupancyDataSample(Det3DDataSample):
+    """A keyframe with its voxels; every field is a tensor over (X, Y, Z)."""
+
+    gt_occupancy = _field(
+        'gt_occupancy', 'uint8 labels: 0 noise (ignored), 1-16 classes, 17 free, 255 unobserved (ignored).'
+    )
+    pred_occupancy = _field('pred_occupancy', 'uint8 predicted labels 0-17.')
+    mask_lidar = _field('mask_lidar', 'bool, voxels that lidar observed; there where the label format has it.')
+    mask_camera = _field('mask_camera', 'bool, voxels that a camera sees; there where the label format has it.')

@@ -1,0 +1,126 @@
+"""Keyframes of nuScenes with the cameras' images and occupancy labels."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from mmdet3d.registry import DATASETS
+from mmengine.dataset import BaseDataset
+
+from project.formats import infos
+from project.taxonomy import CLASSES, LABEL_NAMES, PALETTE
+
+FRAMES = ('lidar', 'ego')
+
+
+@DATASETS.register_module()
+class NuScenesOccupancyDataset(BaseDataset):
+    """Keyframes from an index that ``data_converter.py`` wrote, each with the keyframes before it.
+
+    A keyframe enters the pipeline as a dict with
+
+    - ``image_files``: T lists of N files, oldest keyframe first;
+    - ``lidar2img``: (T, N, 4, 4) float64, homogeneous pixels from the grid's frame at each keyframe;
+    - ``global_from_grid``: (T, 4, 4) float64, pose of that frame; ``frame``: its name;
+    - ``frame_exists``: (T,) bool, False where the scene had not begun and its first keyframe stands in;
+    - ``occupancy_path``: file of each label format below ``label_root``;
+    - ``sample_token``, ``scene_name``, ``timestamp`` (s), ``data_root``.
+
+    Args:
+        ann_file: index of keyframes, absolute or below `data_root`.
+        data_root: folder of nuScenes.
+        data_prefix: below `data_root`, folder of the images (``img``) and of the labels (``occupancy``).
+        frame: frame of the model's grid, ``'lidar'`` or ``'ego'``, that of the labels.
+        queue_length: number T of keyframes that the model sees, the present one included.
+        cameras: channels, in the order the model sees; those of the index by default.
+        pipeline, test_mode, lazy_init, indices, ...: as in mmengine's BaseDataset.
+
+    Raises:
+        FileNotFoundError: there is no index; the message has the command that makes it.
+        ValueError: the index is not one, a camera is missing, or an option does not exist.
+    """
+
+    METAINFO: ClassVar = {'classes': CLASSES, 'label_names': LABEL_NAMES, 'palette': PALETTE.tolist()}
+
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str = 'project/data/nuscenes/',
+        data_prefix: dict | None = None,
+        frame: str = 'lidar',
+        queue_length: int = 1,
+        cameras: Sequence[str] | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs,
+    ):
+        if frame not in FRAMES:
+            raise ValueError(f'frame={frame!r}: choose one of {FRAMES}')
+        if queue_length < 1:
+            raise ValueError(f'queue_length={queue_length}: must be at least 1, the present keyframe')
+        self.frame = frame
+        self.queue_length = queue_length
+        self.cameras = cameras
+        data_prefix = {'img': 'samples', 'occupancy': 'occupancy', **(data_prefix or {})}
+        super().__init__(
+            ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, pipeline=list(pipeline), **kwargs
+        )
+
+    def load_data_list(self) -> list[dict]:
+        """Read the index; called by the base class."""
+        try:
+            content = infos.read(self.ann_file)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'{self.ann_file}: missing; make labels and index with: '
+                f'python data_converter.py --dataroot {self.data_root}'
+            ) from None
+        self._metainfo.update(content['metainfo'])
+        entries = content['data_list']
+        frames = [self._frame(entry) for entry in entries]
+        position = {entry['token']: index for index, entry in enumerate(entries)}
+        return [self._keyframe(entries, frames, index, position) for index in range(len(entries))]
+
+    def _keyframe(self, entries: list[dict], frames: list[dict], index: int, position: dict[str, int]) -> dict:
+        queue, exists = [index], [True]
+        while len(queue) < self.queue_length:
+            before = position.get(entries[queue[0]]['prev'])
+            queue.insert(0, queue[0] if before is None else before)
+            exists.insert(0, before is not None)
+        entry = entries[index]
+        return {
+            'sample_token': entry['token'],
+            'scene_name': entry['scene_name'],
+            'timestamp': entry['timestamp'],
+            'occupancy_path': entry['occupancy_path'],
+            'label_root': self.data_prefix['occupancy'],
+            'data_root': self.data_root,
+            'frame': self.frame,
+            'image_files': [frames[i]['image_files'] for i in queue],
+            'lidar2img': np.stack([frames[i]['lidar2img'] for i in queue]),
+            'global_from_grid': np.stack([frames[i]['global_from_grid'] for i in queue]),
+            'frame_exists': np.array(exists),
+        }
+
+    def _frame(self, entry: dict) -> dict:
+        """Files of the images and geometry of a keyframe on its own."""
+        channels = self.cameras or tuple(entry['images'])
+        missing = [channel for channel in channels if channel not in entry['images']]
+        if missing:
+            raise ValueError(f'{self.ann_file}: keyframe {entry["token"]} has no image of {missing}')
+        cameras = [entry['images'][channel] for channel in channels]
+        ego_from_lidar = np.array(entry['lidar_points']['lidar2ego'])
+        grid_from_lidar = ego_from_lidar if self.frame == 'ego' else np.eye(4)
+        image_from_lidar = np.stack([_intrinsics(camera) @ np.array(camera['lidar2cam']) for camera in cameras])
+        folder = Path(self.data_prefix['img'])
+        return {
+            'image_files': [str(folder / name / c['img_path']) for name, c in zip(channels, cameras, strict=True)],
+            'lidar2img': image_from_lidar @ np.linalg.inv(grid_from_lidar),
+            'global_from_grid': np.array(entry['ego2global']) @ ego_from_lidar @ np.linalg.inv(grid_from_lidar),
+        }
+
+
+def _intrinsics(camera: dict) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3] = camera['cam2img']
+    return matrix

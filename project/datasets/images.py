@@ -1,0 +1,84 @@
+"""Camera images as they are read and augmented: plain functions on (H, W, 3) BGR arrays and OpenCV.
+
+Pixels count from the image's top left corner: the centre of the first one is at (0.5, 0.5).
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image: (H, W, 3) uint8 BGR.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not an image, or is damaged.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        if not Path(path).exists():
+            raise FileNotFoundError(f'{path}: missing')
+        raise ValueError(f'{path}: not an image that can be read; the download may be damaged')
+    return image
+
+
+def scaled(image: np.ndarray, factor: float) -> np.ndarray:
+    """An image scaled by bilinear interpolation; its size is cut to whole pixels. The dtype is kept."""
+    height, width = image.shape[:2]
+    return cv2.resize(image, (int(width * factor), int(height * factor)), interpolation=cv2.INTER_LINEAR)
+
+
+def scaled_projection(image_from_grid: np.ndarray, factor: float) -> np.ndarray:
+    """The (..., 4, 4) projection into an image that was :func:`scaled`."""
+    return np.diag([factor, factor, 1.0, 1.0]) @ image_from_grid
+
+
+def distorted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A uint8 image with random brightness, contrast, saturation, hue and order of channels, each every other time.
+
+    The photometric distortion of SSD (Liu et al., 2016), rounded to whole values after each conversion of colours.
+    """
+    brightness = rng.uniform(-32, 32) if rng.random() < 0.5 else 0.0
+    contrast = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else 1.0
+    saturation = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else 1.0
+    hue = rng.uniform(-18, 18) if rng.random() < 0.5 else 0.0
+    contrast_first = rng.random() < 0.5
+    image = _mapped(image, contrast if contrast_first else 1.0, brightness)
+    if saturation != 1 or hue != 0:
+        image = _recoloured(image, saturation, hue)
+    image = _mapped(image, 1.0 if contrast_first else contrast, 0.0)
+    return image[..., rng.permutation(3)] if rng.random() < 0.5 else image
+
+
+def _mapped(image: np.ndarray, gain: float, offset: float) -> np.ndarray:
+    if gain == 1 and offset == 0:
+        return image
+    return cv2.LUT(image, _table(gain * (np.arange(256) + offset)))
+
+
+def _recoloured(image: np.ndarray, saturation: float, hue_deg: float) -> np.ndarray:
+    steps = np.arange(256)
+    # OpenCV has hues of 0-179 in steps of two degrees in 8 bits.
+    tables = (_table((steps + round(hue_deg / 2)) % 180), _table(steps * saturation), _table(steps))
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    return cv2.cvtColor(cv2.LUT(hsv, np.stack(tables, axis=-1)[None]), cv2.COLOR_HSV2BGR)
+
+
+def _table(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def grid_mask(height: int, width: int, rng: np.random.Generator, ratio: float = 0.5) -> np.ndarray:
+    """GridMask (Chen et al., 2020): (H, W) bool, which pixels stay when a regular grid of rectangles is cut out.
+
+    Args:
+        height, width: size of the image, pixels.
+        rng: draws the period of the grid, from 2 pixels to the image's height, and its offsets.
+        ratio: part of each period that stays.
+    """
+    period = int(rng.integers(2, max(height, 3)))
+    kept = min(max(round(period * ratio), 1), period - 1)
+    rows, columns = ((np.arange(size) + rng.integers(period)) % period < kept for size in (height, width))
+    return rows[:, None] | columns

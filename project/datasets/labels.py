@@ -1,0 +1,102 @@
+"""The transform that loads a keyframe's labels, of any format, as the target of a model with any grid."""
+
+from pathlib import Path
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from project.datasets.resample import DenseLabels, on_grid
+from project.formats import FORMATS, points
+from project.grid import VoxelGrid
+from project.taxonomy import FREE, UNOBSERVED, LabelMapping
+
+MASKS = ('lidar', 'camera')
+
+
+@TRANSFORMS.register_module()
+class LoadOccupancyLabels(BaseTransform):
+    """Load labels onto the model's grid, by :func:`project.datasets.resample.on_grid`.
+
+    Adds ``gt_occupancy`` (X, Y, Z) uint8, ``mask_lidar`` and ``mask_camera`` (bool, or None where the format has none),
+    ``grid`` and ``label_file``.
+
+    Labels are fixed to the frame of their format: Occ3D's and OpenOcc's to the ego frame, all others to the lidar
+    frame. A model trained on them works in that frame; the grid and the dataset must say so (``frame='ego'``).
+
+    Args:
+        grid: the model's grid; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
+        format: name of the format, a key of ``project.formats.FORMATS``.
+        mask: ``'lidar'`` or ``'camera'``: voxels outside that mask become 255 and count for nothing. Methods differ
+            in whether they train so; always say it.
+        label_mapping: YAML file that maps lidarseg indices to labels, for the format ``points`` only.
+        seed_compatible: voxelise as the seed does, errors included, for the format ``points`` only.
+
+    Raises:
+        ValueError: an option does not exist, or the format's frame is not the grid's.
+    """
+
+    def __init__(
+        self,
+        grid: VoxelGrid | dict,
+        format: str = 'voxels',
+        mask: str | None = None,
+        label_mapping: str | None = None,
+        seed_compatible: bool = False,
+    ):
+        if format not in FORMATS:
+            raise ValueError(f'format={format!r}: choose one of {sorted(FORMATS)}')
+        if mask is not None and mask not in MASKS:
+            raise ValueError(f'mask={mask!r}: choose one of {MASKS}, or None')
+        if (seed_compatible or label_mapping) and format != points.NAME:
+            raise ValueError(f'seed_compatible and label_mapping are for the format "points", not for {format!r}')
+        self.grid = grid if isinstance(grid, VoxelGrid) else VoxelGrid.from_range(**grid)
+        self.format = FORMATS[format]
+        self.mask = mask
+        self.mapping = LabelMapping.from_yaml(label_mapping) if label_mapping else LabelMapping.default()
+        self.seed_compatible = seed_compatible
+
+    def transform(self, results: dict) -> dict:
+        """Load the file that ``occupancy_path`` names, below ``label_root``.
+
+        Raises:
+            FileNotFoundError: it is missing; the message has the command that makes it.
+            ValueError: it is damaged, or has no mask where one is asked for.
+        """
+        if results['frame'] != self.grid.frame:
+            raise ValueError(
+                f"the dataset has frame='{results['frame']}' and the labels' grid frame='{self.grid.frame}': "
+                'give dataset, labels and model the same frame'
+            )
+        file = Path(results['label_root']) / results['occupancy_path'][self.format.NAME]
+        try:
+            labels = self.load(file)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'{file}: missing; make the labels with: python data_converter.py --dataroot {results["data_root"]} '
+                f'--save_path {results["label_root"]} --format {self.format.NAME}'
+            ) from None
+        results.update(gt_occupancy=labels.semantics, mask_lidar=labels.mask_lidar, mask_camera=labels.mask_camera)
+        results.update(grid=self.grid, label_file=str(file))
+        return results
+
+    def load(self, file: Path) -> DenseLabels:
+        """Labels of a file on the grid, with the mask applied."""
+        if self.format is not points:
+            labels = on_grid(self.format.read(file), self.grid)
+        elif self.seed_compatible:
+            labels = DenseLabels(self._like_seed(points.read(file)), None, None)
+        else:
+            voxels = points.voxelise(points.read(file), self.grid, self.mapping)
+            labels = on_grid(voxels, self.grid)
+        if self.mask is not None:
+            mask = getattr(labels, f'mask_{self.mask}')
+            if mask is None:
+                raise ValueError(f'{file}: has no {self.mask} mask; load the labels with mask=None')
+            labels.semantics[~mask] = UNOBSERVED
+        return labels
+
+    def _like_seed(self, content: np.ndarray) -> np.ndarray:
+        learning_map = np.append(self.mapping.learning_map, np.uint8(FREE))
+        labels = learning_map[content[:, 4].astype(np.uint8)]
+        return points.voxelise_like_seed(content, labels, self.grid.extent, self.grid.shape)

@@ -1,0 +1,69 @@
+"""From samples to a batch on the device: normalising, GridMask, and padding to a common size."""
+
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from project.datasets.images import grid_mask
+from project.datasets.randomness import new_generator
+
+
+@MODELS.register_module()
+class OccupancyDataPreprocessor(BaseDataPreprocessor):
+    """Makes a batch of samples that ``PackOccupancyInputs`` packed; see :mod:`project.datasets.data_sample`.
+
+    Images travel to the device as the bytes that were read, a quarter of what they are normalised. There each is
+    normalised, loses a grid of rectangles in training (one grid for all cameras of a sample), and is padded with zeros
+    at the right and the bottom.
+
+    Args:
+        mean: of the channels as they are stored, BGR.
+        std: of the channels.
+        pad_divisor: padded heights and widths are multiples of this, pixels.
+        grid_mask_probability: how often a training sample is masked.
+        non_blocking: copy to the device asynchronously, for data loaders with ``pin_memory``.
+    """
+
+    def __init__(
+        self,
+        mean: tuple[float, float, float] = (103.53, 116.28, 123.675),
+        std: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        pad_divisor: int = 32,
+        grid_mask_probability: float = 0.0,
+        non_blocking: bool = True,
+    ):
+        super().__init__(non_blocking)
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.pad_divisor = pad_divisor
+        self.grid_mask_probability = grid_mask_probability
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """A batch on the device.
+
+        Args:
+            data: ``inputs['imgs']``, B tensors (..., N, 3, H, W) whose sizes may differ, and B ``data_samples``.
+            training: whether GridMask applies.
+        """
+        data = self.cast_data(data)
+        images, samples = data['inputs']['imgs'], data['data_samples']
+        shape = [self._padded(max(image.shape[axis] for image in images)) for axis in (-2, -1)]
+        batch = self.mean.new_zeros(len(images), *images[0].shape[:-2], *shape)
+        for image, padded, sample in zip(images, batch, samples, strict=True):
+            height, width = image.shape[-2:]
+            inner = padded[..., :height, :width]
+            torch.sub(image, self.mean, out=inner).div_(self.std)
+            if training:
+                self._mask(inner, *shape)
+            sample.set_metainfo({'pad_shape': tuple(shape)})
+        return {'inputs': {**data['inputs'], 'imgs': batch}, 'data_samples': samples}
+
+    def _padded(self, size: int) -> int:
+        return -(-size // self.pad_divisor) * self.pad_divisor
+
+    def _mask(self, images: Tensor, height: int, width: int) -> None:
+        rng = new_generator()
+        if rng.random() < self.grid_mask_probability:
+            kept = torch.from_numpy(grid_mask(height, width, rng))
+            images.mul_(kept[: images.shape[-2], : images.shape[-1]].to(images.device))

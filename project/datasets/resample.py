@@ -1,0 +1,73 @@
+"""Labels of one grid on another, coarser one: how any label format becomes the target of any model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from project.formats import OccupancyLabels
+from project.formats.vote import majority
+from project.grid import VoxelGrid
+from project.taxonomy import UNOBSERVED
+
+
+@dataclass
+class DenseLabels:
+    """Labels of every voxel of a grid.
+
+    Attributes:
+        semantics: (X, Y, Z) uint8 labels 0-17, 255 where the labels do not reach.
+        mask_lidar: (X, Y, Z) bool, voxels that lidar observed; None where not known.
+        mask_camera: (X, Y, Z) bool, voxels that a camera sees; None where not known.
+    """
+
+    semantics: np.ndarray
+    mask_lidar: np.ndarray | None
+    mask_camera: np.ndarray | None
+
+
+def on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> DenseLabels:
+    """Labels on a grid of equal or larger voxels.
+
+    A voxel holds the labelled voxels whose centres lie in it. It gets their majority label by the rule of
+    :func:`project.formats.vote.majority`, and is free only if all of them are: thin things must not drown in the air
+    around them. It is visible if one of them is. Voxels that are not wholly within the labels' range are unobserved.
+
+    Raises:
+        ValueError: the grid is fixed to another frame, or is finer than the labels.
+    """
+    if grid == labels.grid:
+        return DenseLabels(labels.dense(), labels.mask_lidar, labels.mask_camera)
+    _check(labels.grid, grid)
+    layers = grid.layers_of(labels.grid)
+    cells = np.stack([layer[column] for layer, column in zip(layers, labels.indices.T, strict=True)], axis=1)
+    inside = (cells >= 0).all(axis=1)
+    positions, classes = majority(grid.ravel(cells[inside]), labels.classes[inside])
+    semantics = OccupancyLabels(grid, grid.unravel(positions), classes).dense()
+    semantics[~grid.within(labels.grid)] = UNOBSERVED
+    masks = (_any_within(mask, layers, grid) for mask in (labels.mask_lidar, labels.mask_camera))
+    return DenseLabels(semantics, *masks)
+
+
+def _check(stored: VoxelGrid, wanted: VoxelGrid) -> None:
+    if wanted.frame != stored.frame:
+        raise ValueError(
+            f'the labels are fixed to the {stored.frame} frame and the grid to the {wanted.frame} frame: '
+            f"give dataset, labels and model a grid with frame='{stored.frame}'"
+        )
+    if any(size < finest - 1e-9 for size, finest in zip(wanted.voxel_size, stored.voxel_size, strict=True)):
+        raise ValueError(
+            f'the labels have voxels of {stored.voxel_size} m and cannot fill voxels of {wanted.voxel_size} m: '
+            'choose a coarser grid or finer labels'
+        )
+
+
+def _any_within(mask: np.ndarray | None, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> np.ndarray | None:
+    if mask is None:
+        return None
+    for axis, layer in enumerate(layers):
+        used = np.flatnonzero(layer >= 0)
+        first = np.flatnonzero(np.diff(layer[used], prepend=-1))
+        reduced = np.logical_or.reduceat(mask.take(used, axis), first, axis) if len(used) else mask.take(used, axis)
+        mask = np.zeros((*mask.shape[:axis], grid.shape[axis], *mask.shape[axis + 1 :]), bool)
+        mask[(slice(None),) * axis + (layer[used][first],)] = reduced
+    return mask

@@ -1,0 +1,95 @@
+"""Pipeline transforms on the images of a keyframe, or of a queue of keyframes; random numbers as in ``randomness``."""
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from project.datasets import images
+from project.datasets.data_sample import OccupancyDataSample
+from project.datasets.randomness import new_generator
+
+META_KEYS = (
+    'sample_token', 'scene_name', 'timestamp', 'image_files', 'label_file', 'grid',
+    'lidar2img', 'global_from_grid', 'frame_exists', 'ori_shape', 'img_shape',
+)  # fmt: skip
+
+
+@TRANSFORMS.register_module()
+class LoadSurroundImages(BaseTransform):
+    """Read the images of all cameras, and of all keyframes of the queue.
+
+    Adds ``imgs``, a list of T x N arrays (H, W, 3) uint8 BGR, and ``ori_shape`` and ``img_shape``, both (H, W).
+
+    Args:
+        to_float32: convert at once. Later steps then round nothing, as in the seed, and take several times as long.
+    """
+
+    def __init__(self, to_float32: bool = False):
+        self.dtype = np.float32 if to_float32 else np.uint8
+
+    def transform(self, results: dict) -> dict:
+        """Read ``image_files``, which has T lists of N files."""
+        loaded = [images.read_image(file) for frame in results['image_files'] for file in frame]
+        results['imgs'] = [image.astype(self.dtype, copy=False) for image in loaded]
+        results['ori_shape'] = results['img_shape'] = loaded[0].shape[:2]
+        return results
+
+
+@TRANSFORMS.register_module()
+class ScaleSurroundImages(BaseTransform):
+    """Scale all images, and ``lidar2img`` with them.
+
+    Args:
+        factor: new size over old size.
+    """
+
+    def __init__(self, factor: float):
+        self.factor = factor
+
+    def transform(self, results: dict) -> dict:
+        """Scale ``imgs``; adapts ``lidar2img`` and ``img_shape``."""
+        results['imgs'] = [images.scaled(image, self.factor) for image in results['imgs']]
+        results['lidar2img'] = images.scaled_projection(results['lidar2img'], self.factor)
+        results['img_shape'] = results['imgs'][0].shape[:2]
+        return results
+
+
+@TRANSFORMS.register_module()
+class DistortSurroundImages(BaseTransform):
+    """Photometric distortion of each image on its own; they must still be uint8."""
+
+    def transform(self, results: dict) -> dict:
+        """Distort ``imgs``."""
+        rng = new_generator()
+        results['imgs'] = [images.distorted(image, rng) for image in results['imgs']]
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackOccupancyInputs(BaseTransform):
+    """Pack a keyframe as ``dict(inputs=dict(imgs=...), data_samples=...)``; see :mod:`project.datasets.data_sample`.
+
+    The images stay as they are in memory: ``imgs`` is a view (N, 3, H, W), or (T, N, 3, H, W), of the dtype they have.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Pack ``imgs``, the labels if they were loaded, and the metainfo.
+
+        Raises:
+            ValueError: the images differ in size.
+        """
+        shapes = {image.shape for image in results['imgs']}
+        if len(shapes) > 1:
+            raise ValueError(f'keyframe {results["sample_token"]}: images of different sizes {sorted(shapes)}')
+        stacked = torch.from_numpy(np.stack(results['imgs'])).permute(0, 3, 1, 2)
+        queue_length = len(results['image_files'])
+        if queue_length > 1:
+            stacked = stacked.unflatten(0, (queue_length, -1))
+        else:
+            results['lidar2img'] = results['lidar2img'][0]
+        sample = OccupancyDataSample(metainfo={key: results[key] for key in META_KEYS if key in results})
+        for name in ('gt_occupancy', 'mask_lidar', 'mask_camera'):
+            if results.get(name) is not None:
+                setattr(sample, name, torch.from_numpy(results[name]))
+        return {'inputs': {'imgs': stacked}, 'data_samples': sample}
