@@ -87,7 +87,7 @@ class Dataroot:
         pose = transform_matrix(annotation['translation'], Quaternion(annotation['rotation']))
         name = annotation['category_name']
         label = LEARNING_MAP[RAW_NAMES.index(name)] if name in RAW_NAMES else 0
-        return Box(grid_from_global @ pose, (length, width, height), label, name)
+        return Box(grid_from_global @ pose, (length, width, height), label)
 
     def _global_from_ego(self, record: dict) -> np.ndarray:
         return _pose(self.tables.get('ego_pose', record['ego_pose_token']))

@@ -29,13 +29,11 @@ class Box:
         grid_from_box: (4, 4) float64 pose in the grid's frame; the box looks along its x.
         size: length, width, height, metres.
         label: class 1-16, or 0.
-        name: annotated category.
     """
 
     grid_from_box: np.ndarray
     size: tuple[float, float, float]
     label: int
-    name: str
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,10 @@ NEAR_RANGE = 40.0
 """Half the width of the world that the following camera is set up for, metres."""
 
 
+FIELD_OF_VIEW_DEG = 46
+"""Height of the following camera's view."""
+
+
 def forward(grid: VoxelGrid) -> np.ndarray:
     """(3,) unit vector of the driving direction in the grid's frame."""
     return np.array([0.0, 1.0, 0.0]) if grid.frame == 'lidar' else np.array([1.0, 0.0, 0.0])
@@ -36,11 +40,24 @@ def ego_car(grid: VoxelGrid) -> np.ndarray:
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
 
-def following_view(grid: VoxelGrid, width_px: int, height_px: int) -> Camera:
-    """From behind and above the ego car, steep enough to look over trees beside the road."""
+def following_pose(grid: VoxelGrid) -> np.ndarray:
+    """(2, 3) place and target of a camera behind and above the ego car, steep enough to look over roadside trees."""
     reach = min(1.0, max(np.abs(np.array(grid.extent)[[0, 1, 3, 4]])) / NEAR_RANGE)
-    position, target = from_ego(grid, [(-17.0 * reach, 0.0, 24.0 * reach), (8.0 * reach, 0.0, 0.0)])
-    return Camera.look_at(position, target, 46, width_px, height_px)
+    return from_ego(grid, [(-17.0 * reach, 0.0, 24.0 * reach), (8.0 * reach, 0.0, 0.0)])
+
+
+def overhead_pose(grid: VoxelGrid) -> np.ndarray:
+    """(2, 3) place and target of a perspective camera that sees the whole grid from above, driving direction up."""
+    low, high = np.array(grid.minimum), np.array(grid.maximum)
+    target = np.array([*(low + high)[:2] / 2, high[2]])
+    rise = 0.52 * max((high - low)[:2]) / np.tan(np.radians(FIELD_OF_VIEW_DEG / 2))
+    # Exactly above the target "up" would have no meaning.
+    return np.stack([target + rise * (np.array([0, 0, 1]) - 0.001 * forward(grid)), target])
+
+
+def following_view(grid: VoxelGrid, width_px: int, height_px: int) -> Camera:
+    """The ego car and what lies ahead, from :func:`following_pose`."""
+    return Camera.look_at(*following_pose(grid), FIELD_OF_VIEW_DEG, width_px, height_px)
 
 
 def overhead_view(grid: VoxelGrid, width_px: int, height_px: int) -> Camera:

@@ -1,0 +1,163 @@
+"""The browser page: one HTML text with style, scripts and, where it must live without a server, the frames inside."""
+
+import base64
+import gzip
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+
+from project.formats.common import written_whole
+from project.taxonomy import FREE, LABEL_NAMES, PALETTE
+from project.visualization.cameras import load_image
+from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, MASKS, CameraImage, Frame
+from project.visualization.scenery import ego_car, following_pose, overhead_pose
+from project.visualization.scores import frame_scores
+
+PARTS = Path(__file__).parent / 'page'
+SCRIPTS = ('data', 'faces', 'voxels', 'overlays', 'stage', 'state', 'panel', 'main')
+"""Scripts of the page, in the order in which they are joined."""
+
+IMAGE_WIDTH_PX = 480
+"""Width of camera images inside a page."""
+
+
+def write_page(path: str | Path, frames: Iterable[Frame]) -> None:
+    """Write frames of one scene as one HTML file that needs no server and no network."""
+    resources, scenes, first = {}, {}, None
+    for frame in frames:
+        first = first or frame
+        scenes.setdefault(frame.scene, []).append({'index': frame.index, 'token': frame.token})
+        resources[frame_name(frame.scene, frame.index)] = encode_frame(frame)
+        for camera in frame.cameras:
+            resources[image_name(frame, camera)] = _jpeg(camera)
+    with written_whole(path) as file:
+        file.write(page(manifest(scenes, first), resources).encode())
+
+
+def manifest(scenes: dict[str, list[dict]], first: Frame) -> dict:
+    """What the page knows before it loads a frame.
+
+    Args:
+        scenes: ``{'index': place in the scene, 'token': token}`` of each frame of each scene.
+        first: the frame to begin with; its grid sets the cameras.
+    """
+    classes = {'names': LABEL_NAMES[:FREE], 'palette': PALETTE[:FREE].tolist()}
+    difference = {'names': DIFFERENCE_NAMES, 'palette': DIFFERENCE_PALETTE.tolist()}
+    return {
+        'scenes': scenes,
+        'scene': first.scene,
+        'layers': {'truth': classes, 'prediction': classes, 'difference': difference},
+        'views': {
+            'follow': following_pose(first.grid).ravel().tolist(),
+            'above': overhead_pose(first.grid).ravel().tolist(),
+        },
+        'ego_car': ego_car(first.grid).tolist(),
+    }
+
+
+def page(contents: dict, resources: dict[str, bytes] | None = None) -> str:
+    """The HTML of the page.
+
+    Args:
+        contents: the :func:`manifest`.
+        resources: files to put into the page, by name; what is not there is asked of the server.
+    """
+    elements = [
+        f'<script type="text/plain" id="{name}">{base64.b64encode(content).decode()}</script>'
+        for name, content in (resources or {}).items()
+    ]
+    parts = {
+        'style': _part('style.css'),
+        'three': _part('vendor/three.js'),
+        'script': '\n'.join(_part(f'{name}.js') for name in SCRIPTS),
+        # A "<" inside JSON could end the element that holds it.
+        'manifest': json.dumps(contents).replace('<', '\\u003c'),
+        'resources': '\n'.join(elements),
+    }
+    return re.sub(r'\{\{(\w+)\}\}', lambda match: parts[match[1]], _part('index.html'))
+
+
+def frame_name(scene: str, index: int) -> str:
+    """Name of a frame's data for the page."""
+    return f'frames/{quote(scene, safe="")}/{index}'
+
+
+def image_name(frame: Frame, camera: CameraImage) -> str:
+    """Name of a camera image for the page."""
+    return f'images/{quote(frame.scene, safe="")}/{frame.index}/{camera.name}'
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """A frame for the page: gzip of the length of a JSON header (uint32, little-endian), the header and byte arrays.
+
+    Voxels travel as one byte each, which pack to some ten kilobytes: less than their exposed sides would, and the page
+    can find the sides anew when a class is switched off. Only exposed sides reach the graphics card.
+    """
+    masks = {name: frame.mask(name) for name in MASKS if frame.mask(name) is not None}
+    arrays = {layer.name: layer.codes for layer in frame.layers}
+    arrays |= {f'mask_{name}': mask.astype(np.uint8) for name, mask in masks.items()}
+    if frame.points is not None:
+        near = frame.points[(np.abs(frame.points) < 300).all(axis=1)]
+        arrays['points'] = (near * 100).round().astype('<i2')
+    places, offset = {}, 0
+    for name, array in arrays.items():
+        places[name] = (offset, array.nbytes)
+        offset += array.nbytes
+    scored = [None, *masks] if len(frame.layers) == 3 else []
+    header = {
+        'scene': frame.scene,
+        'index': frame.index,
+        'token': frame.token,
+        'grid': {key: getattr(frame.grid, key) for key in ('minimum', 'voxel_size', 'shape')},
+        'layers': [layer.name for layer in frame.layers],
+        'masks': list(masks),
+        'scores': {mask or '': _scores(frame, mask) for mask in scored},
+        'boxes': [
+            {'grid_from_box': box.grid_from_box.ravel().tolist(), 'size': box.size, 'label': box.label}
+            for box in frame.boxes
+        ],
+        'cameras': [_camera(frame, camera) for camera in frame.cameras],
+        'arrays': places,
+    }
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(4, 'little') + text + b''.join(map(np.ndarray.tobytes, arrays.values()))
+    return gzip.compress(content, compresslevel=1, mtime=0)
+
+
+def _camera(frame: Frame, camera: CameraImage) -> dict:
+    height, width = load_image(camera).shape[:2]
+    return {
+        'name': camera.name,
+        'image': image_name(frame, camera),
+        'width': width,
+        'height': height,
+        'intrinsic': camera.intrinsic.ravel().tolist(),
+        'grid_from_camera': camera.grid_from_camera.ravel().tolist(),
+    }
+
+
+def _scores(frame: Frame, mask: str | None) -> dict:
+    scores = frame_scores(frame, mask)
+    figures = [scores.mean_iou, scores.geometric_iou, *scores.class_iou]
+    mean, geometric, *classes = (None if np.isnan(value) else round(float(value), 4) for value in figures)
+    return {
+        'mean_iou': mean,
+        'geometric_iou': geometric,
+        'class_iou': dict(zip(LABEL_NAMES[1:FREE], classes, strict=True)),
+    }
+
+
+def _jpeg(camera: CameraImage) -> bytes:
+    image = load_image(camera)
+    size = (IMAGE_WIDTH_PX, round(image.shape[0] * IMAGE_WIDTH_PX / image.shape[1]))
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])[1].tobytes()
+
+
+def _part(name: str) -> str:
+    return (PARTS / name).read_text()

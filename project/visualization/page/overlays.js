@@ -1,0 +1,107 @@
+// Around the voxels: the ego car, lidar points, boxes, and cameras with their images.
+
+const FRUSTUM_METRES = 3;
+const EDGES = [0, 1, 1, 3, 3, 2, 2, 0, 4, 5, 5, 7, 7, 6, 6, 4, 0, 4, 1, 5, 2, 6, 3, 7];
+
+const POINT_SHADER = `
+uniform float nearer;
+void main() {
+  // Points lie inside voxels; drawn a voxel nearer they show in front of them, and not through walls.
+  vec4 seen = modelViewMatrix * vec4(position, 1.0);
+  seen.xyz *= max(0.5, 1.0 - nearer / length(seen.xyz));
+  gl_Position = projectionMatrix * seen;
+  gl_PointSize = 2.5;
+}`;
+
+/** Eight corners of a box of a size around the origin, moved by a matrix. */
+function boxCorners(low, high, matrix) {
+  return Array.from({ length: 8 }, (_, i) =>
+    new THREE.Vector3(i & 1 ? high[0] : low[0], i & 2 ? high[1] : low[1], i & 4 ? high[2] : low[2]).applyMatrix4(matrix));
+}
+
+function lines(points, material) {
+  return new THREE.LineSegments(new THREE.BufferGeometry().setFromPoints(points), material);
+}
+
+function egoCar(boxes) {
+  const group = new THREE.Group();
+  const paint = new THREE.MeshBasicMaterial({ color: 0xf4f4f4, polygonOffset: true, polygonOffsetFactor: 1, polygonOffsetUnits: 1 });
+  const edges = new THREE.LineBasicMaterial({ color: 0x303640 });
+  for (const box of boxes) {
+    const corners = boxCorners(box.slice(0, 3), box.slice(3), new THREE.Matrix4());
+    const geometry = new THREE.BufferGeometry().setFromPoints(corners);
+    geometry.setIndex([0, 2, 1, 1, 2, 3, 4, 5, 6, 5, 7, 6, 0, 1, 4, 1, 5, 4, 2, 6, 3, 3, 6, 7, 0, 4, 2, 2, 4, 6, 1, 3, 5, 3, 7, 5]);
+    group.add(new THREE.Mesh(geometry, paint), lines(EDGES.map((i) => corners[i]), edges));
+  }
+  return group;
+}
+
+/** Lidar points, stored as centimetres. */
+function lidarPoints(bytes, voxelSize, dark) {
+  const centimetres = new Int16Array(bytes.slice().buffer);
+  const geometry = new THREE.BufferGeometry();
+  geometry.setAttribute('position', new THREE.BufferAttribute(Float32Array.from(centimetres, (value) => value / 100), 3));
+  const material = new THREE.ShaderMaterial({
+    uniforms: { nearer: { value: 1.5 * voxelSize } },
+    vertexShader: POINT_SHADER,
+    fragmentShader: `void main() { gl_FragColor = vec4(vec3(${dark ? '1.0' : '0.05'}), 1.0); }`,
+  });
+  const points = new THREE.Points(geometry, material);
+  points.frustumCulled = false;
+  return points;
+}
+
+/** Wire boxes in the colour of their class, with a line from the centre to the front. */
+function objectBoxes(boxes, palette) {
+  const group = new THREE.Group();
+  for (const box of boxes) {
+    const half = box.size.map((metres) => metres / 2);
+    const matrix = new THREE.Matrix4().set(...box.grid_from_box);
+    const corners = boxCorners(half.map((metres) => -metres), half, matrix);
+    const heading = [new THREE.Vector3(0, 0, half[2]), new THREE.Vector3(half[0] + 0.8, 0, half[2])];
+    const points = [...EDGES.map((i) => corners[i]), ...heading.map((point) => point.applyMatrix4(matrix))];
+    const [red, green, blue] = palette[box.label];
+    const wire = lines(points, new THREE.LineBasicMaterial({ color: `rgb(${red},${green},${blue})`, depthTest: false }));
+    wire.renderOrder = 1;
+    group.add(wire);
+  }
+  return group;
+}
+
+/** Pyramids from each camera to its image; images arrive later and then call `redraw`. */
+function cameraFrusta(cameras, redraw) {
+  const group = new THREE.Group();
+  for (const camera of cameras) {
+    const pose = new THREE.Matrix4().set(...camera.grid_from_camera);
+    const [fx, , cx, , fy, cy] = camera.intrinsic;
+    const at = (u, v) => new THREE.Vector3((u - cx) / fx, (v - cy) / fy, 1).multiplyScalar(FRUSTUM_METRES).applyMatrix4(pose);
+    const centre = new THREE.Vector3().setFromMatrixPosition(pose);
+    const [a, b, c, d] = [at(0, 0), at(camera.width, 0), at(0, camera.height), at(camera.width, camera.height)];
+    group.add(lines([centre, a, centre, b, centre, c, centre, d, a, b, b, d, d, c, c, a], new THREE.LineBasicMaterial({ color: 0x0b63c5 })));
+    const geometry = new THREE.BufferGeometry().setFromPoints([a, b, c, d]);
+    geometry.setAttribute('uv', new THREE.BufferAttribute(new Float32Array([0, 1, 1, 1, 0, 0, 1, 0]), 2));
+    geometry.setIndex([0, 2, 1, 1, 2, 3]);
+    loadTexture(camera.image).then((map) => {
+      group.add(new THREE.Mesh(geometry, new THREE.MeshBasicMaterial({ map, side: THREE.DoubleSide })));
+      redraw();
+    });
+  }
+  return group;
+}
+
+async function loadTexture(name) {
+  const blob = await (await loadResource(name)).blob();
+  const texture = new THREE.Texture(await createImageBitmap(blob, { imageOrientation: 'flipY' }));
+  texture.colorSpace = THREE.SRGBColorSpace;
+  texture.needsUpdate = true;
+  return texture;
+}
+
+/** Free what a group holds on the graphics card. */
+function disposeAll(group) {
+  group.traverse((object) => {
+    object.geometry?.dispose();
+    object.material?.map?.dispose();
+    object.material?.dispose();
+  });
+}

@@ -1,0 +1,111 @@
+"""Serves the browser page and its frames from this machine."""
+
+import mimetypes
+from functools import lru_cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import cv2
+import numpy as np
+
+from project.visualization.page import encode_frame, manifest, page
+
+if TYPE_CHECKING:
+    from project.visualization.show import Source
+
+
+class ViewerServer(ThreadingHTTPServer):
+    """Serves frames of a source.
+
+    Args:
+        source: where frames come from.
+        scene: scene to begin with.
+        indices: which of its frames to show; other scenes are shown whole.
+        address: host and port; port 0 takes a free one.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, source: 'Source', scene: str, indices: list[int], address: tuple[str, int]):
+        super().__init__(address, _Handler)
+        chosen = {name: indices if name == scene else range(len(tokens)) for name, tokens in source.scenes.items()}
+        scenes = {
+            name: [{'index': index, 'token': source.scenes[name][index]} for index in places]
+            for name, places in chosen.items()
+        }
+        self.frame = lru_cache(maxsize=8)(source.frame)
+        self.encoded_frame = lru_cache(maxsize=32)(lambda name, index: encode_frame(self.frame(name, index)))
+        # The first frame is ready before anybody asks.
+        self.page = page(manifest(scenes, self.frame(scene, indices[0]))).encode()
+        self.encoded_frame(scene, indices[0])
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        host, port = self.server_address[:2]
+        return f'http://{host}:{port}/'
+
+    def content(self, path: str) -> tuple[bytes, str]:
+        """Body and type of what lies at a path.
+
+        Raises:
+            KeyError, IndexError: nothing does.
+            ValueError, FileNotFoundError: a file of the source is missing or damaged.
+        """
+        kind, *rest = [unquote(part) for part in path.lstrip('/').split('/')]
+        if kind == '' and not rest:
+            return self.page, 'text/html; charset=utf-8'
+        if kind == 'frames' and len(rest) == 2:
+            return self.encoded_frame(rest[0], int(rest[1])), 'application/octet-stream'
+        if kind == 'images' and len(rest) == 3:
+            return _image(next(c for c in self.frame(rest[0], int(rest[1])).cameras if c.name == rest[2]).image)
+        raise KeyError(path)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ViewerServer
+
+    def do_GET(self) -> None:
+        try:
+            status, (body, kind) = 200, self.server.content(self.path.split('?')[0])
+        except (KeyError, IndexError, StopIteration):
+            status, body, kind = 404, b'there is no such thing here', 'text/plain'
+        except (ValueError, FileNotFoundError) as error:
+            status, body, kind = 500, str(error).encode(), 'text/plain; charset=utf-8'
+        self.send_response(status)
+        self.send_header('Content-Type', kind)
+        self.send_header('Content-Length', str(len(body)))
+        self.send_header('Cache-Control', 'no-store')
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments) -> None:
+        """Keep quiet; errors show in the page."""
+
+
+def serve(source: 'Source', scene: str, indices: list[int], address: str) -> None:
+    """Serve a source until interrupted.
+
+    Raises:
+        ValueError: the address is not HOST:PORT, or is taken.
+    """
+    host, _, port = address.rpartition(':')
+    try:
+        server = ViewerServer(source, scene, indices, (host or '127.0.0.1', int(port)))
+    except (OSError, OverflowError) as error:
+        raise ValueError(f'--serve {address}: {error}; choose another HOST:PORT') from error
+    print(f'Open {server.url} (Ctrl-C ends)')
+    print(f'From another machine: ssh -L {port}:{host or "127.0.0.1"}:{port} THIS_MACHINE, then the same address there')
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        server.server_close()
+
+
+def _image(image) -> tuple[bytes, str]:
+    if isinstance(image, np.ndarray):
+        return cv2.imencode('.png', image[..., ::-1])[1].tobytes(), 'image/png'
+    return image.read_bytes(), mimetypes.guess_type(image.name)[0] or 'image/jpeg'
