@@ -1,0 +1,128 @@
+"""The two attentions: who looks where."""
+
+import numpy as np
+import pytest
+import torch
+from small_model import ANCHORS, DIMS, GRID, HEADS, IMAGE, rig
+from torch import nn
+
+from project.models import SpatialCrossAttention, TemporalSelfAttention
+from project.models.encoder import _cell_centres
+from project.models.geometry import pillar_anchors, project
+from project.models.views import CameraViews
+
+SHAPE = GRID.shape[:2]
+CELLS = SHAPE[0] * SHAPE[1]
+
+
+def see_through(attention):
+    """Let an attention return what it samples, unweighted, from exactly its reference points."""
+    for name, parameter in attention.named_parameters():
+        nn.init.zeros_(parameter)
+        if name.endswith(('value_proj.weight', 'output_proj.weight')):
+            nn.init.eye_(parameter)
+    return attention.eval()
+
+
+def self_attention():
+    torch.manual_seed(3)
+    attention = TemporalSelfAttention(DIMS, HEADS, num_points=2).eval()
+    nn.init.normal_(attention.sampling_offsets.weight, std=0.1)
+    nn.init.normal_(attention.attention_weights.weight, std=0.1)
+    return attention, torch.randn(2, CELLS, DIMS), torch.randn(CELLS, DIMS), _cell_centres(SHAPE)
+
+
+def test_self_attention_reads_the_cell_it_stands_on():
+    attention, query, _, reference = self_attention()
+    attended = see_through(attention)(query, None, reference, SHAPE)
+    torch.testing.assert_close(attended, 2 * query)
+
+
+def test_self_attention_offsets_are_column_then_row_in_cells():
+    attention, query, _, reference = self_attention()
+    see_through(attention).sampling_offsets.bias.data.view(-1, 2)[:] = torch.tensor([1.0, 2.0])
+    attended = (attention(query, None, reference, SHAPE) - query).view(2, *SHAPE, DIMS)
+    expected = query.view(2, *SHAPE, DIMS)[:, 2:, 1:]
+    torch.testing.assert_close(attended[:, :-2, :-1], expected)
+
+
+def test_without_a_past_the_present_stands_in_for_it():
+    attention, query, position, reference = self_attention()
+    alone = attention(query, position, reference, SHAPE)
+    known = torch.ones(2, CELLS, dtype=torch.bool)
+    torch.testing.assert_close(attention(query, position, reference, SHAPE, query, known), alone)
+    past = torch.randn_like(query)
+    torch.testing.assert_close(attention(query, position, reference, SHAPE, past, ~known), alone)
+    assert not torch.allclose(attention(query, position, reference, SHAPE, past, known), alone)
+
+
+def test_the_past_is_half_of_what_is_read():
+    attention, query, _, reference = self_attention()
+    past, known = torch.randn_like(query), torch.rand(2, CELLS) < 0.5
+    attended = see_through(attention)(query, None, reference, SHAPE, past, known)
+    expected = query + torch.where(known[..., None], (query + past) / 2, query)
+    torch.testing.assert_close(attended, expected)
+
+
+def feature_maps(points, cameras, strides=(1, 2)):
+    """(1, N, S, 1) maps that are 1 in the pixel in which a point (3,) lies, in each camera that sees it."""
+    places, visible = project(torch.tensor(points, dtype=torch.float32).view(1, 1, 3), cameras, IMAGE)
+    levels, shapes = [], [(IMAGE[0] // stride, IMAGE[1] // stride) for stride in strides]
+    for rows, columns in shapes:
+        level = torch.zeros(cameras.shape[1], rows, columns)
+        for camera in visible[0, :, 0, 0].nonzero()[:, 0].tolist():
+            column, row = (places[0, camera, 0, 0] * torch.tensor([columns, rows])).int().tolist()
+            level[camera, row, column] = 1
+        levels.append(level.flatten(1))
+    return torch.cat(levels, dim=1)[None, ..., None], shapes, visible[0, :, 0, 0]
+
+
+@pytest.mark.parametrize('cell', [(5, 4), (5, 1), (0, 2), (6, 0), (3, 4)])
+@pytest.mark.parametrize('anchor', range(ANCHORS))
+def test_a_light_in_a_voxel_is_seen_by_that_voxels_query(cell, anchor):
+    anchors = pillar_anchors(GRID, ANCHORS)
+    # Eight overlapping cameras, so that several see the light from their own sides.
+    cameras = torch.from_numpy(rig(8))[None].float()
+    features, shapes, seeing = feature_maps(anchors[*cell, anchor], cameras)
+    assert seeing.any()
+    attention = see_through(SpatialCrossAttention(DIMS, HEADS, 2, ANCHORS, points_per_anchor=1))
+    points = torch.from_numpy(anchors).flatten(0, 1)
+    views = CameraViews.of(*project(points, cameras, IMAGE))
+    query, position = torch.zeros(1, CELLS, DIMS), torch.zeros(CELLS, DIMS)
+    response = attention(query, position, features.expand(-1, -1, -1, DIMS), shapes, views)
+    response = response[0, :, 0].view(SHAPE)
+    assert response[cell] > 0
+    # Who responds looks along the same line of sight: its projection is the same pixel in some camera.
+    places, _ = project(points, cameras, IMAGE)
+    light = places[0, :, cell[0] * SHAPE[1] + cell[1], anchor]
+    near = (places[0] - light[:, None, None]).abs() < torch.tensor([3.0 / IMAGE[1], 3.0 / IMAGE[0]])
+    aligned = (near.all(-1) & seeing[:, None, None]).any(-1).any(0).view(SHAPE)
+    assert aligned[cell] and not aligned.all()
+    assert not response[~aligned].any()
+
+
+def test_turning_the_cameras_half_way_round_turns_the_view():
+    attention = SpatialCrossAttention(DIMS, HEADS, 2, ANCHORS, points_per_anchor=2).eval()
+    torch.manual_seed(4)
+    features, shapes = torch.randn(1, 3, 24 * 40 + 12 * 20, DIMS), [(24, 40), (12, 20)]
+    half_turn = np.diag([-1.0, -1.0, 1.0, 1.0])
+    points = torch.from_numpy(pillar_anchors(GRID, ANCHORS)).flatten(0, 1)
+    query = torch.ones(1, CELLS, DIMS)  # the same in all cells, so that only the cameras tell them apart
+    responses = []
+    for turn in (np.eye(4), half_turn):
+        cameras = torch.from_numpy(rig(3) @ turn)[None]
+        views = CameraViews.of(*project(points, cameras, IMAGE))
+        responses.append(attention(query, 0 * query[0], features, shapes, views).view(*SHAPE, DIMS))
+    torch.testing.assert_close(responses[1], responses[0].flip(0, 1), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(responses[1], responses[0])
+
+
+def test_points_belong_to_anchors_in_turn():
+    attention = see_through(SpatialCrossAttention(DIMS, HEADS, num_levels=1, num_anchors=3, points_per_anchor=2))
+    # All weight on the second of the two points of the last anchor.
+    weights = attention.sampling.attention_weights.bias.data.view(HEADS, 6)
+    weights[:], weights[:, 1 * 3 + 2] = -100, 100
+    features = torch.arange(40.0).expand(24, -1).reshape(1, -1, 1).repeat(1, 1, DIMS)  # tell their column
+    places = torch.tensor([[[[0.1, 0.5], [0.3, 0.5], [0.6, 0.5]]]])
+    response = attention.sampling(torch.zeros(1, 1, DIMS), places, features, [(24, 40)])
+    torch.testing.assert_close(response, torch.full((1, 1, DIMS), 0.6 * 40 - 0.5))
