@@ -33,9 +33,10 @@ def install_plugin(registering: Sequence[str]) -> None:
             importlib.import_module(name)
 
     after = {'mmcv.utils.ext_loader': replace_missing_operators, 'mmdet3d.registry': register}
-    for name in [name for name in after if name in sys.modules]:
-        after.pop(name)()
+    imported = [after.pop(name) for name in list(after) if name in sys.modules]
     sys.meta_path.insert(0, _ImportHook({name: accepted_versions for name in GATED}, after))
+    for prepare in imported:
+        prepare()
 
 
 @contextmanager
