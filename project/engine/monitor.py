@@ -4,6 +4,7 @@ import logging
 import math
 import sys
 
+import torch
 from mmdet3d.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -68,7 +69,7 @@ class FiniteLossHook(Hook):
         Raises:
             FloatingPointError: one is NaN or infinite.
         """
-        bad = [name for name, value in (outputs or {}).items() if not math.isfinite(float(value))]
+        bad = [name for name, value in (outputs or {}).items() if not torch.isfinite(torch.as_tensor(value)).all()]
         if bad:
             raise FloatingPointError(
                 f'{", ".join(bad)} is not finite in iteration {runner.iter + 1}: look at its data, or lower the '

@@ -23,7 +23,7 @@ def seed_everything(*place: int) -> None:
     """Seed the generators of Python, NumPy and PyTorch, on all devices, from whole numbers that name a place."""
     words = np.random.SeedSequence(place).generate_state(4)
     random.seed(int(words[0]))
-    np.random.seed(words[1])  # noqa: NPY002: the generator that mmcv's and mmdet's transforms draw from
+    np.random.seed(words[1])  # noqa: NPY002 - mmcv's and mmdet's transforms draw from it
     torch.manual_seed(int(words[2]) << 32 | int(words[3]))
 
 

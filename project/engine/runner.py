@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -52,6 +53,15 @@ class OccupancyRunner(Runner):
     def bare_model(self) -> torch.nn.Module:
         """The model without what wraps it for distributed training."""
         return self.model.module if is_model_wrapper(self.model) else self.model
+
+    def _init_model_weights(self) -> None:
+        # Pretrained weights, which may be absent by now, would be replaced by the checkpoint's at once.
+        if not self._resume:
+            super()._init_model_weights()
+
+    @cached_property
+    def _config_text(self) -> str:
+        return self.cfg.pretty_text
 
     def load_or_resume(self) -> None:
         """Load what was asked for: a checkpoint to resume from or to test, or pretrained weights."""
@@ -123,7 +133,7 @@ class OccupancyRunner(Runner):
         """
         about = dict(seed=self.seed, experiment_name=self.experiment_name, time=time.strftime('%Y-%m-%d %H:%M:%S'))
         checkpoint = {
-            'meta': {**(meta or {}), **about, 'cfg': self.cfg.pretty_text, 'versions': versions()},
+            'meta': {**(meta or {}), **about, 'cfg': self._config_text, 'versions': versions()},
             'state_dict': self.bare_model.state_dict(),
             'message_hub': hub_state(self.message_hub),
         }

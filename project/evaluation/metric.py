@@ -97,9 +97,7 @@ class OccupancyMetric(BaseMetric):
         tokens_by_rank = all_gather_object(list(self.matrices))
         counted = set().union(*tokens_by_rank)
         if len(counted) != size:
-            raise ValueError(
-                f'{len(counted)} of {size} keyframes were evaluated; do all have a sample_token of their own?'
-            )
+            raise ValueError(f'{len(counted)} of {size} keyframes were evaluated; is each sample_token unique?')
         total = torch.zeros(len(self.edges) + 1, len(LABEL_NAMES), len(LABEL_NAMES), dtype=torch.int64)
         for token in set(self.matrices).difference(*tokens_by_rank[: get_rank()]):
             total += self.matrices[token]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Scores:
 def band_names(edges: tuple[float, ...]) -> list[str]:
     """Names of the bands between distances: (20, 35) gives ``0-20 m``, ``20-35 m``, ``35+ m``."""
     ends = [0, *edges]
-    return [f'{low:g}-{high:g} m' for low, high in zip(ends[:-1], ends[1:], strict=True)] + [f'{ends[-1]:g}+ m']
+    return [f'{low:g}-{high:g} m' for low, high in pairwise(ends)] + [f'{ends[-1]:g}+ m']
 
 
 def _figures(matrix: np.ndarray) -> dict:

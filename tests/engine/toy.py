@@ -1,0 +1,73 @@
+"""A toy in place of the detector and its data: random in every way that real training is, with a trail of losses."""
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmdet3d.registry import DATASETS, HOOKS, MODELS
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import nn
+from torch.utils.data import Dataset
+
+import project  # noqa: F401 - before mmdet3d, which needs its import hooks
+
+SHAPE = (7, 5, 3)
+CLASSES = 18
+
+
+@DATASETS.register_module()
+class ToyDataset(Dataset):
+    """Noisy features of fixed labels; the noise comes from all three generators that transforms use."""
+
+    def __init__(self, length: int = 13):
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict:
+        truth = torch.randint(0, CLASSES, SHAPE, generator=torch.Generator().manual_seed(index), dtype=torch.uint8)
+        noise = torch.randn(4, *SHAPE) + random.random() + np.random.rand()  # noqa: NPY002
+        sample = BaseDataElement(metainfo={'sample_token': f'{index:032x}'})
+        sample.gt_occupancy = truth
+        return {'inputs': truth / CLASSES + noise, 'data_samples': sample}
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    """Convolution, batch norm, dropout, convolution."""
+
+    def __init__(self, data_preprocessor: dict | None = None, channels: int = 6):
+        super().__init__(data_preprocessor)
+        self.layers = nn.Sequential(
+            nn.Conv3d(4, channels, 1), nn.BatchNorm3d(channels), nn.Dropout(0.3), nn.Conv3d(channels, CLASSES, 1)
+        )
+
+    def forward(self, inputs: list, data_samples: list, mode: str = 'tensor'):
+        logits = self.layers(torch.stack(list(inputs)))
+        if mode == 'loss':
+            truth = torch.stack([sample.gt_occupancy for sample in data_samples]).long()
+            return {'loss': nn.functional.cross_entropy(logits, truth) * (1 + 0.1 * random.random())}
+        for sample, prediction in zip(data_samples, logits.argmax(1), strict=True):
+            sample.pred_occupancy = prediction
+        return data_samples
+
+
+@HOOKS.register_module()
+class TrailHook(Hook):
+    """Appends every loss and learning rate, to the last bit, to a file; can kill its own process at an iteration."""
+
+    priority = 'LOWEST'
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
+        lr = runner.optim_wrapper.get_lr()['lr'][0]
+        line = f'{runner.epoch} {runner.iter} {outputs["loss"].item().hex()} {lr.hex()}\n'
+        with open(Path(runner.work_dir, f'trail_{get_rank()}.txt'), 'a') as file:
+            file.write(line)
+        if os.environ.get('TOY_KILL_AT') == str(runner.iter):
+            os.kill(os.getpid(), 9)
