@@ -4,6 +4,7 @@ Sources: RayIoU is defined in H. Liu et al., "Fully Sparse 3D Occupancy Predicti
 by the CVPR 2024 challenge "Occupancy and Flow" (OpenOcc).
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,35 +88,29 @@ class RayProtocol:
             )
         kept = truth.classes != FREE
         true, predicted = truth.classes[kept].astype(np.int64), prediction.classes[kept].astype(np.int64)
-        error = np.abs(prediction.depths[kept] - truth.depths[kept])
+        miss = np.digitize(np.abs(prediction.depths[kept] - truth.depths[kept]), THRESHOLDS)
         bands = np.digitize(truth.depths[kept], self.edges)
-        shape = (len(self.edges) + 1, len(LABEL_NAMES))
-        near = [error < threshold for threshold in THRESHOLDS]
-        counts = {
-            'rays_true': _count(shape, bands, true),
-            'rays_predicted': _count(shape, bands, predicted),
-            'rays_hit': np.stack([_count(shape, bands, true, (true == predicted) & close) for close in near]),
-            'rays_near': np.stack([_count(shape, bands, true, (predicted != FREE) & close) for close in near]),
-        }
+        shape = (len(self.edges) + 1, len(LABEL_NAMES), len(LABEL_NAMES), len(THRESHOLDS) + 1)
+        cells = np.ravel_multi_index((bands, true, predicted, miss), shape)
+        counts = {'rays': np.bincount(cells, minlength=math.prod(shape)).reshape(shape)}
         if self.flow:
-            hit = (true == predicted) & near[FLOW_THRESHOLD]
+            hit = (true == predicted) & (miss <= FLOW_THRESHOLD)
             counts |= _count_flow(true, hit, _flow_errors(prediction, truth, kept))
         return counts
 
     def score(self, counts: Counts, frames: int) -> Scores:
         """RayIoU of each threshold and class, their mean, and the same by distance and whatever the class."""
-        everywhere = {name: array.sum(axis=-2) for name, array in counts.items() if name.startswith('rays_')}
-        iou = self._class_iou(everywhere)
+        rays = counts['rays']
+        iou = self._class_iou(rays.sum(axis=0))
         names = [LABEL_NAMES[label] for label in self.labels]
         columns = {'RayIoU': iou.mean(axis=0)} | {f'RayIoU@{t:g}': iou[i] for i, t in enumerate(THRESHOLDS)}
         classes = {column: dict(zip(names, map(float, values), strict=True)) for column, values in columns.items()}
-        summary = self._summary(everywhere)
+        summary = self._summary(rays.sum(axis=0))
         if self.flow:
-            flow_summary, classes['AVE'] = self._flow_scores(counts, summary['RayIoU'])
+            flow_summary, classes['AVE, m/s'] = self._flow_scores(counts, summary['RayIoU'])
             summary = flow_summary | summary
         bands = {}
-        for band, name in enumerate(band_names(self.edges) if self.edges else ()):
-            of_band = {name: array[..., band, :] for name, array in counts.items() if name.startswith('rays_')}
+        for name, of_band in zip(band_names(self.edges) if self.edges else (), rays, strict=bool(self.edges)):
             figures = self._summary(of_band)
             bands[name] = {key: figures[key] for key in ('RayIoU', 'geometric RayIoU')}
         return Scores(self._title(), frames, summary, classes, bands)
@@ -124,17 +119,17 @@ class RayProtocol:
         title = f'{self.name}: {len(self.labels)} classes, rays that hit something in the ground truth'
         return f'{title}; a prediction without flow stands still' if self.flow else title
 
-    def _class_iou(self, counts: Counts) -> np.ndarray:
-        """(T, C) IoU in percent of the scored labels."""
-        hit = counts['rays_hit'][:, self.labels]
-        return 100 * ratio(hit, (counts['rays_true'] + counts['rays_predicted'])[list(self.labels)] - hit)
+    def _class_iou(self, rays: np.ndarray) -> np.ndarray:
+        """(T, C) IoU in percent of the scored labels, of (18, 18, T + 1) rays ``[truth, prediction, depth error]``."""
+        hit = rays.diagonal().cumsum(axis=0)[: len(THRESHOLDS), list(self.labels)]
+        true, predicted = (rays.sum(axis=(axis, 2))[list(self.labels)] for axis in (1, 0))
+        return 100 * ratio(hit, true + predicted - hit)
 
-    def _summary(self, counts: Counts) -> dict[str, float]:
-        iou = self._class_iou(counts)
-        near, true = counts['rays_near'].sum(axis=-1), counts['rays_true'].sum()
-        geometric = 100 * ratio(near, true + counts['rays_predicted'][:FREE].sum() - near)
-        summary = {'RayIoU': mean(iou.ravel())}
-        summary |= {f'RayIoU@{t:g}': mean(iou[i]) for i, t in enumerate(THRESHOLDS)}
+    def _summary(self, rays: np.ndarray) -> dict[str, float]:
+        iou = self._class_iou(rays)
+        near = rays[:, :FREE].sum(axis=(0, 1)).cumsum()[: len(THRESHOLDS)]
+        geometric = 100 * ratio(near, rays.sum() + rays[:, :FREE].sum() - near)
+        summary = {'RayIoU': mean(iou.ravel())} | {f'RayIoU@{t:g}': mean(iou[i]) for i, t in enumerate(THRESHOLDS)}
         return summary | {'geometric RayIoU': mean(geometric)}
 
     def _flow_scores(self, counts: Counts, rayiou: float) -> tuple[dict[str, float], dict[str, float]]:
@@ -153,11 +148,6 @@ class RayProtocol:
 
 def _numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
     return array.cpu().numpy() if isinstance(array, torch.Tensor) else array
-
-
-def _count(shape: tuple[int, int], bands: np.ndarray, labels: np.ndarray, selected=slice(None)) -> np.ndarray:
-    cells = np.ravel_multi_index((bands[selected], labels[selected]), shape)
-    return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def _flow_errors(prediction: RayReadings, truth: RayReadings, kept: np.ndarray) -> np.ndarray | None:

@@ -1,0 +1,137 @@
+"""Scoring whole folders: which keyframes, read from where, compared and added up."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from project.evaluation.protocols.common import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
+from project.evaluation.protocols.sources import RAYS, Source
+from project.formats import Keyframe
+
+_UNKNOWN = Keyframe('', '', '', '', '')
+_SHOWN = 3
+
+
+def match_keyframes(
+    predictions: Sequence[Source], labels: Source, keyframes: Sequence[Keyframe] | None = None, partial: bool = False
+) -> list[Keyframe]:
+    """The keyframes to score: those of a split or, where none is given, those that have labels.
+
+    Args:
+        predictions: of one or more methods.
+        labels: the ground truth.
+        keyframes: those of a split.
+        partial: score only those that every method predicts, and do not ask for the rest.
+
+    Returns:
+        Keyframes; without a split only the field that all sources go by is filled.
+
+    Raises:
+        ValueError: a keyframe lacks a prediction or labels; or sources name keyframes differently without a split.
+    """
+    if keyframes is None:
+        named_by = labels.named_by
+        for source in predictions:
+            if source.named_by != named_by:
+                raise ValueError(
+                    f'{source.path} names keyframes by {source.named_by} and {labels.path} by {named_by}: '
+                    'give the index of the split that knows both (--infos nuscenes_infos_val.pkl)'
+                )
+            _check_missing(labels, source.frames, f'which {source.path} has')
+        keyframes = [replace(_UNKNOWN, **{named_by: name}) for name in labels.frames]
+    if partial:
+        keyframes = [
+            k for k in keyframes if all(getattr(k, source.named_by) in source.frames for source in predictions)
+        ]
+    for source in (labels, *predictions):
+        hint = '' if source is labels else '; --partial scores only those that are predicted'
+        _check_missing(source, [getattr(keyframe, source.named_by) for keyframe in keyframes], f'to be scored{hint}')
+    if not keyframes:
+        raise ValueError(f'{labels.path}: no keyframe to score')
+    return list(keyframes)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is needed to score keyframes.
+
+    Attributes:
+        protocol: the rules.
+        labels: the ground truth.
+        origins: ray origins (O, 3) of a sample token; None where no rays are cast.
+        device: where voxels are counted and rays are cast, e.g. ``cpu`` or ``cuda``.
+    """
+
+    protocol: EvaluationProtocol
+    labels: Source
+    origins: Callable[[str], np.ndarray] | None = None
+    device: str = 'cpu'
+
+    def run(
+        self, methods: Sequence[Source], keyframes: Sequence[Keyframe], workers: int = 1, progress: Callable = iter
+    ) -> list[Scores]:
+        """Scores of each method; each ground truth is read, and its rays are cast, once for all of them.
+
+        Args:
+            methods: predictions.
+            keyframes: as :func:`match_keyframes` returns them.
+            workers: threads; the result does not depend on them.
+            progress: wraps the iteration over keyframes.
+
+        Raises:
+            FileNotFoundError, ValueError: a file is missing, damaged or of another shape; the message names it.
+        """
+        with ThreadPoolExecutor(workers) as pool:
+            counted = list(progress(pool.map(lambda keyframe: self.count(methods, keyframe), keyframes)))
+        return [self.protocol.score(total(counts), len(keyframes)) for counts in zip(*counted, strict=True)]
+
+    def count(self, methods: Sequence[Source], keyframe: Keyframe) -> list[Counts]:
+        """Counts of one keyframe for each method."""
+        origins = self.ray_origins(keyframe, (self.labels, *methods))
+        with _about(self.labels, keyframe):
+            truth = self.protocol.prepare(self.read(self.labels, keyframe), origins)
+        counts = []
+        for source in methods:
+            with _about(source, keyframe):
+                counts.append(self.protocol.count(self.read(source, keyframe), truth, origins))
+        return counts
+
+    def read(self, source: Source, keyframe: Keyframe) -> Volume | RayReadings:
+        """Prediction or labels of a keyframe, voxels on the device."""
+        content = source.read(getattr(keyframe, source.named_by))
+        if isinstance(content, Volume) and self.device != 'cpu':
+            content = replace(content, semantics=torch.as_tensor(content.semantics).to(self.device))
+        return content
+
+    def ray_origins(self, keyframe: Keyframe, sources: Sequence[Source]) -> np.ndarray | None:
+        """Where the rays of a keyframe start; None where all sources are rays already, or none are needed."""
+        if not self.protocol.needs_origins or all(source.layout == RAYS for source in sources):
+            return None
+        if self.origins is None:
+            raise ValueError(
+                f'{self.protocol.name} casts rays from the lidar poses of each scene: '
+                'give them with --infos nuscenes_infos_val.pkl or --dataroot'
+            )
+        return self.origins(keyframe.sample_token)
+
+
+@contextmanager
+def _about(source: Source, keyframe: Keyframe) -> Iterator[None]:
+    """Put the name of what is compared before an error that does not say it."""
+    try:
+        yield
+    except ValueError as error:
+        if str(source.path) in str(error):
+            raise
+        raise ValueError(f'{source.path}, keyframe {getattr(keyframe, source.named_by)}: {error}') from None
+
+
+def _check_missing(source: Source, names: Collection[str], wanted: str) -> None:
+    missing = [name for name in names if name not in source.frames]
+    if missing:
+        shown = ', '.join(missing[:_SHOWN]) + (', ...' if len(missing) > _SHOWN else '')
+        raise ValueError(f'{source.path}: lacks {len(missing)} of {len(names)} keyframes {wanted}: {shown}')

@@ -1,0 +1,127 @@
+"""Files in which methods hand in predictions: a dense array a keyframe, or the rays of all keyframes in one file."""
+
+import gzip
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from project.evaluation.protocols.common import RayReadings, Volume
+from project.formats import openocc
+from project.formats.common import load_npz, named_errors, save_npz, written_whole
+from project.grid import VoxelGrid
+from project.taxonomy import FREE
+
+ARRAY_NAMES = ('arr_0', 'pred', 'semantics')
+"""Names that the labels have in a dense submission: in Occ3D's (saved by position), SparseOcc's, and label files'."""
+
+ABOUT = ('method', 'team', 'authors', 'e-mail', 'institution / company', 'country / region')
+"""What the OpenOcc challenge asks of a submission besides its results."""
+
+_COMPRESSION = 1
+_PICKLED = {
+    ('numpy', 'ndarray'), ('numpy', 'dtype'),
+    ('numpy.core.multiarray', '_reconstruct'), ('numpy._core.multiarray', '_reconstruct'),
+    ('numpy.core.numeric', '_frombuffer'), ('numpy._core.numeric', '_frombuffer'),
+    ('numpy.core.multiarray', 'scalar'), ('numpy._core.multiarray', 'scalar'),
+}  # fmt: skip
+"""All that a file of arrays needs; a pickle that asks for more could run any program."""
+
+
+def read_dense(path: Path, grid: VoxelGrid, openocc_classes: bool = False) -> Volume:
+    """Read the prediction of a keyframe: an ``.npz`` with one of :data:`ARRAY_NAMES` and, optionally, ``flow``.
+
+    Args:
+        path: the file.
+        grid: grid of the prediction.
+        openocc_classes: whether the array holds OpenOcc's classes (16 = free) and not labels 0-17.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no such array, or one of another shape, or other labels.
+    """
+    with named_errors(path, 'a prediction'):
+        arrays = load_npz(path, (*ARRAY_NAMES, 'flow'))
+        found = [name for name in ARRAY_NAMES if arrays[name] is not None]
+        if len(found) != 1:
+            raise ValueError(f'it must hold exactly one of the arrays {", ".join(ARRAY_NAMES)}, not {found or "none"}')
+        labels, flow = arrays[found[0]], arrays['flow']
+        if labels.shape != grid.shape:
+            raise ValueError(f'"{found[0]}" has the shape {labels.shape}; this protocol scores {grid.shape}')
+        if flow is not None and flow.shape != (*grid.shape, 2):
+            raise ValueError(f'"flow" has the shape {flow.shape}, not {(*grid.shape, 2)}')
+        highest = len(openocc.LABEL_OF_CLASS) - 1 if openocc_classes else FREE
+        if labels.dtype.kind not in 'iu' or labels.min() < 0 or labels.max() > highest:
+            order = "OpenOcc's classes" if openocc_classes else 'labels'
+            raise ValueError(f'"{found[0]}" ({labels.dtype}) holds other values than {order} 0-{highest}')
+        return Volume(openocc.LABEL_OF_CLASS[labels] if openocc_classes else labels.astype(np.uint8), flow)
+
+
+def write_dense(path: Path, volume: Volume, name: str = 'arr_0', openocc_classes: bool = False) -> None:
+    """Write the prediction of a keyframe so that :func:`read_dense` and the benchmarks' own scripts read it."""
+    labels = openocc.CLASS_OF_LABEL[volume.semantics] if openocc_classes else np.asarray(volume.semantics, np.uint8)
+    save_npz(path, _COMPRESSION, **{name: labels, 'flow': volume.flow})
+
+
+def read_rays(path: Path) -> dict[str, RayReadings]:
+    """Read an OpenOcc submission: the rays of each keyframe by sample token.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged or holds something else.
+    """
+    with named_errors(path, 'an OpenOcc submission (gzip, pickle)'):
+        try:
+            with gzip.open(path) as file:
+                content = _Unpickler(file).load()
+        except (gzip.BadGzipFile, pickle.UnpicklingError, AttributeError, IndexError) as error:
+            raise ValueError(error) from None
+        results = content.get('results') if isinstance(content, dict) else None
+        if not isinstance(results, dict):
+            raise ValueError('it holds no "results"')
+        return {token: _readings(token, rays) for token, rays in results.items()}
+
+
+def write_rays(path: Path, frames: Iterable[tuple[str, RayReadings]], about: Mapping[str, str] | None = None) -> None:
+    """Write an OpenOcc submission.
+
+    Args:
+        path: the file, by habit ``....gz``; written aside and renamed.
+        frames: sample token and rays of each keyframe.
+        about: values for :data:`ABOUT`; empty where not given.
+    """
+    results = {}
+    for token, rays in frames:
+        flow = np.zeros((len(rays.classes), 2)) if rays.flow is None else rays.flow
+        results[token] = {
+            'pcd_cls': openocc.CLASS_OF_LABEL[rays.classes],
+            'pcd_dist': rays.depths.astype(np.float16),
+            'pcd_flow': flow.astype(np.float16),
+        }
+    content = {**dict.fromkeys(ABOUT, ''), **(about or {}), 'results': results}
+    with written_whole(path) as file, gzip.GzipFile('', 'wb', 6, file, mtime=0) as packed:
+        pickle.dump(content, packed, protocol=4)
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str):
+        if (module, name) not in _PICKLED:
+            raise pickle.UnpicklingError(f'it asks for {module}.{name}, which a file of arrays has no need of')
+        return super().find_class(module, name)
+
+
+def _readings(token: str, rays: dict) -> RayReadings:
+    missing = [name for name in ('pcd_cls', 'pcd_dist', 'pcd_flow') if name not in rays]
+    if missing:
+        raise ValueError(f'keyframe {token} has no {", ".join(missing)}')
+    classes, depths, flow = rays['pcd_cls'], rays['pcd_dist'], rays['pcd_flow']
+    if classes.ndim != 1 or depths.shape != classes.shape or flow.shape != (*classes.shape, 2):
+        shapes = classes.shape, depths.shape, flow.shape
+        raise ValueError(
+            f'keyframe {token}: pcd_cls, pcd_dist, pcd_flow have the shapes {shapes}, not (R,), (R,), (R, 2)'
+        )
+    if classes.size and (classes.min() < 0 or classes.max() >= len(openocc.LABEL_OF_CLASS)):
+        raise ValueError(f'keyframe {token}: pcd_cls holds other values than the classes 0-16')
+    labels = openocc.LABEL_OF_CLASS[classes.astype(np.int64)]
+    return RayReadings(labels, depths.astype(np.float32), flow.astype(np.float32))

@@ -1,0 +1,137 @@
+"""Score predicted occupancy by the rules of a benchmark.
+
+Examples:
+  python tools/evaluate.py work_dirs/predictions data/occ3d --protocol occ3d
+      per-class IoU and mIoU of <sample token>.npz files over the voxels that cameras see
+  python tools/evaluate.py predictions data/occ3d --protocol rayiou --infos val.pkl
+      RayIoU; the rays start at the lidar poses of each scene
+  python tools/evaluate.py submission.gz data/openocc --protocol openocc --infos val.pkl
+      RayIoU, mAVE and OccScore of an OpenOcc submission
+  python tools/evaluate.py data/occ3d --compare baseline ours --protocol occ3d --json scores.json
+      two methods side by side, class by class
+  python tools/evaluate.py predictions data/openocc --protocol openocc --infos val.pkl --write rays ours.gz
+      score, and write the predictions as an OpenOcc submission
+
+val.pkl is the index that data_converter.py writes beside its labels (nuscenes_infos_val.pkl).
+docs/evaluation.md says what each protocol counts.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from project.evaluation.protocols import BAND_EDGES, PROTOCOLS, SEED_SHAPE, Scores, build_protocol
+from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
+from project.evaluation.protocols.report import class_table, comparison_table, summary_table
+from project.evaluation.protocols.run import Evaluation, match_keyframes
+from project.evaluation.protocols.sources import open_labels, open_predictions
+from project.evaluation.protocols.writing import LAYOUTS, write
+from project.formats.common import written_whole
+from project.labels.dataset import make_dataset
+from project.labels.tables import find_version, read_tables
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line of this program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('paths', nargs='+', type=Path, metavar='PREDICTIONS LABELS', help='what to score, and the ground truth')
+    add('--protocol', required=True, choices=PROTOCOLS, help='whose rules')
+    add('--compare', nargs=2, type=Path, metavar=('A', 'B'), help='two methods, in place of PREDICTIONS')
+    add('--infos', type=Path, metavar='PKL', help='index of the split to score; also the lidar poses for rays')
+    add('--dataroot', type=Path, help='nuScenes itself as the source of lidar poses (the index)')
+    add('--no-mask', action='store_true', help='occ3d: score all voxels, not only those of the camera mask')
+    add('--partial', action='store_true', help='score only the keyframes that are predicted')
+    add(
+        '--bands',
+        nargs='*',
+        type=float,
+        default=BAND_EDGES,
+        metavar='M',
+        help='edges of distance bands, metres (20 35)',
+    )
+    add('--shape', nargs=3, type=int, default=SEED_SHAPE, metavar=('X', 'Y', 'Z'), help='seed: voxels (100 100 8)')
+    add('--json', type=Path, metavar='FILE', help='write the scores for programs')
+    add('--write', nargs=2, metavar=('LAYOUT', 'PATH'), help=f'write the predictions as: {", ".join(LAYOUTS)}')
+    add('--about', nargs='+', default=[], metavar='KEY=VALUE', help='fields of an OpenOcc submission, e.g. team=...')
+    add('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='cpu or cuda (%(default)s)')
+    add('--workers', type=int, default=os.cpu_count(), metavar='N', help='threads (%(default)s)')
+    options = parser.parse_args(arguments)
+    if len(options.paths) != (1 if options.compare else 2):
+        parser.error('give PREDICTIONS and LABELS, or LABELS and --compare A B')
+    if options.write and (options.write[0] not in LAYOUTS or options.compare):
+        parser.error(f'--write takes one method and one of the layouts {", ".join(LAYOUTS)}')
+    if not all('=' in field for field in options.about):
+        parser.error('--about takes KEY=VALUE')
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program; the exit code is 0, or 2 when predictions or labels cannot be scored."""
+    options = parse_arguments(arguments)
+    console = Console()
+    try:
+        scores = evaluate(options, console)
+        if options.json:
+            write_json(options.json, options.protocol, scores)
+    except (OSError, ValueError) as error:
+        console.print(f'[red]error:[/] {error}', highlight=False, soft_wrap=True)
+        return 2
+    if options.compare:
+        console.print(comparison_table(scores))
+    else:
+        for name in scores:
+            console.print(class_table(scores[name]), summary_table(scores[name]))
+    return 0
+
+
+def evaluate(options: argparse.Namespace, console: Console) -> dict[str, Scores]:
+    """Scores by the name of the method; predictions are written in another layout on request."""
+    protocol = build_protocol(options.protocol, not options.no_mask, tuple(options.bands), tuple(options.shape))
+    labels = open_labels(options.paths[-1], protocol)
+    paths = options.compare or options.paths[:1]
+    methods = [open_predictions(path, protocol) for path in paths]
+    split = read_keyframes(options.infos) if options.infos else None
+    keyframes = match_keyframes(methods, labels, split and [frame.keyframe for frame in split], options.partial)
+    evaluation = Evaluation(protocol, labels, find_origins(options, split, protocol), options.device)
+
+    def progress(counts):
+        return track(counts, protocol.name, len(keyframes), console=console, transient=True)
+
+    scores = evaluation.run(methods, keyframes, options.workers, progress)
+    if options.write:
+        layout, path = options.write
+        about = dict(field.split('=', 1) for field in options.about)
+        write(layout, Path(path), evaluation, methods[0], keyframes, about)
+    return dict(zip(map(str, paths), scores, strict=True))
+
+
+def find_origins(options: argparse.Namespace, split, protocol):
+    """Ray origins by sample token, from the index of keyframes or from the tables of nuScenes; None without either."""
+    frames = split
+    if options.dataroot:
+        tables = read_tables(options.dataroot, find_version(options.dataroot))
+        frames = [record for records in make_dataset(tables, options.dataroot).records.values() for record in records]
+    if not protocol.needs_origins or frames is None:
+        return None
+    finder = OriginFinder(frames)
+    return lambda sample_token: finder(sample_token, protocol.grid)
+
+
+def write_json(path: Path, protocol: str, scores: dict[str, Scores]) -> None:
+    """Write the scores of each method as JSON."""
+    content = {'protocol': protocol, 'methods': {name: result.as_json() for name, result in scores.items()}}
+    with written_whole(path) as file:
+        file.write(json.dumps(content, indent=1).encode() + b'\n')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
