@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from mmdet3d.registry import DATASETS
+from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from project.formats import infos
@@ -62,9 +62,9 @@ class NuScenesOccupancyDataset(BaseDataset):
         self.queue_length = queue_length
         self.cameras = cameras
         data_prefix = {'img': 'samples', 'occupancy': 'occupancy', **(data_prefix or {})}
-        super().__init__(
-            ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, pipeline=list(pipeline), **kwargs
-        )
+        # Built here, the steps are found in mmdet3d's registry also where no runner has chosen a default scope.
+        steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, pipeline=steps, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Read the index; called by the base class."""

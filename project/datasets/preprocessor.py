@@ -34,8 +34,8 @@ class OccupancyDataPreprocessor(BaseDataPreprocessor):
         non_blocking: bool = True,
     ):
         super().__init__(non_blocking)
-        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.register_buffer('mean', _per_channel(mean), persistent=False)
+        self.register_buffer('std', _per_channel(std), persistent=False)
         self.pad_divisor = pad_divisor
         self.grid_mask_probability = grid_mask_probability
 
@@ -67,3 +67,7 @@ class OccupancyDataPreprocessor(BaseDataPreprocessor):
         if rng.random() < self.grid_mask_probability:
             kept = torch.from_numpy(grid_mask(height, width, rng))
             images.mul_(kept[: images.shape[-2], : images.shape[-1]].to(images.device))
+
+
+def _per_channel(values: tuple[float, float, float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).view(3, 1, 1)

@@ -1,0 +1,81 @@
+"""Image functions on their own."""
+
+import numpy as np
+import pytest
+
+from project.datasets.images import distorted, grid_mask, scaled, scaled_projection
+
+
+class Fixed:
+    """Answers `random` with the given numbers, `uniform` with the given values."""
+
+    def __init__(self, chances: list[float], values: list[float] = ()):
+        self.chances, self.values = iter(chances), iter(values)
+
+    def random(self) -> float:
+        return next(self.chances)
+
+    def uniform(self, low: float, high: float) -> float:
+        return next(self.values)
+
+    def permutation(self, size: int) -> np.ndarray:
+        return np.array([2, 0, 1])
+
+
+NEVER, ALWAYS = 0.9, 0.1
+
+
+@pytest.fixture
+def image(rng):
+    return rng.integers(0, 256, (7, 5, 3), dtype=np.uint8)
+
+
+def test_no_distortion_leaves_the_image_alone(image):
+    np.testing.assert_array_equal(distorted(image, Fixed([NEVER] * 6)), image)
+
+
+@pytest.mark.parametrize('contrast_first', [ALWAYS, NEVER])
+def test_brightness_and_contrast(image, contrast_first):
+    out = distorted(image, Fixed([ALWAYS, ALWAYS, NEVER, NEVER, contrast_first, NEVER], [20.0, 1.5]))
+    brightened = image + 20.0 if contrast_first == ALWAYS else np.clip(image + 20.0, 0, 255)
+    np.testing.assert_array_equal(out, np.clip(np.rint(1.5 * brightened), 0, 255))
+
+
+def test_channels_change_places(image):
+    np.testing.assert_array_equal(distorted(image, Fixed([NEVER] * 5 + [ALWAYS])), image[..., [2, 0, 1]])
+
+
+def test_hue_turns_red_to_green_and_saturation_fades_to_grey():
+    red = np.full((2, 2, 3), (0, 0, 255), np.uint8)
+    turned = distorted(red, Fixed([NEVER, NEVER, NEVER, ALWAYS, NEVER, NEVER], [120.0]))
+    np.testing.assert_array_equal(turned, np.full((2, 2, 3), (0, 255, 0)))
+    faded = distorted(red, Fixed([NEVER, NEVER, ALWAYS, NEVER, NEVER, NEVER], [0.0]))
+    np.testing.assert_array_equal(faded, np.full((2, 2, 3), 255))
+
+
+def test_scaling_halves_by_averaging_and_keeps_the_dtype():
+    image = np.arange(8 * 6 * 3, dtype=np.float32).reshape(8, 6, 3)
+    expected = image.reshape(4, 2, 3, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(scaled(image, 0.5), expected)
+    assert scaled(image.astype(np.uint8), 0.5).dtype == np.uint8
+    assert scaled(image, 0.9).shape == (7, 5, 3)
+
+
+def test_scaled_projection_acts_on_pixels_only(random_rigid):
+    projection = random_rigid()
+    point = np.array([1.0, 2.0, 3.0, 1.0])
+    np.testing.assert_allclose(scaled_projection(projection, 0.25) @ point, projection @ point * [0.25, 0.25, 1, 1])
+
+
+@pytest.mark.parametrize('size', [(90, 161), (7, 5), (2, 2)])
+def test_grid_mask_cuts_equal_rectangles_at_a_regular_distance(rng, size):
+    for _ in range(20):
+        kept = grid_mask(*size, rng)
+        assert kept.shape == size and kept.dtype == bool
+        rows, columns = kept.all(axis=1), kept.all(axis=0)
+        np.testing.assert_array_equal(kept, rows[:, None] | columns)
+
+
+def test_grid_mask_removes_a_quarter(rng):
+    removed = np.mean([1 - grid_mask(96, 160, rng).mean() for _ in range(400)])
+    assert 0.2 < removed < 0.3
