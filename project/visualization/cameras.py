@@ -28,10 +28,8 @@ def overlaid(grid: VoxelGrid, layer: Layer, occupied: np.ndarray, camera: Camera
     scale = width_px / image.shape[1]
     height_px = round(image.shape[0] * scale)
     image = cv2.resize(image, (width_px, height_px), interpolation=cv2.INTER_AREA)
-    # A pixel's centre is (0.5, 0.5) for the ray caster.
-    centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    intrinsic = np.diag([scale, scale, 1]) @ centre @ camera.intrinsic
-    hits = cast(grid, occupied, Camera.pinhole(intrinsic, camera.grid_from_camera, width_px, height_px))
+    image_from_grid = np.diag([scale, scale, 1]) @ camera.image_from_grid
+    hits = cast(grid, occupied, Camera.projecting(image_from_grid, width_px, height_px))
     seen = hits.positions > MISS
     codes = np.zeros(seen.shape, np.uint8)
     codes[seen] = layer.codes.ravel()[hits.positions[seen]]

@@ -68,8 +68,9 @@ class Dataroot:
     def _camera(self, token: str, grid_from_global: np.ndarray) -> CameraImage:
         record = self.tables.get('sample_data', token)
         intrinsic = self.tables.get('calibrated_sensor', record['calibrated_sensor_token'])['camera_intrinsic']
-        pose = grid_from_global @ self._global_from_ego(record) @ self._ego_from_sensor(record)
-        return CameraImage(record['channel'], self.root / record['filename'], np.array(intrinsic), pose)
+        grid_from_camera = grid_from_global @ self._global_from_ego(record) @ self._ego_from_sensor(record)
+        image_from_grid = np.array(intrinsic) @ np.linalg.inv(grid_from_camera)[:3]
+        return CameraImage(record['channel'], self.root / record['filename'], image_from_grid)
 
     def _points(self, lidar: dict, grid_from_global: np.ndarray) -> np.ndarray | None:
         file = self.root / lidar['filename']

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from project.formats.common import OccupancyLabels
 from project.grid import VoxelGrid
 from project.taxonomy import FREE, LABEL_NAMES, NOISE, PALETTE, UNOBSERVED
-
-MASKS = ('lidar', 'camera')
 
 RIGHT, WRONG_CLASS, MISSED, INVENTED = range(4)
 NOTHING = 255
@@ -43,14 +40,13 @@ class CameraImage:
     Attributes:
         name: e.g. ``CAM_FRONT``.
         image: file, or (H, W, 3) uint8 RGB.
-        intrinsic: (3, 3) float64, pixels of that image, whole numbers at their centres.
-        grid_from_camera: (4, 4) float64; the camera looks along z, x to the right, y down.
+        image_from_grid: (3, 4) float64 projection of grid-frame points to homogeneous pixels (u * depth, v * depth,
+            depth), depth in metres; the centre of the top left pixel is (0.5, 0.5).
     """
 
     name: str
     image: Path | np.ndarray
-    intrinsic: np.ndarray
-    grid_from_camera: np.ndarray
+    image_from_grid: np.ndarray
 
 
 @dataclass
@@ -61,57 +57,51 @@ class Frame:
         scene: name of its scene.
         index: place in the scene, from 0.
         token: token of the keyframe, or what names its file.
-        truth: labels, where known.
-        prediction: labels on the same grid, where known.
+        grid: grid of all voxels.
+        truth: (X, Y, Z) uint8 labels 0-17 or 255, where known.
+        prediction: (X, Y, Z) uint8 labels 0-17, where known.
+        masks: (X, Y, Z) bool of ``'lidar'`` (observed) and ``'camera'`` (camera-visible), as far as known.
         points: (N, 3) float32 lidar points in the grid's frame.
         boxes: annotated objects.
         cameras: images.
 
     Raises:
-        ValueError: there is neither truth nor prediction, or their grids differ.
+        ValueError: there is neither truth nor prediction, or one has not the shape of the grid.
     """
 
     scene: str
     index: int
     token: str
-    truth: OccupancyLabels | None = None
-    prediction: OccupancyLabels | None = None
+    grid: VoxelGrid
+    truth: np.ndarray | None = None
+    prediction: np.ndarray | None = None
+    masks: dict[str, np.ndarray] = field(default_factory=dict)
     points: np.ndarray | None = None
     boxes: list[Box] = field(default_factory=list)
     cameras: list[CameraImage] = field(default_factory=list)
 
     def __post_init__(self):
-        if self.truth is None and self.prediction is None:
+        arrays = {'labels': self.truth, 'prediction': self.prediction, **self.masks}
+        known = {name: array.shape for name, array in arrays.items() if array is not None}
+        if not known.keys() & {'labels', 'prediction'}:
             raise ValueError(f'{self.token}: neither labels nor a prediction')
-        if self.truth is not None and self.prediction is not None and self.truth.grid != self.prediction.grid:
-            raise ValueError(
-                f'{self.token}: labels on {_described(self.truth.grid)} and a prediction on '
-                f'{_described(self.prediction.grid)} cannot be compared; give labels on the grid of the prediction'
-            )
+        for name, shape in known.items():
+            if shape != self.grid.shape:
+                raise ValueError(f'{self.token}: {name} of shape {shape} on a grid of shape {self.grid.shape}')
 
-    @property
-    def grid(self) -> VoxelGrid:
-        """The grid of the labels."""
-        return (self.prediction or self.truth).grid
-
-    def mask(self, name: str) -> np.ndarray | None:
-        """(X, Y, Z) bool mask ``'lidar'`` or ``'camera'`` of the labels; None where not known."""
-        return getattr(self.truth, f'mask_{name}') if self.truth is not None else None
-
-    def required_mask(self, name: str) -> np.ndarray:
-        """As :meth:`mask`; raises ValueError where it is not known."""
-        mask = self.mask(name)
-        if mask is None:
+    def mask(self, name: str) -> np.ndarray:
+        """(X, Y, Z) bool mask ``'lidar'`` or ``'camera'``; raises ValueError where it is not known."""
+        if name not in self.masks:
             raise ValueError(f'{self.token}: the labels have no {name} mask; leave the mask out')
-        return mask
+        return self.masks[name]
 
     @cached_property
     def layers(self) -> list['Layer']:
         """What there is to see: truth, prediction and, where there are both, their difference."""
         layers = []
-        for name, labels in (('truth', self.truth), ('prediction', self.prediction)):
-            if labels is not None:
-                layers.append(Layer(name, labels.dense(), LABEL_NAMES[:FREE], PALETTE[:FREE]))
+        for name, codes in (('truth', self.truth), ('prediction', self.prediction)):
+            if codes is not None:
+                layers.append(Layer(name, codes, LABEL_NAMES[:FREE], PALETTE[:FREE]))
         if len(layers) == 2:
             codes = difference(layers[0].codes, layers[1].codes)
             layers.append(Layer('difference', codes, DIFFERENCE_NAMES, DIFFERENCE_PALETTE))
@@ -158,7 +148,3 @@ def difference(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     result[~in_truth & in_prediction] = INVENTED
     result[(truth == NOISE) | (truth == UNOBSERVED)] = NOTHING
     return result
-
-
-def _described(grid: VoxelGrid) -> str:
-    return f'{"x".join(map(str, grid.shape))} voxels of {grid.voxel_size[0]:g} m in the {grid.frame} frame'

@@ -14,7 +14,8 @@ import numpy as np
 from project.formats.common import written_whole
 from project.taxonomy import FREE, LABEL_NAMES, PALETTE
 from project.visualization.cameras import load_image
-from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, MASKS, CameraImage, Frame
+from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, CameraImage, Frame
+from project.visualization.raycast import Camera
 from project.visualization.scenery import ego_car, following_pose, overhead_pose
 from project.visualization.scores import frame_scores
 
@@ -98,9 +99,8 @@ def encode_frame(frame: Frame) -> bytes:
     Voxels travel as one byte each, which pack to some ten kilobytes: less than their exposed sides would, and the page
     can find the sides anew when a class is switched off. Only exposed sides reach the graphics card.
     """
-    masks = {name: frame.mask(name) for name in MASKS if frame.mask(name) is not None}
     arrays = {layer.name: layer.codes for layer in frame.layers}
-    arrays |= {f'mask_{name}': mask.astype(np.uint8) for name, mask in masks.items()}
+    arrays |= {f'mask_{name}': mask.astype(np.uint8) for name, mask in frame.masks.items()}
     if frame.points is not None:
         near = frame.points[(np.abs(frame.points) < 300).all(axis=1)]
         arrays['points'] = (near * 100).round().astype('<i2')
@@ -108,14 +108,14 @@ def encode_frame(frame: Frame) -> bytes:
     for name, array in arrays.items():
         places[name] = (offset, array.nbytes)
         offset += array.nbytes
-    scored = [None, *masks] if len(frame.layers) == 3 else []
+    scored = [None, *frame.masks] if len(frame.layers) == 3 else []
     header = {
         'scene': frame.scene,
         'index': frame.index,
         'token': frame.token,
         'grid': {key: getattr(frame.grid, key) for key in ('minimum', 'voxel_size', 'shape')},
         'layers': [layer.name for layer in frame.layers],
-        'masks': list(masks),
+        'masks': list(frame.masks),
         'scores': {mask or '': _scores(frame, mask) for mask in scored},
         'boxes': [
             {'grid_from_box': box.grid_from_box.ravel().tolist(), 'size': box.size, 'label': box.label}
@@ -131,13 +131,12 @@ def encode_frame(frame: Frame) -> bytes:
 
 def _camera(frame: Frame, camera: CameraImage) -> dict:
     height, width = load_image(camera).shape[:2]
+    rays = Camera.projecting(camera.image_from_grid, width, height)
+    corners = [rays.directions @ (u, v, 1) for v in (0, height) for u in (0, width)]
     return {
-        'name': camera.name,
         'image': image_name(frame, camera),
-        'width': width,
-        'height': height,
-        'intrinsic': camera.intrinsic.ravel().tolist(),
-        'grid_from_camera': camera.grid_from_camera.ravel().tolist(),
+        'position': rays.origins[:, 2].tolist(),
+        'corners': np.ravel(corners).tolist(),
     }
 
 

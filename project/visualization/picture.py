@@ -34,7 +34,7 @@ def frame_picture(frame: Frame, mask: str | None = None, width_px: int = 1920) -
     Raises:
         ValueError: the frame has no such mask.
     """
-    selected = None if mask is None else frame.required_mask(mask)
+    selected = None if mask is None else frame.mask(mask)
     rows = [_title(frame, mask, width_px), *_voxel_rows(frame, selected, width_px)]
     images = {image.name: image for image in frame.cameras}
     above, below = ([images[name] for name in names if name in images] for names in AROUND)

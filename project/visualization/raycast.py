@@ -47,11 +47,12 @@ class Camera:
     height_px: int
 
     @classmethod
-    def pinhole(cls, intrinsic: np.ndarray, grid_from_camera: np.ndarray, width_px: int, height_px: int) -> 'Camera':
-        """Camera with a (3, 3) intrinsic matrix (pixels) at a (4, 4) pose; x right, y down, z forward."""
+    def projecting(cls, image_from_grid: np.ndarray, width_px: int, height_px: int) -> 'Camera':
+        """Camera of a (3, 4) projection of grid-frame points to homogeneous pixels; rays have depth 1."""
+        directions = np.linalg.inv(image_from_grid[:, :3])
         origins = np.zeros((3, 3))
-        origins[:, 2] = grid_from_camera[:3, 3]
-        return cls(origins, grid_from_camera[:3, :3] @ np.linalg.inv(intrinsic), width_px, height_px)
+        origins[:, 2] = -directions @ image_from_grid[:, 3]
+        return cls(origins, directions, width_px, height_px)
 
     @classmethod
     def look_at(
@@ -61,11 +62,11 @@ class Camera:
         forward = np.subtract(target, position) / np.linalg.norm(np.subtract(target, position))
         right = np.cross(forward, (0, 0, 1))
         right /= np.linalg.norm(right)
-        pose = np.eye(4)
-        pose[:3] = np.stack([right, np.cross(forward, right), forward, position], axis=1)
+        camera_from_grid = np.stack([right, np.cross(forward, right), forward])
         focal_px = height_px / 2 / math.tan(math.radians(field_of_view_deg) / 2)
         intrinsic = np.array([[focal_px, 0, width_px / 2], [0, focal_px, height_px / 2], [0, 0, 1]])
-        return cls.pinhole(intrinsic, pose, width_px, height_px)
+        extrinsic = np.column_stack([camera_from_grid, -camera_from_grid @ position])
+        return cls.projecting(intrinsic @ extrinsic, width_px, height_px)
 
     @classmethod
     def overhead(cls, centre: np.ndarray, up: np.ndarray, height: float, width_px: int, height_px: int) -> 'Camera':

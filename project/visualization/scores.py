@@ -38,6 +38,6 @@ def frame_scores(frame: Frame, mask: str | None = None) -> FrameScores:
     from project.evaluation.confusion import class_iou, confusion_matrices, geometric_iou, mean_iou
 
     truth, prediction = (torch.from_numpy(layer.codes) for layer in frame.layers[:2])
-    selected = None if mask is None else torch.from_numpy(frame.required_mask(mask))
+    selected = None if mask is None else torch.from_numpy(frame.mask(mask))
     matrix = confusion_matrices(prediction, truth, selected)[0].numpy()
     return FrameScores(class_iou(matrix), mean_iou(matrix), geometric_iou(matrix))

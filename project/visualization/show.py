@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from rich.console import Console
 from rich.progress import track
 
 from project.formats import FORMATS
@@ -141,5 +142,6 @@ def _write_pngs(arguments: Namespace, source: Source) -> None:
 
 
 def _progress(source: Source, scene: str, indices: list[int], title: str) -> Iterator[Frame]:
-    for index in track(indices, description=title, transient=True):
+    console = Console(stderr=True)
+    for index in track(indices, description=title, console=console, transient=True, disable=not console.is_terminal):
         yield source.frame(scene, index)

@@ -74,16 +74,15 @@ class FolderSource:
             FileNotFoundError, ValueError: a file is missing or damaged.
         """
         token = self.scenes[scene][index]
-        truth = prediction = None
-        if token in self._predictions:
-            codes = read_prediction(self._predictions[token].file)
-            if token in self._truth:
-                truth = self._read_truth(token, codes.shape)
-            grid = truth.grid if truth is not None else grid_of_shape(codes.shape)
-            prediction = OccupancyLabels.from_dense(grid, codes)
+        prediction = read_prediction(self._predictions[token].file) if token in self._predictions else None
+        shape = None if prediction is None else prediction.shape
+        if token in self._truth:
+            labels = self._read_truth(token, shape)
+            masks = {name: getattr(labels, f'mask_{name}') for name in ('lidar', 'camera')}
+            masks = {name: mask for name, mask in masks.items() if mask is not None}
+            frame = Frame(scene, index, token, labels.grid, labels.dense(), prediction, masks)
         else:
-            truth = self._read_truth(token, None)
-        frame = Frame(scene, index, token, truth, prediction)
+            frame = Frame(scene, index, token, grid_of_shape(shape), prediction=prediction)
         return self.dataroot.complete(frame) if self.dataroot else frame
 
     def _read_truth(self, token: str, shape: tuple[int, ...] | None) -> OccupancyLabels:

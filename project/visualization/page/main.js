@@ -6,6 +6,8 @@ const OVERLAY_KEYS = { p: 'points', b: 'boxes', c: 'cameras' };
 
 const state = initialState(location.hash);
 const cache = new FrameCache(8);
+// The first frame loads while the graphics start.
+cache.get(state.scene, manifest.scenes[state.scene][state.place].index).catch(() => {});
 const stage = new Stage(byId('canvas'), () => remember());
 let frame = null;
 let playing = false;
@@ -29,7 +31,7 @@ async function showFrame() {
     if (wanted !== currentScene()[state.place]) return;
     frame = loaded;
     notify('');
-    if (!frame.layers.includes(state.layer)) state.layer = frame.layers.at(-1);
+    if (!frame.layers.includes(state.layer)) state.layer = frame.layers.includes('prediction') ? 'prediction' : 'truth';
     if (!frame.masks.includes(state.mask)) state.mask = '';
     byId('title').textContent = `${frame.scene}, frame ${frame.index}`;
     byId('about').textContent = frame.token;

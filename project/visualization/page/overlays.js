@@ -72,11 +72,8 @@ function objectBoxes(boxes, palette) {
 function cameraFrusta(cameras, redraw) {
   const group = new THREE.Group();
   for (const camera of cameras) {
-    const pose = new THREE.Matrix4().set(...camera.grid_from_camera);
-    const [fx, , cx, , fy, cy] = camera.intrinsic;
-    const at = (u, v) => new THREE.Vector3((u - cx) / fx, (v - cy) / fy, 1).multiplyScalar(FRUSTUM_METRES).applyMatrix4(pose);
-    const centre = new THREE.Vector3().setFromMatrixPosition(pose);
-    const [a, b, c, d] = [at(0, 0), at(camera.width, 0), at(0, camera.height), at(camera.width, camera.height)];
+    const centre = new THREE.Vector3().fromArray(camera.position);
+    const [a, b, c, d] = [0, 3, 6, 9].map((i) => new THREE.Vector3().fromArray(camera.corners, i).multiplyScalar(FRUSTUM_METRES).add(centre));
     group.add(lines([centre, a, centre, b, centre, c, centre, d, a, b, b, d, d, c, c, a], new THREE.LineBasicMaterial({ color: 0x0b63c5 })));
     const geometry = new THREE.BufferGeometry().setFromPoints([a, b, c, d]);
     geometry.setAttribute('uv', new THREE.BufferAttribute(new Float32Array([0, 1, 1, 1, 0, 0, 1, 0]), 2));
