@@ -25,14 +25,15 @@ def install_plugin(registering: Sequence[str]) -> None:
     """Prepare the imports of mmcv, mmdet, mmseg and mmdet3d, and register this project's parts with mmdet3d.
 
     Args:
-        registering: modules to import once ``mmdet3d.registry`` exists (at once where it already does).
+        registering: modules to import as soon as mmdet3d is (at once where it already is).
     """
 
     def register() -> None:
         for name in registering:
             importlib.import_module(name)
 
-    after = {'mmcv.utils.ext_loader': replace_missing_operators, 'mmdet3d.registry': register}
+    # Not after mmdet3d.registry: its neighbours import that halfway through, when ours could not import them.
+    after = {'mmcv.utils.ext_loader': replace_missing_operators, 'mmdet3d': register}
     imported = [after.pop(name) for name in list(after) if name in sys.modules]
     sys.meta_path.insert(0, _ImportHook({name: accepted_versions for name in GATED}, after))
     for prepare in imported:
