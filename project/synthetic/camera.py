@@ -68,9 +68,22 @@ def render(scene: Scene, channel: str, time: float) -> Picture:
     centres = [
         np.array([(street.centre, street.half, street.island) for street in streets]) for streets in scene.plan.streets
     ]
-    image = shade(nearness, hits, owners, intrinsic, town_from_camera, np.array([invert(m) for m in town_from_actors]).reshape(-1, 4, 4),
-                  scene.static.triangles, scene.static.material, scene.models.triangles, scene.models.material, paints,
-                  COLOURS, ROUGHNESS, *centres)  # fmt: skip
+    image = shade(
+        nearness,
+        hits,
+        owners,
+        intrinsic,
+        town_from_camera,
+        np.array([invert(m) for m in town_from_actors]).reshape(-1, 4, 4),
+        scene.static.triangles,
+        scene.static.material,
+        scene.models.triangles,
+        scene.models.material,
+        paints,
+        COLOURS,
+        ROUGHNESS,
+        *centres,
+    )
     raw = np.where(
         owners == TOWN,
         scene.static.raw[hits],

@@ -1,5 +1,6 @@
 """The ground of a town: triangles on a grid of uneven lines, kerbs where its level steps."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,8 +104,7 @@ def _lines(plan: Plan, axis: int) -> np.ndarray:
         marks.update(round(street.centre + sign * offset, 6) for offset in offsets for sign in (-1, 1))
     marks.update(round(edge, 6) for block in plan.lots[axis] for lot in block for edge in lot)
     marks = sorted(marks)
-    parts = [np.linspace(a, b, int(np.ceil((b - a) / STEP)), endpoint=False)
-             for a, b in zip(marks[:-1], marks[1:], strict=True)]  # fmt: skip
+    parts = [np.linspace(a, b, int(np.ceil((b - a) / STEP)), endpoint=False) for a, b in itertools.pairwise(marks)]
     return np.concatenate([*parts, marks[-1:]])
 
 
@@ -192,12 +192,36 @@ def _triangles(x, y, heights, falling, raw):
     for i in range(cells_x):
         for j in range(cells_y):
             low, high = ((1, 0), (0, 1)) if falling[i, j] else ((0, 0), (1, 1))
-            size = _kerb(corners, kinds, size, x, y, heights, i + low[0], j + low[1], i + high[0], j + high[1],
-                         raw[i, j, 0], raw[i, j, 1])  # fmt: skip
+            size = _kerb(
+                corners,
+                kinds,
+                size,
+                x,
+                y,
+                heights,
+                i + low[0],
+                j + low[1],
+                i + high[0],
+                j + high[1],
+                raw[i, j, 0],
+                raw[i, j, 1],
+            )
             if i + 1 < cells_x:
                 # The right edge belongs to the second triangle where the diagonal falls, else to the first.
-                size = _kerb(corners, kinds, size, x, y, heights, i + 1, j, i + 1, j + 1,
-                             raw[i, j, int(falling[i, j])], raw[i + 1, j, 1 - int(falling[i + 1, j])])  # fmt: skip
+                size = _kerb(
+                    corners,
+                    kinds,
+                    size,
+                    x,
+                    y,
+                    heights,
+                    i + 1,
+                    j,
+                    i + 1,
+                    j + 1,
+                    raw[i, j, int(falling[i, j])],
+                    raw[i + 1, j, 1 - int(falling[i + 1, j])],
+                )
             if j + 1 < cells_y:
                 size = _kerb(
                     corners, kinds, size, x, y, heights, i, j + 1, i + 1, j + 1, raw[i, j, 1], raw[i, j + 1, 0]

@@ -69,13 +69,27 @@ def cast(scene: Scene, time: float) -> tuple[Returns, np.ndarray]:
     present = scene.present(time)
     actors_from_town = np.array([invert(m) for m in scene.town_from_actors(present, time)]).reshape(-1, 4, 4)
     kinds = np.array([scene.kinds.index(scene.actors[i].kind) for i in present], int)
-    spheres = np.array([(*apply(invert(m), s.centre), np.linalg.norm(s.size) / 2)
-                        for m, s in zip(actors_from_town, map(scene.shape, present), strict=True)]).reshape(-1, 4)  # fmt: skip
+    spheres = np.array(
+        [
+            (*apply(invert(m), s.centre), np.linalg.norm(s.size) / 2)
+            for m, s in zip(actors_from_town, map(scene.shape, present), strict=True)
+        ]
+    ).reshape(-1, 4)
     ranges, hits, owners = _cast_static(*scene.static_tree.arrays, origins, directions)
     forest = scene.model_forest
     azimuths = np.unwrap(np.arctan2(directions[:, 0, 1], directions[:, 0, 0]))
-    free = _cast_actors(*forest.tree.arrays, forest.roots[kinds], actors_from_town, spheres, azimuths, origins, directions,
-                        ranges, hits, owners)  # fmt: skip
+    free = _cast_actors(
+        *forest.tree.arrays,
+        forest.roots[kinds],
+        actors_from_town,
+        spheres,
+        azimuths,
+        origins,
+        directions,
+        ranges,
+        hits,
+        owners,
+    )
 
     material, raw, cosines = np.zeros(hits.size, np.uint8), np.zeros(hits.size, np.uint8), np.zeros(hits.size)
     flat_hits, flat_owners, beams = hits.ravel(), owners.ravel(), directions.reshape(-1, 3)
@@ -114,7 +128,7 @@ def scan(scene: Scene, time: float, number: int) -> tuple[np.ndarray, np.ndarray
     rng = np.random.default_rng([scene.settings.seed, scene.index, 100, number])
     difficulties = scene.settings.difficulties
     noise = rng.normal(0, RANGE_SIGMA, len(returns.ranges)) * difficulties.range_noise
-    lost = (rng.random(len(returns.ranges)) < LOST) & (returns.actors != EGO) & difficulties.no_returns
+    lost = (rng.random(len(returns.ranges)) < LOST) & (returns.actors != EGO) & difficulties.missing_returns
     valid = (returns.actors != MISSED) & ~lost
     ranges = np.where(valid, returns.ranges + noise, 0.0)
     town = returns.origins + ranges[:, None] * returns.directions
@@ -125,7 +139,7 @@ def scan(scene: Scene, time: float, number: int) -> tuple[np.ndarray, np.ndarray
     points[:, 4] = np.tile(np.arange(32), rig.FIRINGS)
     raw = np.where(valid, returns.raw, NOISE).astype(np.uint8)
     seen = np.bincount(returns.actors[returns.actors >= 0], minlength=len(scene.actors)) / np.maximum(met, 1)
-    if not difficulties.no_returns:
+    if not difficulties.missing_returns:
         kept = valid & (returns.actors != EGO)
         points, raw = points[kept], raw[kept]
     return points, raw, seen
@@ -135,8 +149,12 @@ def _directions() -> np.ndarray:
     """(FIRINGS, 32, 3) directions of the beams in the lidar frame, clockwise from the left."""
     azimuths = np.pi - 2 * np.pi * (np.arange(rig.FIRINGS) + 0.5) / rig.FIRINGS
     flat = np.cos(rig.BEAM_ELEVATIONS)
-    return np.stack(np.broadcast_arrays(np.cos(azimuths)[:, None] * flat, np.sin(azimuths)[:, None] * flat,
-                                        np.sin(rig.BEAM_ELEVATIONS)), axis=-1)  # fmt: skip
+    return np.stack(
+        np.broadcast_arrays(
+            np.cos(azimuths)[:, None] * flat, np.sin(azimuths)[:, None] * flat, np.sin(rig.BEAM_ELEVATIONS)
+        ),
+        axis=-1,
+    )
 
 
 def _without_weak_and_own(returns: Returns) -> Returns:

@@ -73,12 +73,36 @@ def scene_rows(scene: Scene, counts: list[tuple[np.ndarray, np.ndarray]]) -> dic
     link(samples)
     log_token = token(seed, name, 'log')
     rows = {
-        'log': [dict(token=log_token, logfile=log_name(scene), vehicle=VEHICLE, date_captured='2018-07-24', location=f'town-{name}')],
-        'map': [dict(token=token(seed, name, 'map'), category='semantic_prior', filename=map_file(scene), log_tokens=[log_token])],
-        'scene': [dict(token=token(seed, name), log_token=log_token, nbr_samples=len(samples), name=name, description='Made town',
-                       first_sample_token=samples[0]['token'], last_sample_token=samples[-1]['token'])],
+        'log': [
+            dict(
+                token=log_token,
+                logfile=log_name(scene),
+                vehicle=VEHICLE,
+                date_captured='2018-07-24',
+                location=f'town-{name}',
+            )
+        ],
+        'map': [
+            dict(
+                token=token(seed, name, 'map'),
+                category='semantic_prior',
+                filename=map_file(scene),
+                log_tokens=[log_token],
+            )
+        ],
+        'scene': [
+            dict(
+                token=token(seed, name),
+                log_token=log_token,
+                nbr_samples=len(samples),
+                name=name,
+                description='Made town',
+                first_sample_token=samples[0]['token'],
+                last_sample_token=samples[-1]['token'],
+            )
+        ],
         'sample': samples,
-    }  # fmt: skip
+    }
     return rows | _readings(scene, samples) | _annotations(scene, samples, counts)
 
 
@@ -145,22 +169,31 @@ def _annotations(scene: Scene, samples: list[dict], counts: list) -> dict[str, l
         for keyframe in keyframes:
             pose = scene.global_from_box(index, keyframe_time(keyframe))
             points, visible = counts[keyframe]
-            chain.append(dict(
-                token=token(seed, name, 'annotation', index, keyframe),
-                sample_token=samples[keyframe]['token'],
-                instance_token=instance,
-                visibility_token=visibility_token(float(visible[index])),
-                attribute_tokens=_attributes(scene, index, keyframe_time(keyframe)),
-                translation=pose[:3, 3].tolist(),
-                size=[float(edge) for edge in shape.size],
-                rotation=quaternion(pose[:3, :3]),
-                num_lidar_pts=int(points[index]),
-                num_radar_pts=0,
-            ))  # fmt: skip
+            chain.append(
+                dict(
+                    token=token(seed, name, 'annotation', index, keyframe),
+                    sample_token=samples[keyframe]['token'],
+                    instance_token=instance,
+                    visibility_token=visibility_token(float(visible[index])),
+                    attribute_tokens=_attributes(scene, index, keyframe_time(keyframe)),
+                    translation=pose[:3, 3].tolist(),
+                    size=[float(edge) for edge in shape.size],
+                    rotation=quaternion(pose[:3, :3]),
+                    num_lidar_pts=int(points[index]),
+                    num_radar_pts=0,
+                )
+            )
         link(chain)
         annotations += chain
-        instances.append(dict(token=instance, category_token=token('category', RAW_NAMES[shape.raw]), nbr_annotations=len(chain),
-                              first_annotation_token=chain[0]['token'], last_annotation_token=chain[-1]['token']))  # fmt: skip
+        instances.append(
+            dict(
+                token=instance,
+                category_token=token('category', RAW_NAMES[shape.raw]),
+                nbr_annotations=len(chain),
+                first_annotation_token=chain[0]['token'],
+                last_annotation_token=chain[-1]['token'],
+            )
+        )
     return {'instance': instances, 'sample_annotation': annotations}
 
 

@@ -42,8 +42,15 @@ class Line:
 
     SPACING = 0.25
 
-    def drive(self, start: float, speed: float, duration: float, stops: tuple[tuple[float, float], ...] = (),
-              behind: float = 0.0, lead: float = 0.1) -> Motion:  # fmt: skip
+    def drive(
+        self,
+        start: float,
+        speed: float,
+        duration: float,
+        stops: tuple[tuple[float, float], ...] = (),
+        behind: float = 0.0,
+        lead: float = 0.1,
+    ) -> Motion:
         """Motion along the line.
 
         Args:
@@ -73,8 +80,16 @@ class Line:
         return int(np.clip(position / self.SPACING, 0, len(self.states) - 1))
 
 
-def lane_line(plan: Plan, axis: int, street: int, forward: bool, start: float, turns: list[tuple[int, str]],
-              offset: float | None = None, length: float = 260.0) -> Line:  # fmt: skip
+def lane_line(
+    plan: Plan,
+    axis: int,
+    street: int,
+    forward: bool,
+    start: float,
+    turns: list[tuple[int, str]],
+    offset: float | None = None,
+    length: float = 260.0,
+) -> Line:
     """A line in the lanes of streets.
 
     Args:

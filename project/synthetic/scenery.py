@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from project.synthetic.ground import OTHER, TERRAIN, WALK, Ground
-from project.synthetic.materials import Material as M
+from project.synthetic.materials import Material
 from project.synthetic.solids import Mesh, Solid, box, cut, ellipsoid, frustum, joined
 from project.synthetic.streets import BLOCKS, Plan
 from project.synthetic.transforms import yaw_rotation
@@ -35,8 +35,9 @@ def choose_lots(rng: np.random.Generator) -> tuple[dict[Lot, str], dict[Lot, int
     return uses, raw
 
 
-def build(plan: Plan, ground: Ground, uses: dict[Lot, str], near: np.ndarray, rng: np.random.Generator,
-          reach: float = 125.0) -> Mesh:  # fmt: skip
+def build(
+    plan: Plan, ground: Ground, uses: dict[Lot, str], near: np.ndarray, rng: np.random.Generator, reach: float = 125.0
+) -> Mesh:
     """The surface of the static town as far as `reach` metres from the places `near` (N, 2)."""
     meshes, footprints = [], []
     for (block_x, block_y, x, y), use in uses.items():
@@ -63,18 +64,24 @@ def _building(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
     x0, y0, x1, y1 = x0 + margin[0], y0 + margin[1], x1 - margin[2], y1 - margin[3]
     floor = ground.height((x0 + x1) / 2, (y0 + y1) / 2)
     height = rng.choice([rng.uniform(5, 9), rng.uniform(9, 20)])
-    solids = [box((x0, y0, floor - BASE), (x1, y1, floor + height), M.FACADE)]
+    front = (Material.FACADE, Material.BRICK, Material.PLASTER)[rng.integers(3)]
+    solids = [box((x0, y0, floor - BASE), (x1, y1, floor + height), front)]
     if rng.random() < 0.6:
         inset = rng.uniform(1, 3)
-        solids.append(box((x0 + inset, y0 + inset, floor + height - 1), (x1 - inset, y1 - inset, floor + height + rng.uniform(2, 6)),
-                          M.CONCRETE))  # fmt: skip
+        solids.append(
+            box(
+                (x0 + inset, y0 + inset, floor + height - 1),
+                (x1 - inset, y1 - inset, floor + height + rng.uniform(2, 6)),
+                Material.CONCRETE,
+            )
+        )
     if rng.random() < 0.7:
         # A porch in the middle of the side that faces the street.
         porch, middle = rng.uniform(1.2, 2.5), np.array([(x0 + x1) / 2, (y0 + y1) / 2])
         toward = np.array(outward if outward[0] == 0 or outward[1] == 0 else (outward[0], 0), float)
         centre = middle + toward * np.array([x1 - x0, y1 - y0]) / 2
         reach = np.where(toward != 0, min(0.55, margin.min() * 0.9), porch)
-        solids.append(box((*(centre - reach), floor - BASE), (*(centre + reach), floor + 2.7), M.CONCRETE))
+        solids.append(box((*(centre - reach), floor - BASE), (*(centre + reach), floor + 2.7), Material.CONCRETE))
     return [_static(solids, MANMADE)], solids
 
 
@@ -96,7 +103,7 @@ def _yard(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
     walls = []
     if rng.random() < 0.7:
         floor = ground.height((x0 + x1) / 2, y0 + 1)
-        kind, raw = (M.CONCRETE, MANMADE) if rng.random() < 0.6 else (M.LEAF, VEGETATION)
+        kind, raw = (Material.CONCRETE, MANMADE) if rng.random() < 0.6 else (Material.LEAF, VEGETATION)
         top = floor + rng.uniform(1.0, 2.0)
         walls = [replace(box((x0 + 1, y0 + 0.6, floor - BASE), (x1 - 1, y0 + 1.1, top), kind), raw=raw)]
     meshes, _ = _park(ground, (x0, y0 + 3, x1, y1), outward, rng)
@@ -161,28 +168,42 @@ def _prototype(kind: str) -> Mesh:
     rng = np.random.default_rng(sum(map(ord, kind)))
     if kind == 'tree':
         # Narrow enough to stay clear of high vehicles at the kerb.
-        trunk = frustum((0, 0, -BASE), (0, 0, 2.6), (0.14, 0.1), M.BARK)
-        crown = [ellipsoid((*rng.uniform(-0.2, 0.2, 2), z), (0.75, 0.75, 0.9), M.LEAF, 10) for z in (2.9, 3.7, 4.5)]
+        trunk = frustum((0, 0, -BASE), (0, 0, 2.6), (0.14, 0.1), Material.BARK)
+        crown = [
+            ellipsoid((*rng.uniform(-0.2, 0.2, 2), z), (0.75, 0.75, 0.9), Material.LEAF, 10) for z in (2.9, 3.7, 4.5)
+        ]
         return _static([trunk, *crown], VEGETATION)
     if kind.startswith('wide tree'):
-        trunk = frustum((0, 0, -BASE), (0, 0, 2.9), (0.2, 0.15), M.BARK)
+        trunk = frustum((0, 0, -BASE), (0, 0, 2.9), (0.2, 0.15), Material.BARK)
         crown = [
-            ellipsoid((*rng.uniform(-0.9, 0.9, 2), rng.uniform(3.2, 5.0)), rng.uniform(1.0, 1.7, 3), M.LEAF, 10)
+            ellipsoid((*rng.uniform(-0.9, 0.9, 2), rng.uniform(3.2, 5.0)), rng.uniform(1.0, 1.7, 3), Material.LEAF, 10)
             for _ in range(4)
         ]
-        return _static([ellipsoid((0, 0, 3.4), (1.5, 1.5, 1.3), M.LEAF, 10), trunk, *crown], VEGETATION)
+        return _static([ellipsoid((0, 0, 3.4), (1.5, 1.5, 1.3), Material.LEAF, 10), trunk, *crown], VEGETATION)
     if kind == 'bush':
         return _static(
-            [ellipsoid((*rng.uniform(-0.5, 0.5, 2), 0.4), rng.uniform(0.5, 0.9, 3), M.LEAF) for _ in range(3)],
+            [ellipsoid((*rng.uniform(-0.5, 0.5, 2), 0.4), rng.uniform(0.5, 0.9, 3), Material.LEAF) for _ in range(3)],
             VEGETATION,
         )
     solids = {
-        'lamp': [frustum((0, 0, -BASE), (0, 0, 6.5), (0.11, 0.07), M.METAL), box((-0.06, -0.1, 6.3), (0.06, 1.9, 6.45), M.METAL),
-                 box((-0.15, 1.3, 6.25), (0.15, 2.0, 6.5), M.WHITE)],
-        'sign': [frustum((0, 0, -BASE), (0, 0, 2.4), (0.05, 0.05), M.METAL, 6), box((-0.04, -0.35, 1.9), (0.08, 0.35, 2.6), M.RED)],
-        'kiosk': [box((-1.0, -0.8, -BASE), (1.0, 0.8, 2.3), M.RED), box((-1.3, -1.1, 2.2), (1.3, 1.1, 2.4), M.METAL)],
-        'pillar': [frustum((0, 0, -BASE), (0, 0, 3.0), (0.55, 0.55), M.CONCRETE, 12)],
-        'planter': [box((-1.1, -0.5, -BASE), (1.1, 0.5, 0.5), M.CONCRETE)],
-        'hydrant': [frustum((0, 0, -BASE), (0, 0, 0.8), (0.15, 0.13), M.RED), ellipsoid((0, 0, 0.8), (0.14, 0.14, 0.16), M.RED)],
-    }[kind]  # fmt: skip
+        'lamp': [
+            frustum((0, 0, -BASE), (0, 0, 6.5), (0.11, 0.07), Material.METAL),
+            box((-0.06, -0.1, 6.3), (0.06, 1.9, 6.45), Material.METAL),
+            box((-0.15, 1.3, 6.25), (0.15, 2.0, 6.5), Material.WHITE),
+        ],
+        'sign': [
+            frustum((0, 0, -BASE), (0, 0, 2.4), (0.05, 0.05), Material.METAL, 6),
+            box((-0.04, -0.35, 1.9), (0.08, 0.35, 2.6), Material.RED),
+        ],
+        'kiosk': [
+            box((-1.0, -0.8, -BASE), (1.0, 0.8, 2.3), Material.RED),
+            box((-1.3, -1.1, 2.2), (1.3, 1.1, 2.4), Material.METAL),
+        ],
+        'pillar': [frustum((0, 0, -BASE), (0, 0, 3.0), (0.55, 0.55), Material.CONCRETE, 12)],
+        'planter': [box((-1.1, -0.5, -BASE), (1.1, 0.5, 0.5), Material.CONCRETE)],
+        'hydrant': [
+            frustum((0, 0, -BASE), (0, 0, 0.8), (0.15, 0.13), Material.RED),
+            ellipsoid((0, 0, 0.8), (0.14, 0.14, 0.16), Material.RED),
+        ],
+    }[kind]
     return _static(solids, STATIC_OTHER if kind == 'hydrant' else MANMADE)

@@ -20,7 +20,7 @@ class Difficulties:
     Attributes:
         unannotated: moving objects that have no box (lidarseg at keyframes knows their class).
         range_noise: Gaussian noise along the beam (sigma 2 cm).
-        no_returns: beams that meet nothing or are lost are stored near the origin; hits on the ego car are kept.
+        missing_returns: beams that meet nothing or are lost are stored near the origin; hits on the ego car are kept.
         appearing: some objects come into being or cease to be in the middle of a scene.
         quiet_start: every second scene starts with sweeps in which nothing carries a box.
         pose_noise: ego poses drift by centimetres and tenths of a degree, as from a real localiser.
@@ -29,7 +29,7 @@ class Difficulties:
 
     unannotated: bool = True
     range_noise: bool = True
-    no_returns: bool = True
+    missing_returns: bool = True
     appearing: bool = True
     quiet_start: bool = True
     pose_noise: bool = False

@@ -10,12 +10,27 @@ HAZE_M = 260.0
 """Distance at which haze has taken two thirds of the contrast."""
 
 ASPHALT, FACADE, PAINT, PAVING = int(Material.ASPHALT), int(Material.FACADE), int(Material.PAINT), int(Material.PAVING)
-LEAF, GRASS = int(Material.LEAF), int(Material.GRASS)
+LEAF, GRASS, BRICK, PLASTER = int(Material.LEAF), int(Material.GRASS), int(Material.BRICK), int(Material.PLASTER)
 
 
 @njit(cache=True)
-def shade(nearness, hits, owners, intrinsic, town_from_camera, actors_from_town, town_triangles, town_material,
-          model_triangles, model_material, paints, colours, roughness, streets_x, streets_y):  # fmt: skip
+def shade(
+    nearness,
+    hits,
+    owners,
+    intrinsic,
+    town_from_camera,
+    actors_from_town,
+    town_triangles,
+    town_material,
+    model_triangles,
+    model_material,
+    paints,
+    colours,
+    roughness,
+    streets_x,
+    streets_y,
+):
     """(H, W, 3) uint8 RGB of what :mod:`project.synthetic.camera` drew."""
     height, width = nearness.shape
     image = np.empty((height, width, 3), np.uint8)
@@ -106,7 +121,7 @@ def _pattern(colour, material, place, normal, rough, distance, streets_x, street
     coarse = 0.5 * rough * _random(int(np.floor(x * 1.3)), int(np.floor(y * 1.3)), int(np.floor(z * 1.3)))
     for k in range(3):
         colour[k] += 0.6 * grain + coarse
-    if material == FACADE and abs(normal[2]) < 0.5:
+    if (material in (FACADE, BRICK, PLASTER)) and abs(normal[2]) < 0.5:
         along = x if abs(normal[1]) > abs(normal[0]) else y
         if 0.28 < (along / 2.6) % 1.0 < 0.74 and 0.32 < (z / 3.0) % 1.0 < 0.78:
             tone = 0.3 + 0.1 * _random(int(np.floor(along / 2.6)), int(np.floor(z / 3.0)), 7)

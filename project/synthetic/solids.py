@@ -86,8 +86,9 @@ def cut(polygons: Sequence[np.ndarray], owners: np.ndarray, solids: Sequence[Sol
     return outside_surface(corners, counts, owners, np.concatenate(planes), starts, bounds)
 
 
-def prism(profile: Sequence[tuple[float, float]], width: float, material: Material, top: float = 1.0,
-          y: float = 0.0) -> Solid:  # fmt: skip
+def prism(
+    profile: Sequence[tuple[float, float]], width: float, material: Material, top: float = 1.0, y: float = 0.0
+) -> Solid:
     """A convex (x, z) outline drawn out along y, centred on `y`.
 
     `top` narrows the width linearly towards the highest point of the outline, to that share of it.
@@ -107,8 +108,9 @@ def box(low: Sequence[float], high: Sequence[float], material: Material) -> Soli
     return prism([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], y1 - y0, material, y=(y0 + y1) / 2)
 
 
-def frustum(start: Sequence[float], end: Sequence[float], radii: tuple[float, float], material: Material,
-            sides: int = 8) -> Solid:  # fmt: skip
+def frustum(
+    start: Sequence[float], end: Sequence[float], radii: tuple[float, float], material: Material, sides: int = 8
+) -> Solid:
     """A cone cut off, or a cylinder, with as many sides, from `start` to `end`; radii are its corners' distances."""
     start, end = np.asarray(start, float), np.asarray(end, float)
     axis = (end - start) / np.linalg.norm(end - start)
@@ -126,8 +128,14 @@ def ellipsoid(centre: Sequence[float], radii: Sequence[float], material: Materia
     rings = sides // 2 + 1
     polar = np.pi * np.arange(rings) / (rings - 1)
     angles = 2 * np.pi * np.arange(sides) / sides
-    unit = np.stack([np.outer(np.sin(polar), np.cos(angles)), np.outer(np.sin(polar), np.sin(angles)),
-                     np.outer(np.cos(polar), np.ones(sides))], axis=-1)  # fmt: skip
+    unit = np.stack(
+        [
+            np.outer(np.sin(polar), np.cos(angles)),
+            np.outer(np.sin(polar), np.sin(angles)),
+            np.outer(np.cos(polar), np.ones(sides)),
+        ],
+        axis=-1,
+    )
     grid = np.asarray(centre) + unit * radii
     faces = []
     for row in range(rings - 1):

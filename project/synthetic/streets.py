@@ -3,6 +3,7 @@
 The town frame: x and y along the streets, z up; the town's middle is the origin.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,8 +75,12 @@ def make_plan(rng: np.random.Generator) -> Plan:
         streets.append(tuple(Street(axis, float(c), (i + first) % 2 == 0) for i, c in enumerate(centres)))
     for axis in (0, 1):
         across = streets[1 - axis]
-        lots.append(tuple(_divide(a.centre + a.half + SIDEWALK, b.centre - b.half - SIDEWALK, rng)
-                          for a, b in zip(across[:-1], across[1:], strict=True)))  # fmt: skip
+        lots.append(
+            tuple(
+                _divide(a.centre + a.half + SIDEWALK, b.centre - b.half - SIDEWALK, rng)
+                for a, b in itertools.pairwise(across)
+            )
+        )
     return Plan(tuple(streets), tuple(lots))
 
 

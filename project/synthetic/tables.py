@@ -8,8 +8,22 @@ from project.synthetic import rig
 from project.synthetic.transforms import quaternion, rotation_matrix
 from project.taxonomy import RAW_NAMES
 
-TABLES = ('category', 'attribute', 'visibility', 'instance', 'sensor', 'calibrated_sensor', 'ego_pose', 'log', 'scene',
-          'sample', 'sample_data', 'sample_annotation', 'map', 'lidarseg')  # fmt: skip
+TABLES = (
+    'category',
+    'attribute',
+    'visibility',
+    'instance',
+    'sensor',
+    'calibrated_sensor',
+    'ego_pose',
+    'log',
+    'scene',
+    'sample',
+    'sample_data',
+    'sample_annotation',
+    'map',
+    'lidarseg',
+)
 
 ATTRIBUTES = {
     'vehicle.moving': 'Vehicle is moving.',
@@ -55,15 +69,23 @@ def fixed_tables() -> dict[str, list[dict]]:
     )
     channels = {'LIDAR_TOP': 'lidar'} | dict.fromkeys(rig.CAMERAS, 'camera')
     return {
-        'category': [dict(token=token('category', name), name=name, description=name, index=index)
-                     for index, name in enumerate(RAW_NAMES)],
-        'attribute': [dict(token=token('attribute', name), name=name, description=text) for name, text in ATTRIBUTES.items()],
-        'visibility': [dict(token=key, level=level, description=f'visible share from {lowest:.0%}')
-                       for key, (lowest, level) in VISIBILITIES.items()],
-        'sensor': [dict(token=token('sensor', channel), channel=channel, modality=modality)
-                   for channel, modality in channels.items()],
+        'category': [
+            dict(token=token('category', name), name=name, description=name, index=index)
+            for index, name in enumerate(RAW_NAMES)
+        ],
+        'attribute': [
+            dict(token=token('attribute', name), name=name, description=text) for name, text in ATTRIBUTES.items()
+        ],
+        'visibility': [
+            dict(token=key, level=level, description=f'visible share from {lowest:.0%}')
+            for key, (lowest, level) in VISIBILITIES.items()
+        ],
+        'sensor': [
+            dict(token=token('sensor', channel), channel=channel, modality=modality)
+            for channel, modality in channels.items()
+        ],
         'calibrated_sensor': [lidar, *cameras],
-    }  # fmt: skip
+    }
 
 
 def link(rows: list[dict]) -> None:

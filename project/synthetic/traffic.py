@@ -80,8 +80,13 @@ class Crowd:
 
     def sides(self) -> list[tuple[int, int, int, tuple[float, float]]]:
         """(axis, street, side, (from, to)) of every kerb between two crossings."""
-        return [(axis, street, side, (block[0][0], block[-1][1])) for axis in (0, 1) for street in range(BLOCKS + 1)
-                for side in (-1, 1) for block in self.plan.lots[axis]]  # fmt: skip
+        return [
+            (axis, street, side, (block[0][0], block[-1][1]))
+            for axis in (0, 1)
+            for street in range(BLOCKS + 1)
+            for side in (-1, 1)
+            for block in self.plan.lots[axis]
+        ]
 
     @staticmethod
     def place(axis: int, along: float, across: float) -> tuple[float, float]:
@@ -99,8 +104,9 @@ class Crowd:
         return states[:, None, :2] + forward[:, None] * offsets[:, None]
 
 
-def populate(plan: Plan, ego: Motion, duration: float, difficulties: Difficulties, quiet_until: float,
-             rng: np.random.Generator) -> list[Actor]:  # fmt: skip
+def populate(
+    plan: Plan, ego: Motion, duration: float, difficulties: Difficulties, quiet_until: float, rng: np.random.Generator
+) -> list[Actor]:
     """Everybody on the streets around the ego car's way; nobody with a box exists before `quiet_until`."""
     crowd = Crowd(plan, ego, duration, rng)
     _drivers(crowd)
@@ -149,8 +155,15 @@ def _drivers(crowd: Crowd) -> None:
         street = int(np.argmin(np.abs(centres - at[1 - axis])))
         slow = kind == 'cyclist'
         road = plan.streets[axis][street]
-        line = lane_line(plan, axis, street, forward, at[axis], _turn(plan, axis, at[axis], forward, rng),
-                         offset=road.island + 2.9 if slow else None)  # fmt: skip
+        line = lane_line(
+            plan,
+            axis,
+            street,
+            forward,
+            at[axis],
+            _turn(plan, axis, at[axis], forward, rng),
+            offset=road.island + 2.9 if slow else None,
+        )
         begin = rng.uniform(0, crowd.duration)
         stops = ((begin, begin + rng.uniform(2, 5)),) if rng.random() < 0.35 else ()
         speed = rng.uniform(3, 5) if slow else rng.uniform(5, 10)
@@ -163,8 +176,11 @@ def _drivers(crowd: Crowd) -> None:
 
 def _turn(plan: Plan, axis: int, start: float, forward: bool, rng: np.random.Generator) -> list[tuple[int, str]]:
     """A turn into one of the next streets, or none."""
-    ahead = [i for i, street in enumerate(plan.streets[1 - axis]) if (street.centre - start > 30) == forward
-             and abs(street.centre - start) > 30]  # fmt: skip
+    ahead = [
+        i
+        for i, street in enumerate(plan.streets[1 - axis])
+        if (street.centre - start > 30) == forward and abs(street.centre - start) > 30
+    ]
     if not ahead or rng.random() < 0.5:
         return []
     return [(ahead[0] if forward else ahead[-1], str(rng.choice(['left', 'right'])))]

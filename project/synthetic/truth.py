@@ -82,8 +82,11 @@ def keyframe_truth(root: str | Path, scene_name: str, keyframe: int, grid: Voxel
     moving, moving_labels, _ = _actor_triangles(scene, time)
     solid = np.concatenate([static[~is_ground], apply(grid_from_town, moving)])
     solid_labels = np.concatenate([LABELS[scene.static.raw[~is_ground]], moving_labels])
-    entries = zip(surface_areas(static[is_ground], LABELS[scene.static.raw[is_ground]], grid),
-                  surface_areas(solid, solid_labels, grid, scene.ground, town_from_grid), strict=True)  # fmt: skip
+    entries = zip(
+        surface_areas(static[is_ground], LABELS[scene.static.raw[is_ground]], grid),
+        surface_areas(solid, solid_labels, grid, scene.ground, town_from_grid),
+        strict=True,
+    )
     positions, labels, areas = (np.concatenate(parts) for parts in entries)
     semantics = np.full(grid.size, FREE, np.uint8)
     # The last entry of a voxel stays: the one with the largest area, the lowest label among equals.
@@ -115,7 +118,9 @@ def _actor_triangles(scene: Scene, time: float) -> tuple[np.ndarray, np.ndarray,
     """Triangles (T, 3, 3) of all actors in the town frame, their labels (T,) and their actors (T,)."""
     present = scene.present(time)
     meshes = [scene.shape(index).mesh for index in present]
-    triangles = [apply(scene.town_from_actor(index, time), mesh.triangles) for index, mesh in zip(present, meshes, strict=True)]
+    triangles = [
+        apply(scene.town_from_actor(index, time), mesh.triangles) for index, mesh in zip(present, meshes, strict=True)
+    ]
     labels = [LABELS[mesh.raw] for mesh in meshes]
     owners = np.repeat(present, [len(part) for part in triangles])
     return np.concatenate([np.zeros((0, 3, 3)), *triangles]), np.concatenate([np.zeros(0, np.uint8), *labels]), owners

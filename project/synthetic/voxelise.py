@@ -12,7 +12,11 @@ LEAST_AREA = 1e-6
 
 
 def surface_areas(
-    triangles: np.ndarray, labels: np.ndarray, grid: VoxelGrid, ground: Ground | None = None, town_from_grid: np.ndarray | None = None
+    triangles: np.ndarray,
+    labels: np.ndarray,
+    grid: VoxelGrid,
+    ground: Ground | None = None,
+    town_from_grid: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Surface inside each voxel.
 
@@ -24,8 +28,8 @@ def surface_areas(
         town_from_grid: (4, 4), wanted together with `ground`.
 
     Returns:
-        One entry for each voxel and each label in it, ascending: (N,) int64 position in ``grid.ravel`` order, (N,) uint8
-        label, (N,) float64 area in square metres. Surface that lies in the plane between two voxels belongs to the
+        One entry for each voxel and each label in it, ascending: (N,) int64 position in ``grid.ravel`` order, (N,)
+        uint8 label, (N,) float64 area in square metres. Surface that lies in the plane between two voxels belongs to the
         higher one.
     """
     above = np.zeros((0, 0)) if ground is None else town_from_grid

@@ -1,0 +1,160 @@
+#!/usr/bin/env python
+"""Make a world in nuScenes format whose ground truth is known exactly."""
+
+import argparse
+import shutil
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from project.synthetic import Difficulties, WorldSettings, make_world
+from project.synthetic.settings import SETTINGS_FILE
+
+EXAMPLES = """\
+examples:
+  two scenes of 20 keyframes, one for training and one for validation:
+    python tools/make_synthetic.py --out project/data/synthetic --workers 2
+
+  a tiny world for a first try, in seconds:
+    python tools/make_synthetic.py --out /tmp/tiny --keyframes 3 --image-size 160x90
+
+  as hard as it gets, with images of nuScenes' size:
+    python tools/make_synthetic.py --out project/data/hard --all-difficulties --image-size 1600x900 --workers 2
+
+  without anything that makes labelling hard but the beams that never return:
+    python tools/make_synthetic.py --out /tmp/easy --no-difficulties --missing-returns
+
+The folder loads with nuscenes-devkit 1.2.0, lidarseg included. There are no camera sweeps, no radar and no map
+expansion; ego poses, tracks and lidarseg are as in nuScenes. project.synthetic.truth tells what is where.
+"""
+
+
+def main() -> int:
+    """Parse the arguments, make the world, and say where it is."""
+    arguments = _parser().parse_args()
+    root = arguments.out
+    try:
+        settings = WorldSettings(
+            seed=arguments.seed,
+            scenes=arguments.scenes,
+            keyframes=arguments.keyframes,
+            image_size=arguments.image_size,
+            images=arguments.images,
+            difficulties=_difficulties(arguments),
+            scene_names=tuple(arguments.scene_names),
+            version=arguments.version,
+        )
+        _check_free(root, arguments.overwrite)
+    except (ValueError, FileExistsError) as error:
+        print(f'make_synthetic.py: {error}', file=sys.stderr)
+        return 2
+    # Made aside and renamed, so that a world that was broken off is not taken for a whole one.
+    aside = root.with_name(root.name + '.partial')
+    shutil.rmtree(aside, ignore_errors=True)
+    columns = (
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    try:
+        with Progress(*columns) as bar:
+            task = bar.add_task('keyframes', total=settings.scenes * settings.keyframes)
+            make_world(aside, settings, arguments.workers, lambda done, total: bar.update(task, completed=done))
+        if root.exists():
+            shutil.rmtree(root)
+        aside.rename(root)
+    except OSError as error:
+        print(f'make_synthetic.py: cannot write the world: {error}', file=sys.stderr)
+        return 1
+    names = ', '.join(settings.names)
+    print(f'{root}: {settings.scenes} scenes of {settings.keyframes} keyframes ({names}), {settings.version}')
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    defaults = WorldSettings()
+    parser.add_argument('--out', type=Path, required=True, help='folder to make')
+    parser.add_argument('--scenes', type=int, default=defaults.scenes, help='number of scenes (default %(default)s)')
+    parser.add_argument(
+        '--keyframes',
+        type=int,
+        default=defaults.keyframes,
+        help='keyframes a scene, two a second (default %(default)s)',
+    )
+    parser.add_argument(
+        '--image-size',
+        type=_size,
+        default=defaults.image_size,
+        metavar='WxH',
+        help='pixels of the cameras (default 800x450)',
+    )
+    parser.add_argument('--no-images', dest='images', action='store_false', help='write no camera images')
+    parser.add_argument(
+        '--seed', type=int, default=defaults.seed, help='another seed, another world (default %(default)s)'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=1, help='processes (default %(default)s); the result is the same with any number'
+    )
+    parser.add_argument(
+        '--version', default=defaults.version, help='name of the folder of tables (default %(default)s)'
+    )
+    parser.add_argument(
+        '--scene-names',
+        nargs='+',
+        default=(),
+        metavar='NAME',
+        help='one a scene; default: those of the mini splits, train and val',
+    )
+    parser.add_argument('--overwrite', action='store_true', help='replace a world that is there already')
+    group = parser.add_argument_group('what makes labelling hard')
+    everything = group.add_mutually_exclusive_group()
+    everything.add_argument(
+        '--all-difficulties', dest='everything', action='store_true', default=None, help='all of those below'
+    )
+    everything.add_argument('--no-difficulties', dest='everything', action='store_false', help='none but those named')
+    for difficulty in fields(Difficulties):
+        group.add_argument(
+            f'--{difficulty.name.replace("_", "-")}',
+            dest=difficulty.name,
+            action=argparse.BooleanOptionalAction,
+            default=None,
+            help=f'default: {"on" if difficulty.default else "off"}',
+        )
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = map(int, text.lower().split('x'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no size; write it like 800x450') from None
+    return width, height
+
+
+def _difficulties(arguments: argparse.Namespace) -> Difficulties:
+    start = Difficulties() if arguments.everything is None else Difficulties.all(arguments.everything)
+    named = {each.name: getattr(arguments, each.name) for each in fields(Difficulties)}
+    return replace(start, **{name: on for name, on in named.items() if on is not None})
+
+
+def _check_free(root: Path, overwrite: bool) -> None:
+    """Make sure that nothing is in the way but, with `overwrite`, a world that this program made."""
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return
+    if not overwrite:
+        raise FileExistsError(f'{root} is not empty; choose another folder or add --overwrite')
+    if not (root / SETTINGS_FILE).is_file():
+        raise FileExistsError(f'{root} holds no made world; --overwrite does not remove other files')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
