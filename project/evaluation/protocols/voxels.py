@@ -46,18 +46,23 @@ class VoxelProtocol:
         return truth
 
     def count(self, prediction: Volume, truth: Volume, origins: np.ndarray | None = None) -> Counts:
-        """Count pairs of true and predicted label."""
+        """Count pairs of true and predicted label, except free with free."""
         if not isinstance(prediction, Volume):
             raise ValueError(f'{self.name} compares voxels; a file of rays has none')
-        predicted, true = torch.as_tensor(prediction.semantics), torch.as_tensor(truth.semantics)
-        if tuple(predicted.shape) != self.grid.shape:
-            raise ValueError(
-                f'a prediction of shape {tuple(predicted.shape)} does not fit {self.name}: {self.grid.shape}'
-            )
-        mask = torch.as_tensor(truth.mask_camera).to(predicted.device) if self.camera_mask else None
-        bands = self._bands.to(predicted.device)
+        predicted = torch.as_tensor(prediction.semantics)
+        true = torch.as_tensor(truth.semantics).to(predicted.device)
+        if predicted.shape != true.shape or tuple(predicted.shape) != self.grid.shape:
+            shapes = f'a prediction of shape {tuple(predicted.shape)} and labels of shape {tuple(true.shape)}'
+            raise ValueError(f'{shapes} do not fit {self.name}, which scores {self.grid.shape}')
+        # Most voxels are free in both. No score needs their number, and counting them would take most of the time.
+        counted = (predicted != FREE) | (true != FREE)
+        if self.camera_mask:
+            counted &= torch.as_tensor(truth.mask_camera).to(counted.device)
+        bands = self._bands.to(counted.device).expand(self.grid.shape)[counted]
         ignored = (UNOBSERVED,) if self.noise else (NOISE, UNOBSERVED)
-        matrices = confusion_matrices(predicted, true.to(predicted.device), mask, bands, len(self.edges) + 1, ignored)
+        matrices = confusion_matrices(
+            predicted[counted], true[counted], bands=bands, num_bands=len(self.edges) + 1, ignored=ignored
+        )
         return {'matrices': matrices.cpu().numpy()}
 
     def score(self, counts: Counts, frames: int) -> Scores:
