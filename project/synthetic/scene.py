@@ -115,8 +115,8 @@ class Scene:
         heights = np.array(
             [[self.ground.height(*(state[:2] + i * wheel_x[:2] + j * wheel_y[:2])) for j in (-1, 1)] for i in (-1, 1)]
         )
-        forward = (*wheel_x, 0, 0, (heights[1].mean() - heights[0].mean()) / 2)
-        left = (*wheel_y, 0, 0, (heights[:, 1].mean() - heights[:, 0].mean()) / 2)
+        forward = wheel_x + np.array([0, 0, (heights[1].mean() - heights[0].mean()) / 2])
+        left = wheel_y + np.array([0, 0, (heights[:, 1].mean() - heights[:, 0].mean()) / 2])
         forward /= np.linalg.norm(forward)
         up = np.cross(forward, left)
         up /= np.linalg.norm(up)
