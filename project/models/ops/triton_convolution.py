@@ -79,7 +79,7 @@ def _convolve_backward(
     # In 16 bits the interpolation weights are rounded as much as the features are; wider products would be slow.
     window = WINDOW if x.element_size() == 2 else 0
     scatter[problem.tile_grid](
-        *problem.maps, grad_columns, grad_x, *problem.tile_arguments, TILE=TILE, WINDOW=window, num_warps=8
+        *problem.maps, grad_columns, grad_x, *problem.tile_arguments, TILE=TILE, WINDOW=window, PIXELS=PIXELS, num_warps=8
     )
 
     columns, grad_offset, grad_mask = torch.empty_like(grad_columns), _empty_like(offset), _empty_like(mask)

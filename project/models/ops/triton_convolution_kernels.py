@@ -55,6 +55,21 @@ def _load_corners(features, width, channel, inside, nw, ne, sw, se, CHANNELS: tl
 
 
 @triton.jit
+def _tile_pixels(image, tile_y, tile_x, spot, sizes, TILE: tl.constexpr):
+    """Numbers of some output pixels of a tile, and whether they exist."""
+    _, _, out_height, out_width = sizes
+    row, column = tile_y + spot // TILE, tile_x + spot % TILE
+    return (image * out_height + row) * out_width + column, (row < out_height) & (column < out_width)
+
+
+@triton.jit
+def _near(y, x, window_y, window_x, WINDOW: tl.constexpr):
+    """Samples whose four corners are in the window."""
+    rows = (y >= window_y) & (y < window_y + WINDOW - 1)
+    return rows & (x >= window_x) & (x < window_x + WINDOW - 1)
+
+
+@triton.jit
 def _add(at, values, rows, columns):
     """Add to memory where both masks say so."""
     tl.atomic_add(at, values, mask=rows[:, None] & columns, sem='relaxed')
@@ -132,11 +147,13 @@ def sample_backward(
         tl.store(grad_offset + 2 * entry + 1, grad_x.to(grad_offset.dtype.element_ty), mask=real)
 
 
-@triton.jit
+# An addition takes one number a thread. Were the alignment known, each thread would get four neighbours and so a warp
+# would add to every fourth number of four cache lines; like this it adds to one whole line.
+@triton.jit(do_not_specialize_on_alignment=['grad_features'])
 def scatter(
     offset, mask, grad_columns, grad_features, strides, sizes,
     KERNEL: tl.constexpr, CHANNELS: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr,
-    TILE: tl.constexpr, WINDOW: tl.constexpr,
+    TILE: tl.constexpr, WINDOW: tl.constexpr, PIXELS: tl.constexpr,
 ):  # fmt: skip
     """Add the gradients of the samples to those of the features; one program a TILE x TILE output pixels and BLOCK.
 
@@ -149,51 +166,51 @@ def scatter(
     height, width, out_height, out_width = sizes
     across = tl.cdiv(out_width, TILE)
     tiles = across * tl.cdiv(out_height, TILE)
-    tile = tl.program_id(0) % tiles
-    image = tl.program_id(0) // tiles
-    place = tl.arange(0, TILE * TILE)
-    row, column = tile // across * TILE + place // TILE, tile % across * TILE + place % TILE
-    real = (row < out_height) & (column < out_width)
-    pixel = (image * out_height + row) * out_width + column
+    image, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
+    tile_y, tile_x = tile // across * TILE, tile % across * TILE
 
     group = tl.program_id(1) // BLOCKS
     channel = tl.program_id(1) % BLOCKS * BLOCK + tl.arange(0, BLOCK)
     inside = (channel < GROUP)[None, :]
     channel += group * GROUP
 
+    # The window is centred on what the tile would see without offsets.
+    REACH_Y: tl.constexpr = (TILE - 1) * KERNEL[2] + (KERNEL[0] - 1) * KERNEL[6] + 1
+    REACH_X: tl.constexpr = (TILE - 1) * KERNEL[3] + (KERNEL[1] - 1) * KERNEL[7] + 1
+    window_y = tile_y * KERNEL[2] - KERNEL[4] + (REACH_Y - WINDOW) // 2
+    window_x = tile_x * KERNEL[3] - KERNEL[5] + (REACH_X - WINDOW) // 2
+
     if WINDOW > 0:
-        # The window is centred on what the tile would see without offsets.
-        window_y = tile // across * TILE * KERNEL[2] - KERNEL[4] + (
-            (TILE - 1) * KERNEL[2] + (KERNEL[0] - 1) * KERNEL[6] + 1 - WINDOW) // 2  # fmt: skip
-        window_x = tile % across * TILE * KERNEL[3] - KERNEL[5] + (
-            (TILE - 1) * KERNEL[3] + (KERNEL[1] - 1) * KERNEL[7] + 1 - WINDOW) // 2  # fmt: skip
         spot = tl.arange(0, WINDOW * WINDOW)
         spot_y, spot_x = window_y + spot // WINDOW, window_x + spot % WINDOW
         total = tl.zeros([WINDOW * WINDOW, BLOCK], DTYPE)
-
-    for tap in range(TAPS):
-        y, x, factor, first = _place(offset, mask, strides, sizes, pixel, real, group, tap, KERNEL, DTYPE)
-        at = grad_columns + (pixel.to(tl.int64) * TAPS + tap)[:, None] * CHANNELS + channel[None, :]
-        filled = real[:, None] & inside
-        far = real
-        if WINDOW > 0:
-            near = (y >= window_y) & (y < window_y + WINDOW - 1) & (x >= window_x) & (x < window_x + WINDOW - 1)
-            far = real & (near == 0)
+        pixel, real = _tile_pixels(image, tile_y, tile_x, tl.arange(0, TILE * TILE), sizes, TILE)
+        for tap in range(TAPS):
+            y, x, factor, _ = _place(offset, mask, strides, sizes, pixel, real, group, tap, KERNEL, DTYPE)
+            near = _near(y, x, window_y, window_x, WINDOW)
             parts = tl.maximum(1 - tl.abs(spot_y[:, None] - y[None, :]), 0)
             parts *= tl.maximum(1 - tl.abs(spot_x[:, None] - x[None, :]), 0)
             parts *= tl.where(near, factor, 0)[None, :]
-            grad = tl.load(at, mask=filled, other=0)
+            at = grad_columns + (pixel.to(tl.int64) * TAPS + tap)[:, None] * CHANNELS + channel[None, :]
+            grad = tl.load(at, mask=real[:, None] & inside, other=0)
             total = tl.dot(parts.to(grad.dtype), grad, total)
-        if tl.max(far.to(tl.int32), 0) > 0:
-            corner, down, right, nw, ne, sw, se = _corners(y, x, first, far, sizes)
-            part = tl.load(at, mask=filled, other=0).to(DTYPE) * factor[:, None]
-            out = (grad_features + corner * CHANNELS)[:, None] + channel[None, :]
-            _add(out, ((1 - down) * (1 - right))[:, None] * part, nw, inside)
-            _add(out + CHANNELS, ((1 - down) * right)[:, None] * part, ne, inside)
-            _add(out + width * CHANNELS, (down * (1 - right))[:, None] * part, sw, inside)
-            _add(out + (width + 1) * CHANNELS, (down * right)[:, None] * part, se, inside)
-
-    if WINDOW > 0:
         on_map = (spot_y >= 0) & (spot_y < height) & (spot_x >= 0) & (spot_x < width)
         start = ((image * height + spot_y) * width + spot_x).to(tl.int64) * CHANNELS
         _add(grad_features + start[:, None] + channel[None, :], total, on_map, inside)
+
+    for step in range(TAPS * (TILE * TILE // PIXELS)):
+        tap = step % TAPS
+        part = step // TAPS * PIXELS + tl.arange(0, PIXELS)
+        pixels, far = _tile_pixels(image, tile_y, tile_x, part, sizes, TILE)
+        y, x, factor, first = _place(offset, mask, strides, sizes, pixels, far, group, tap, KERNEL, DTYPE)
+        if WINDOW > 0:
+            far = far & (_near(y, x, window_y, window_x, WINDOW) == 0)
+        if tl.max(far.to(tl.int32), 0) > 0:
+            corner, down, right, nw, ne, sw, se = _corners(y, x, first, far, sizes)
+            source = grad_columns + (pixels.to(tl.int64) * TAPS + tap)[:, None] * CHANNELS + channel[None, :]
+            values = tl.load(source, mask=far[:, None] & inside, other=0).to(DTYPE) * factor[:, None]
+            out = (grad_features + corner * CHANNELS)[:, None] + channel[None, :]
+            _add(out, ((1 - down) * (1 - right))[:, None] * values, nw, inside)
+            _add(out + CHANNELS, ((1 - down) * right)[:, None] * values, ne, inside)
+            _add(out + width * CHANNELS, (down * (1 - right))[:, None] * values, sw, inside)
+            _add(out + (width + 1) * CHANNELS, (down * right)[:, None] * values, se, inside)
