@@ -1,10 +1,10 @@
 """Train a model of a configuration.
 
-    python tools/train.py config/occupancy.py                               # on one GPU, or on the CPU
-    python tools/train.py config/occupancy.py --work-dir out/run1 --amp     # in bfloat16
-    python tools/train.py config/occupancy.py --work-dir out/run1 --resume  # go on where it was stopped
-    python tools/train.py config/occupancy.py --cfg-options train_dataloader.batch_size=2 train_cfg.max_epochs=12
-    bash launcher.sh config/occupancy.py out/run1 --amp                     # on all GPUs of the machine
+python tools/train.py config/occupancy.py                               # on one GPU, or on the CPU
+python tools/train.py config/occupancy.py --work-dir out/run1 --amp     # in bfloat16
+python tools/train.py config/occupancy.py --work-dir out/run1 --resume  # go on where it was stopped
+python tools/train.py config/occupancy.py --cfg-options train_dataloader.batch_size=2 train_cfg.max_epochs=12
+bash launcher.sh config/occupancy.py out/run1 --amp                     # on all GPUs of the machine
 """
 
 import sys

@@ -5,6 +5,7 @@ from project.engine.checkpoint_hook import WholeCheckpointHook
 from project.engine.loop import ResumableTrainLoop
 from project.engine.monitor import FiniteLossHook, ProgressHook
 from project.engine.runner import OccupancyRunner
+from project.engine.schedule import SeedCosineLR
 
 __all__ = [
     'Bfloat16OptimWrapper',
@@ -12,5 +13,6 @@ __all__ = [
     'OccupancyRunner',
     'ProgressHook',
     'ResumableTrainLoop',
+    'SeedCosineLR',
     'WholeCheckpointHook',
 ]

@@ -70,6 +70,27 @@ def use_bfloat16(config: Config) -> None:
     config.optim_wrapper.type = 'Bfloat16OptimWrapper'
 
 
+def test_in_bfloat16(config: Config) -> None:
+    """Run the model of a test in bfloat16."""
+    # mmengine's test loop turns autocast on, in the type that torch has for the device.
+    torch.set_autocast_dtype('cuda', torch.bfloat16)
+    config.test_cfg.fp16 = True
+
+
+def set_metric(config: Config, **options) -> None:
+    """Set options of the test's OccupancyMetric.
+
+    Raises:
+        ValueError: the configuration tests by other metrics.
+    """
+    evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
+    chosen = [evaluator for evaluator in evaluators if evaluator['type'] == 'OccupancyMetric']
+    if not chosen:
+        raise ValueError('the configuration has no OccupancyMetric in its test_evaluator')
+    for evaluator in chosen:
+        evaluator.update(options)
+
+
 def scale_learning_rate(config: Config) -> None:
     """Scale the learning rate with the total batch size.
 

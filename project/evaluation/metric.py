@@ -32,6 +32,7 @@ class OccupancyMetric(BaseMetric):
         bands: ascending distances in metres that part distance bands, e.g. ``(20, 35)``.
         geometric: whether the table has a row for the geometric IoU.
         json_path: file for the result as JSON.
+        about: entries that the JSON starts with.
 
     Raises:
         ValueError: the mask or the bands are not of that kind.
@@ -45,6 +46,7 @@ class OccupancyMetric(BaseMetric):
         bands: Sequence[float] = (),
         geometric: bool = False,
         json_path: str | Path | None = None,
+        about: dict | None = None,
     ):
         super().__init__()
         if mask is not None and mask not in MASKS:
@@ -55,6 +57,7 @@ class OccupancyMetric(BaseMetric):
         self.edges = tuple(bands)
         self.geometric = geometric
         self.json_path = json_path
+        self.about = about or {}
         self.matrices: dict[str, Tensor] = {}
         self._bands: dict = {}
 
@@ -125,5 +128,5 @@ class OccupancyMetric(BaseMetric):
             print_log('\n' + scores.table(self.geometric), 'current')
             if self.json_path is not None:
                 with written_whole(self.json_path) as file:
-                    file.write(json.dumps(scores.as_json(), indent=1).encode())
+                    file.write(json.dumps({**self.about, **scores.as_json()}, indent=1).encode())
         return scores.metrics()

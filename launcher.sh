@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Train on all GPUs of this machine, or of several; on the CPU where there is none.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: bash launcher.sh CONFIG [WORK_DIR] [options of tools/train.py]
+
+    bash launcher.sh config/occupancy.py                       # every visible GPU; work_dirs/occupancy
+    bash launcher.sh config/occupancy.py out/run1 --amp        # in bfloat16
+    bash launcher.sh config/occupancy.py out/run1 --resume     # go on where it was stopped
+    CUDA_VISIBLE_DEVICES=2,3 bash launcher.sh config/occupancy.py
+    NNODES=2 NODE_RANK=0 MASTER_ADDR=10.0.0.1 bash launcher.sh config/occupancy.py    # and on the other, NODE_RANK=1
+
+Environment:
+    GPUS          processes on this machine          [visible GPUs, or 1; without a GPU they share the CPU]
+    NNODES        machines                           [1]
+    NODE_RANK     which of them this is              [0]
+    MASTER_ADDR   address of the first               [127.0.0.1]
+    PORT          port on the first that is free     [29500; on one machine, any free one]
+    PYTHON        interpreter          [that of an active environment, else .venv/bin/python, else python3]
+TEXT
+}
+
+fail() {
+    echo "launcher.sh: $*" >&2
+    exit 2
+}
+
+case "${1:-}" in
+    '') usage >&2; exit 2 ;;
+    -h | --help) usage; exit 0 ;;
+esac
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+config="$1"
+shift
+[[ -f "$config" ]] || fail "there is no configuration $config"
+if [[ $# -gt 0 && "$1" != -* ]]; then
+    set -- --work-dir "$@"
+fi
+
+if [[ -z "${PYTHON:-}" ]]; then
+    if [[ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" || ! -x "$root/.venv/bin/python" ]]; then
+        PYTHON="$(command -v python || command -v python3)" || fail 'there is no python: run make setup'
+    else
+        PYTHON="$root/.venv/bin/python"
+    fi
+fi
+
+visible="$("$PYTHON" -c 'import torch; print(torch.cuda.device_count())')" ||
+    fail "$PYTHON cannot import torch: run make setup, or set PYTHON to the interpreter that has it"
+GPUS="${GPUS:-$((visible > 0 ? visible : 1))}"
+NNODES="${NNODES:-1}"
+NODE_RANK="${NODE_RANK:-0}"
+for name in GPUS NNODES NODE_RANK; do
+    [[ "${!name}" =~ ^[0-9]+$ ]] || fail "$name=${!name} is not a number"
+done
+((GPUS >= 1)) || fail 'GPUS must be at least 1; CUDA_VISIBLE_DEVICES= trains on the CPU'
+((visible == 0 || GPUS <= visible)) || fail "GPUS=$GPUS, but only $visible are visible"
+((NODE_RANK < NNODES)) || fail "NODE_RANK=$NODE_RANK must be below NNODES=$NNODES"
+
+if ((NNODES == 1 && GPUS == 1)); then
+    exec "$PYTHON" "$root/tools/train.py" "$config" "$@"
+elif ((NNODES == 1)) && [[ -z "${PORT:-}" ]]; then
+    rendezvous=(--standalone)
+else
+    rendezvous=(--nnodes "$NNODES" --node-rank "$NODE_RANK" --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
+fi
+exec "$PYTHON" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "$GPUS" \
+    "$root/tools/train.py" "$config" --launcher pytorch "$@"

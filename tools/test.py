@@ -1,0 +1,60 @@
+"""Test a checkpoint: print the table of IoU by class, and write it as JSON.
+
+python tools/test.py config/occupancy.py work_dirs/occupancy/best_mIoU_epoch_24.pth
+python tools/test.py CONFIG CHECKPOINT --mask camera --bands 20 35 --geometric
+python tools/test.py CONFIG CHECKPOINT --save-predictions out/predictions    # an Occ3D submission: <token>.npz
+torchrun --nproc-per-node 8 tools/test.py CONFIG CHECKPOINT --launcher pytorch
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from project.engine import OccupancyRunner, command
+
+
+def parse_args() -> Namespace:
+    """Read the command line."""
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='configuration, a Python file')
+    parser.add_argument('checkpoint', help='checkpoint of that very model')
+    parser.add_argument('--mask', choices=('camera', 'lidar'), help='count only voxels of this visibility mask')
+    parser.add_argument(
+        '--bands', nargs='+', type=float, default=[], metavar='METRES', help='part distance bands here, e.g. 20 35'
+    )
+    parser.add_argument('--geometric', action='store_true', help='show the IoU of occupied against free as well')
+    parser.add_argument('--json', help='file for the result [<work dir>/<name of the checkpoint>.json]')
+    parser.add_argument(
+        '--save-predictions', metavar='FOLDER', help="write each prediction in Occ3D's submission layout"
+    )
+    parser.add_argument('--amp', action='store_true', help='run the model in bfloat16')
+    command.add_common_options(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    config = command.read_config(args)
+    config.work_dir = args.work_dir or f'{config.work_dir}/test'
+    config.load_from, config.resume = args.checkpoint, False
+    command.set_metric(
+        config,
+        mask=args.mask,
+        bands=args.bands,
+        geometric=args.geometric,
+        json_path=args.json or f'{config.work_dir}/{Path(args.checkpoint).stem}.json',
+        about=dict(config=args.config, checkpoint=args.checkpoint),
+    )
+    if args.save_predictions:
+        hook = dict(type='SavePredictionsHook', directory=args.save_predictions)
+        config.custom_hooks = [*config.get('custom_hooks', []), hook]
+    if args.amp:
+        command.test_in_bfloat16(config)
+    OccupancyRunner.from_cfg(config).test()
+
+
+if __name__ == '__main__':
+    command.run(main)
