@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from pencil import DIRECTIONS, ORIGIN, ray_frames, voxel_frames
 
-from project.evaluation.protocols import Scores, build_protocol, total
+from project.evaluation.protocols import PROTOCOLS, Scores, Volume, build_protocol, total
+from project.taxonomy import FREE
 
 
 def score(protocol, frames, origins=None) -> Scores:
@@ -88,3 +90,39 @@ def test_openocc():
     assert scores.summary['OccScore'] == pytest.approx(0.9 * rayiou + 10 * (1 - 0.5))
     assert scores.summary['mAVE (released script), m/s'] == pytest.approx((1.5 / 3 + 2.0 / 5) / 2)
     assert scores.summary['OccScore (released script)'] == pytest.approx(0.9 * rayiou + 10 * (1 - 0.45))
+
+
+@pytest.mark.parametrize('name', ['occ3d', 'openocc'])
+def test_tensors_count_like_arrays(name):
+    protocol = build_protocol(name)
+    if name == 'openocc':
+        protocol = replace(protocol, directions=DIRECTIONS)
+    for truth, prediction in (ray_frames if name == 'openocc' else voxel_frames)(protocol.grid):
+        on_device = [replace(v, semantics=torch.from_numpy(v.semantics)) for v in (truth, prediction)]
+        arrays, tensors = (
+            protocol.count(guess, protocol.prepare(true, ORIGIN), ORIGIN)
+            for true, guess in ((truth, prediction), on_device)
+        )
+        assert arrays.keys() == tensors.keys()
+        for key in arrays:
+            np.testing.assert_array_equal(arrays[key], tensors[key])
+
+
+@pytest.mark.parametrize('name', PROTOCOLS)
+def test_perfect_and_empty_predictions(name):
+    protocol = build_protocol(name, camera_mask=False)
+    frames = (ray_frames if protocol.needs_origins else voxel_frames)(protocol.grid)
+    truths = [truth for truth, _ in frames]
+    free = Volume(np.full(protocol.grid.shape, FREE, np.uint8))
+    if protocol.needs_origins:
+        protocol = replace(protocol, directions=DIRECTIONS)
+    perfect = score(protocol, [(truth, truth) for truth in truths], ORIGIN)
+    empty = score(protocol, [(truth, free) for truth in truths], ORIGIN)
+    for key, value in perfect.summary.items():
+        assert value == (0 if key.startswith('mAVE') else 100)
+        assert np.isnan(empty.summary[key]) if 'AVE' in key or 'Score' in key else empty.summary[key] == 0
+
+
+def test_unknown_protocol():
+    with pytest.raises(ValueError, match='choose one of seed, occ3d'):
+        build_protocol('kitti')

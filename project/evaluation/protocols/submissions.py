@@ -21,7 +21,7 @@ ABOUT = ('method', 'team', 'authors', 'e-mail', 'institution / company', 'countr
 
 _COMPRESSION = 1
 _PICKLED = {
-    ('numpy', 'ndarray'), ('numpy', 'dtype'),
+    ('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'),
     ('numpy.core.multiarray', '_reconstruct'), ('numpy._core.multiarray', '_reconstruct'),
     ('numpy.core.numeric', '_frombuffer'), ('numpy._core.numeric', '_frombuffer'),
     ('numpy.core.multiarray', 'scalar'), ('numpy._core.multiarray', 'scalar'),
