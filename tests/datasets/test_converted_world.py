@@ -1,0 +1,56 @@
+"""The made world, converted by the program users run, as training sees it."""
+
+import numpy as np
+import pytest
+from mmengine.dataset import pseudo_collate
+
+import data_converter
+from project.datasets import NuScenesOccupancyDataset, OccupancyDataPreprocessor
+from project.formats import FORMATS
+
+GRIDS = {
+    'lidar': {'frame': 'lidar', 'extent': (-49.6, -49.6, -5, 49.6, 49.6, 3), 'voxel_size': (1.6, 0.8, 1)},
+    'ego': {'frame': 'ego', 'extent': (-40, -40, -1, 40, 40, 5.4), 'voxel_size': (1.6, 0.8, 0.8)},
+}
+
+
+@pytest.fixture(scope='module')
+def labels(tiny_world, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('labels')
+    chosen = [argument for name in FORMATS for argument in ('--format', name)]
+    arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
+    assert data_converter.main(arguments + chosen) == 0
+    return folder
+
+
+def make_dataset(tiny_world, labels, format: str, split: str = 'train') -> NuScenesOccupancyDataset:
+    grid = GRIDS[FORMATS[format].GRID.frame]
+    pipeline = [
+        {'type': 'LoadSurroundImages'},
+        {'type': 'LoadOccupancyLabels', 'grid': grid, 'format': format},
+        {'type': 'PackOccupancyInputs'},
+    ]
+    return NuScenesOccupancyDataset(
+        str(labels / f'nuscenes_infos_{split}.pkl'), data_root=str(tiny_world), frame=grid['frame'], queue_length=2,
+        data_prefix={'occupancy': str(labels)}, pipeline=pipeline,
+    )  # fmt: skip
+
+
+def test_both_splits_make_batches(tiny_world, labels):
+    for split in ('train', 'val'):
+        dataset = make_dataset(tiny_world, labels, 'voxels', split)
+        batch = OccupancyDataPreprocessor()(pseudo_collate([dataset[i] for i in range(len(dataset))]))
+        assert batch['inputs']['imgs'].shape == (3, 2, 6, 3, 96, 160)
+        for sample in batch['data_samples']:
+            assert sample.gt_occupancy.shape == (62, 124, 8)
+            assert len(np.unique(sample.gt_occupancy)) > 4
+
+
+@pytest.mark.parametrize(('format', 'other'), [('voxels', 'points'), ('voxels', 'openoccupancy'), ('occ3d', 'openocc')])
+def test_formats_of_one_frame_tell_the_same(tiny_world, labels, format, other):
+    first, second = (
+        make_dataset(tiny_world, labels, name)[1]['data_samples'].gt_occupancy.numpy() for name in (format, other)
+    )
+    either = ((first > 0) & (first < 17)) | ((second > 0) & (second < 17))
+    assert either.any()
+    assert (first == second)[either].mean() > 0.9
