@@ -1,6 +1,7 @@
 """The transform that loads a keyframe's labels, of any format, as the target of a model with any grid."""
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -51,10 +52,15 @@ class LoadOccupancyLabels(BaseTransform):
         if (seed_compatible or label_mapping) and format != points.NAME:
             raise ValueError(f'seed_compatible and label_mapping are for the format "points", not for {format!r}')
         self.grid = grid if isinstance(grid, VoxelGrid) else VoxelGrid.from_range(**grid)
-        self.format = FORMATS[format]
+        self.name = format
         self.mask = mask
         self.mapping = LabelMapping.from_yaml(label_mapping) if label_mapping else LabelMapping.default()
         self.seed_compatible = seed_compatible
+
+    @property
+    def format(self) -> ModuleType:
+        """The format's module; not an attribute, because modules cannot be copied or sent to other processes."""
+        return FORMATS[self.name]
 
     def transform(self, results: dict) -> dict:
         """Load the file that ``occupancy_path`` names, below ``label_root``.
