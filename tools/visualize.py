@@ -43,6 +43,7 @@ def parse_arguments() -> argparse.Namespace:
         help='in the scene: 5, 0:10, 0:40:4, all; or tokens, separated by commas. By default the first frame '
         'for --png and --html, and all for the others',
     )
+    what.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='replace entries of a config')
     what.add_argument('--mask', choices=('lidar', 'camera'), help='pictures show only voxels inside this mask')
     where = parser.add_argument_group('where to (without any of these: --serve)')
     where.add_argument('--png', metavar='PATH', help='a picture; a folder when PATH does not end in .png')

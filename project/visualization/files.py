@@ -60,7 +60,13 @@ def write_mp4(path: str | Path, pictures: Iterable[np.ndarray], frames_per_secon
             picture = np.ascontiguousarray(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2])
             if writer is None:
                 size = (picture.shape[1], picture.shape[0])
-                options = {'fps': frames_per_second, 'codec': 'libx264', 'quality': 8, 'macro_block_size': 2}
+                options = {
+                    'fps': frames_per_second,
+                    'codec': 'libx264',
+                    'quality': 8,
+                    'macro_block_size': 2,
+                    'ffmpeg_log_level': 'error',
+                }
                 writer = imageio_ffmpeg.write_frames(aside, size, **options, output_params=['-movflags', '+faststart'])
                 writer.send(None)
             writer.send(picture)

@@ -35,7 +35,7 @@ def write_page(path: str | Path, frames: Iterable[Frame]) -> None:
         scenes.setdefault(frame.scene, []).append({'index': frame.index, 'token': frame.token})
         resources[frame_name(frame.scene, frame.index)] = encode_frame(frame)
         for camera in frame.cameras:
-            resources[image_name(frame, camera)] = _jpeg(camera)
+            resources[image_name(frame, camera)] = small_jpeg(camera)
     with written_whole(path) as file:
         file.write(page(manifest(scenes, first), resources).encode())
 
@@ -151,7 +151,8 @@ def _scores(frame: Frame, mask: str | None) -> dict:
     }
 
 
-def _jpeg(camera: CameraImage) -> bytes:
+def small_jpeg(camera: CameraImage) -> bytes:
+    """A camera's image as a JPEG of :data:`IMAGE_WIDTH_PX`."""
     image = load_image(camera)
     size = (IMAGE_WIDTH_PX, round(image.shape[0] * IMAGE_WIDTH_PX / image.shape[1]))
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

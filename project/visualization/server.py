@@ -6,10 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import cv2
 import numpy as np
 
-from project.visualization.page import encode_frame, manifest, page
+from project.visualization.frame import CameraImage
+from project.visualization.page import encode_frame, manifest, page, small_jpeg
 
 if TYPE_CHECKING:
     from project.visualization.show import Source
@@ -59,7 +59,7 @@ class ViewerServer(ThreadingHTTPServer):
         if kind == 'frames' and len(rest) == 2:
             return self.encoded_frame(rest[0], int(rest[1])), 'application/octet-stream'
         if kind == 'images' and len(rest) == 3:
-            return _image(next(c for c in self.frame(rest[0], int(rest[1])).cameras if c.name == rest[2]).image)
+            return _image(next(c for c in self.frame(rest[0], int(rest[1])).cameras if c.name == rest[2]))
         raise KeyError(path)
 
 
@@ -105,7 +105,7 @@ def serve(source: 'Source', scene: str, indices: list[int], address: str) -> Non
         server.server_close()
 
 
-def _image(image) -> tuple[bytes, str]:
-    if isinstance(image, np.ndarray):
-        return cv2.imencode('.png', image[..., ::-1])[1].tobytes(), 'image/png'
-    return image.read_bytes(), mimetypes.guess_type(image.name)[0] or 'image/jpeg'
+def _image(camera: CameraImage) -> tuple[bytes, str]:
+    if isinstance(camera.image, np.ndarray):
+        return small_jpeg(camera), 'image/jpeg'
+    return camera.image.read_bytes(), mimetypes.guess_type(camera.image.name)[0] or 'image/jpeg'

@@ -87,7 +87,7 @@ def open_source(arguments: Namespace) -> Source:
         raise ValueError(f'{path}: a config needs a checkpoint after it')
     from project.visualization.predict import ModelSource
 
-    return ModelSource(path, arguments.checkpoint, dataroot)
+    return ModelSource(path, arguments.checkpoint, dataroot, arguments.cfg_options)
 
 
 def choose(scenes: dict[str, list[str]], scene: str | None, which: str) -> tuple[str, list[int]]:

@@ -1,0 +1,46 @@
+"""Frames from what the data pipeline packs and the model returns; plain torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from project.visualization.frame import CameraImage, Frame
+
+MASKS = ('lidar', 'camera')
+
+
+def sample_frame(images: Tensor, sample, index: int) -> Frame:
+    """A frame of one sample.
+
+    Args:
+        images: (N, 3, H, W), or (T, N, 3, H, W) of which the last keyframe is shown; values 0-255, BGR.
+        sample: :class:`project.datasets.data_sample.OccupancyDataSample` with labels, a prediction, or both.
+        index: place in its scene, for the title.
+    """
+    meta = sample.metainfo
+    image_from_grid = np.asarray(meta['lidar2img'])
+    files: Sequence[str] = meta['image_files'][-1]
+    if images.dim() == 5:
+        images, image_from_grid = images[-1], image_from_grid[-1]
+    pictures = images.detach().cpu().float().round().clamp(0, 255).byte().permute(0, 2, 3, 1).flip(-1).numpy()
+    arrays = {name: _array(sample, name) for name in ('gt_occupancy', 'pred_occupancy', 'mask_lidar', 'mask_camera')}
+    return Frame(
+        scene=meta['scene_name'],
+        index=index,
+        token=meta['sample_token'],
+        grid=meta['grid'],
+        truth=arrays['gt_occupancy'],
+        prediction=arrays['pred_occupancy'],
+        masks={name: arrays[f'mask_{name}'] for name in MASKS if arrays[f'mask_{name}'] is not None},
+        cameras=[
+            # Images lie in one folder for each camera, which has its name.
+            CameraImage(Path(file).parent.name, np.ascontiguousarray(picture), projection[:3])
+            for file, picture, projection in zip(files, pictures, image_from_grid, strict=True)
+        ],
+    )
+
+
+def _array(sample, name: str) -> np.ndarray | None:
+    return getattr(sample, name).cpu().numpy() if name in sample else None
