@@ -127,8 +127,9 @@ def lane_line(
     return Line(states, np.array(bends))
 
 
-def straight_line(start: np.ndarray, end: np.ndarray) -> Line:
-    """A line from one place to another, (2,) each."""
+def straight_line(start: tuple[float, float], end: tuple[float, float]) -> Line:
+    """A line from one place to another."""
+    start, end = np.array(start), np.array(end)
     points, bends = [], []
     _straight(points, bends, start, end, (end - start) / np.hypot(*(end - start)))
     return Line(np.array(points), np.array(bends))

@@ -11,13 +11,13 @@ import numpy as np
 
 from project.synthetic import rig, scenery, traffic
 from project.synthetic.bvh import Forest, Tree
+from project.synthetic.crowd import EGO_SIZE, Actor, Crowd
 from project.synthetic.ground import Ground, make_ground
 from project.synthetic.models import Model, model
 from project.synthetic.routes import Motion
 from project.synthetic.settings import WorldSettings
 from project.synthetic.solids import Mesh
 from project.synthetic.streets import Plan, make_plan
-from project.synthetic.traffic import Actor
 from project.synthetic.transforms import invert, rigid, yaw_rotation
 
 GLOBAL_CENTRE = (300.0, 300.0)
@@ -69,7 +69,7 @@ class Scene:
 
     def town_from_ego(self, time: float) -> np.ndarray:
         """True pose of the ego car, (4, 4) float64."""
-        return self._on_ground(self.ego.at(time), traffic.EGO_SIZE)
+        return self._on_ground(self.ego.at(time), EGO_SIZE)
 
     def global_from_ego(self, time: float) -> np.ndarray:
         """Pose of the ego car as the tables tell it: true but for the difficulties that concern it."""
@@ -140,10 +140,13 @@ def build_scene(settings: WorldSettings, index: int) -> Scene:
     duration = (settings.keyframes - 1) * rig.KEYFRAME_US * 1e-6
     ego = traffic.ego_motion(plan, duration, ego_rng)
     near = ego.at(np.linspace(0, duration, 20))[:, :2]
-    static = scenery.build(plan, ground, uses, near, static_rng)
+    furniture = scenery.furnish(plan, lot_rng)
+    static = scenery.build(plan, ground, uses, furniture, near, static_rng)
+    obstacles = np.array([(each.x, each.y, scenery.FURNITURE_RADIUS) for each in furniture])
     quiet = settings.difficulties.quiet_start and index % 2 == 1
     quiet_until = min(2.0, 0.1 * duration + 0.2) if quiet else 0.0
-    actors = traffic.populate(plan, ego, duration, settings.difficulties, quiet_until, traffic_rng)
+    crowd = Crowd(plan, ego, duration, obstacles)
+    actors = traffic.populate(crowd, settings.difficulties, quiet_until, traffic_rng)
     drift = np.stack([frame_rng.uniform(2, 12, (2, 3)), frame_rng.uniform(0, 2 * np.pi, (2, 3))], axis=-1)
     return Scene(
         settings, index, plan, ground, static, ego, tuple(actors), float(frame_rng.uniform(0, 2 * np.pi)), drift

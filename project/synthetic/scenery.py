@@ -1,6 +1,6 @@
 """Buildings, walls, trees and poles of a town."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,20 @@ MANMADE, STATIC_OTHER, VEGETATION = (RAW_NAMES.index(f'static.{name}') for name 
 BASE = 3.0
 """How far solids reach below the ground they stand on."""
 
+FURNITURE_RADIUS = 0.2
+"""How far trees, lamps, signs and hydrants reach at the height of vehicles and people."""
+
 Lot = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Furniture:
+    """Something that stands at a kerb: its prototype, place and heading."""
+
+    kind: str
+    x: float
+    y: float
+    yaw: float
 
 
 def choose_lots(rng: np.random.Generator) -> tuple[dict[Lot, str], dict[Lot, int]]:
@@ -36,7 +49,13 @@ def choose_lots(rng: np.random.Generator) -> tuple[dict[Lot, str], dict[Lot, int
 
 
 def build(
-    plan: Plan, ground: Ground, uses: dict[Lot, str], near: np.ndarray, rng: np.random.Generator, reach: float = 125.0
+    plan: Plan,
+    ground: Ground,
+    uses: dict[Lot, str],
+    furniture: list[Furniture],
+    near: np.ndarray,
+    rng: np.random.Generator,
+    reach: float = 125.0,
 ) -> Mesh:
     """The surface of the static town as far as `reach` metres from the places `near` (N, 2)."""
     meshes, footprints = [], []
@@ -49,7 +68,11 @@ def build(
         found, blocking = _LOTS[use](ground, (x0, y0, x1, y1), (x - 1, y - 1), lot_rng)
         meshes += found
         footprints += blocking
-    meshes += _street_furniture(plan, ground, near, reach, rng)
+    for each in furniture:
+        # Drawn for all, for the same reason.
+        size = rng.uniform(0.8, 1.0) if each.kind == 'tree' else 1.0
+        if np.hypot(*(near - (each.x, each.y)).T).min() < reach:
+            meshes.append(_planted(each.kind, ground, each.x, each.y, each.yaw, size))
     surface = ground.mesh()
     around = (
         np.hypot(*(surface.triangles[:, None, 0, :2] - near[None, ::5]).transpose(2, 0, 1)).min(axis=1) < reach + 20
@@ -86,16 +109,23 @@ def _building(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
 
 
 def _park(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
-    places = _scatter(area, rng, count=int(rng.integers(2, 6)), apart=4.5)
-    meshes = [_tree(ground, x, y, rng) for x, y in places]
-    meshes += [_planted('bush', ground, x, y, rng, (0.7, 1.3)) for x, y in _scatter(area, rng, 3, 3.0, avoid=places)]
+    # Far enough apart and from the edges that no two crowns and no crown and wall meet.
+    trees = _scatter(area, rng, count=9, apart=5.9, margin=2.5)
+    bushes = _scatter(area, rng, count=3, apart=4.3, margin=2.0, avoid=trees)
+    planted = [(f'wide tree {rng.integers(3)}', place, (0.8, 1.2)) for place in trees]
+    planted += [('bush', place, (0.7, 1.3)) for place in bushes]
+    meshes = [
+        _planted(kind, ground, *place, rng.uniform(0, 2 * np.pi), rng.uniform(*scale)) for kind, place, scale in planted
+    ]
     return meshes, []
 
 
 def _plaza(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
-    places = _scatter(area, rng, count=4, apart=4.0)
+    places = _scatter(area, rng, count=4, apart=4.0, margin=1.8)
     kinds = ('planter', 'kiosk', 'pillar', 'planter')
-    return [_planted(kind, ground, x, y, rng) for kind, (x, y) in zip(kinds, places, strict=False)], []
+    return [
+        _planted(kind, ground, *place, rng.uniform(0, 2 * np.pi)) for kind, place in zip(kinds, places, strict=False)
+    ], []
 
 
 def _yard(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
@@ -113,47 +143,31 @@ def _yard(ground, area, outward, rng) -> tuple[list[Mesh], list[Solid]]:
 _LOTS = {'building': _building, 'park': _park, 'plaza': _plaza, 'yard': _yard}
 
 
-def _street_furniture(
-    plan: Plan, ground: Ground, near: np.ndarray, reach: float, rng: np.random.Generator
-) -> list[Mesh]:
-    """Trees, lamps, signs, hydrants and fences along the kerbs of all streets."""
-    meshes = []
-    for axis in (0, 1):
-        for street in plan.streets[axis]:
-            for block in plan.lots[axis]:
-                start, stop = block[0][0] + 2, block[-1][1] - 2
-                for side in (-1, 1):
-                    for at in np.arange(start, stop, 6.5):
-                        kind = rng.choice(
-                            ['tree', 'lamp', 'sign', 'hydrant', 'nothing'], p=[0.3, 0.16, 0.1, 0.06, 0.38]
-                        )
-                        own = np.random.default_rng(rng.integers(2**63))
-                        along, across = (
-                            at + own.uniform(-1, 1),
-                            street.centre + side * (street.half + (1.0 if kind == 'tree' else 0.5)),
-                        )
-                        x, y = (along, across) if axis == 0 else (across, along)
-                        if kind == 'nothing' or np.hypot(*(near - (x, y)).T).min() > reach:
-                            continue
-                        turn = (np.pi / 2 if axis == 1 else 0.0) + (np.pi if side > 0 else 0.0)
-                        meshes.append(_planted(str(kind), ground, x, y, own, yaw=None if kind == 'tree' else turn))
-    return meshes
+def furnish(plan: Plan, rng: np.random.Generator) -> list[Furniture]:
+    """Trees, lamps, signs and hydrants along all kerbs."""
+    found = []
+    for kerb in plan.kerbs():
+        for along in np.arange(kerb.start + 2, kerb.stop - 2, 6.5):
+            kind = str(rng.choice(['tree', 'lamp', 'sign', 'hydrant', 'nothing'], p=[0.3, 0.16, 0.1, 0.06, 0.38]))
+            place = kerb.place(along + rng.uniform(-1, 1), kerb.street.half + (1.0 if kind == 'tree' else 0.5))
+            if kind != 'nothing':
+                # Lamps and signs have their arms and faces along y: towards the street.
+                found.append(Furniture(kind, *place, kerb.yaw))
+    return found
 
 
-def _tree(ground, x, y, rng) -> Mesh:
-    return _planted(f'wide tree {rng.integers(3)}', ground, x, y, rng, (0.8, 1.35))
+def _planted(kind, ground, x, y, yaw, scale=1.0) -> Mesh:
+    return _prototype(kind).moved(yaw_rotation(yaw), np.array([x, y, ground.height(x, y)]), scale)
 
 
-def _planted(kind, ground, x, y, rng, scale=(1.0, 1.0), yaw=None) -> Mesh:
-    yaw = rng.uniform(0, 2 * np.pi) if yaw is None else yaw
-    return _prototype(kind).moved(yaw_rotation(yaw), np.array([x, y, ground.height(x, y)]), rng.uniform(*scale))
-
-
-def _scatter(area, rng, count, apart, avoid=()) -> list[tuple[float, float]]:
-    """Up to `count` places in an area, at least `apart` from each other and from those to avoid."""
+def _scatter(area, rng, count, apart, margin, avoid=()) -> list[tuple[float, float]]:
+    """Up to `count` places in an area, at least `apart` from each other and from those to avoid, and
+    `margin` from its edges."""
     x0, y0, x1, y1 = area
     places = []
-    for x, y in zip(rng.uniform(x0 + 1.8, x1 - 1.8, count), rng.uniform(y0 + 1.8, y1 - 1.8, count), strict=True):
+    for x, y in zip(
+        rng.uniform(x0 + margin, x1 - margin, count), rng.uniform(y0 + margin, y1 - margin, count), strict=True
+    ):
         if all(np.hypot(x - a, y - b) > apart for a, b in (*places, *avoid)):
             places.append((float(x), float(y)))
     return places
@@ -176,7 +190,7 @@ def _prototype(kind: str) -> Mesh:
     if kind.startswith('wide tree'):
         trunk = frustum((0, 0, -BASE), (0, 0, 2.9), (0.2, 0.15), Material.BARK)
         crown = [
-            ellipsoid((*rng.uniform(-0.9, 0.9, 2), rng.uniform(3.2, 5.0)), rng.uniform(1.0, 1.7, 3), Material.LEAF, 10)
+            ellipsoid((*rng.uniform(-0.6, 0.6, 2), rng.uniform(3.2, 5.0)), rng.uniform(1.0, 1.6, 3), Material.LEAF, 10)
             for _ in range(4)
         ]
         return _static([ellipsoid((0, 0, 3.4), (1.5, 1.5, 1.3), Material.LEAF, 10), trunk, *crown], VEGETATION)

@@ -52,6 +52,32 @@ class Street:
 
 
 @dataclass(frozen=True)
+class Kerb:
+    """One side of a street between two crossings.
+
+    Attributes:
+        street: the street.
+        side: 1 where the coordinate across the street is higher than its centre, else -1.
+        start, stop: coordinates along the street between which blocks, not sidewalks of crossings, lie beside it.
+    """
+
+    street: Street
+    side: int
+    start: float
+    stop: float
+
+    @property
+    def yaw(self) -> float:
+        """Heading of the traffic on this side, radians: it keeps to the right."""
+        return self.street.axis * np.pi / 2 + (np.pi if (self.side > 0) == (self.street.axis == 0) else 0.0)
+
+    def place(self, along: float, across: float) -> tuple[float, float]:
+        """(x, y) of a coordinate along the street and a distance from its centre to this side."""
+        other = self.street.centre + self.side * across
+        return (along, other) if self.street.axis == 0 else (other, along)
+
+
+@dataclass(frozen=True)
 class Plan:
     """Streets of a town, and the lines that divide its blocks into lots.
 
@@ -62,6 +88,16 @@ class Plan:
 
     streets: tuple[tuple[Street, ...], tuple[Street, ...]]
     lots: tuple[tuple[tuple[tuple[float, float], ...], ...], ...]
+
+    def kerbs(self) -> list[Kerb]:
+        """Both sides of all streets, crossing by crossing."""
+        return [
+            Kerb(street, side, block[0][0], block[-1][1])
+            for axis in (0, 1)
+            for street in self.streets[axis]
+            for side in (-1, 1)
+            for block in self.lots[axis]
+        ]
 
 
 def make_plan(rng: np.random.Generator) -> Plan:

@@ -29,8 +29,8 @@ def surface_areas(
 
     Returns:
         One entry for each voxel and each label in it, ascending: (N,) int64 position in ``grid.ravel`` order, (N,)
-        uint8 label, (N,) float64 area in square metres. Surface that lies in the plane between two voxels belongs to the
-        higher one.
+        uint8 label, (N,) float64 area in square metres. Surface in the plane between two voxels belongs to the higher
+        one.
     """
     above = np.zeros((0, 0)) if ground is None else town_from_grid
     inside = ((triangles.max(axis=1) >= grid.minimum) & (triangles.min(axis=1) < grid.maximum)).all(axis=1)
