@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from project.engine import OccupancyRunner, command  # noqa: E402
+from project.engine import OccupancyRunner, command
 
 
 def parse_args() -> Namespace:

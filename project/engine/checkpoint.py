@@ -1,6 +1,7 @@
 """Checkpoint files: plain data only, written whole, read without running their code."""
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,15 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
     try:
         content = CheckpointLoader.load_checkpoint(str(path), map_location, logger='silent')
     except pickle.UnpicklingError as error:
-        reason = str(error).split('. ')[0].strip()
+        named = re.search(r'GLOBAL (\S+)', str(error))
+        reason = f'it asks for {named[1]}' if named else 'it holds objects'
         raise ValueError(
             f'{path}: not a checkpoint of weights and plain data, and anything else is refused because it could run '
             f'code ({reason}); save its weights alone where it was made: torch.save(model.state_dict(), path)'
         ) from None
-    except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f'{path}: not a readable checkpoint ({error}); is it complete?') from None
+    except Exception as error:  # whatever bytes that are no checkpoint lead the reader into
+        reason = f'{type(error).__name__}: {error}'
+        raise ValueError(f'{path}: not a readable checkpoint ({reason}); is it complete?') from None
     if not isinstance(content, dict):
         raise ValueError(f'{path}: holds a {type(content).__name__}, not the weights of a model')
     return content

@@ -10,6 +10,7 @@ from mmdet3d.registry import RUNNERS
 from mmengine.dist import is_distributed, master_only
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
+from torch.utils.data import DataLoader
 
 from project.engine.checkpoint import read_checkpoint, write_checkpoint
 from project.engine.history import hub_state, restore_hub
@@ -49,6 +50,14 @@ class OccupancyRunner(Runner):
         super().dump_config()
         Path(self.work_dir, 'versions.json').write_text(json.dumps(versions(), indent=1) + '\n')
 
+    @staticmethod
+    def build_dataloader(dataloader: dict, *args, **kwargs) -> DataLoader:
+        """Build a loader of data; settings of loading processes do not matter where there are none."""
+        if isinstance(dataloader, dict) and not dataloader.get('num_workers'):
+            ignored = ('persistent_workers', 'prefetch_factor')
+            dataloader = {key: value for key, value in dataloader.items() if key not in ignored}
+        return Runner.build_dataloader(dataloader, *args, **kwargs)
+
     @property
     def bare_model(self) -> torch.nn.Module:
         """The model without what wraps it for distributed training."""
@@ -67,6 +76,11 @@ class OccupancyRunner(Runner):
         """Load what was asked for: a checkpoint to resume from or to test, or pretrained weights."""
         is_training = isinstance(self._train_loop, BaseLoop)
         if is_training and self._load_from and not self._resume and not self._has_loaded:
+            if '://' not in self._load_from and not Path(self._load_from).is_file():
+                raise FileNotFoundError(
+                    f'there are no pretrained weights {self._load_from}: ckpts/README.md says where to get them; '
+                    '--cfg-options load_from=None trains without'
+                )
             self.load_checkpoint(self._load_from, strict=False)
         else:
             super().load_or_resume()

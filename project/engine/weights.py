@@ -37,6 +37,8 @@ def load_strictly(model: nn.Module, weights: dict[str, Tensor], source: str) -> 
 def load_matching(model: nn.Module, weights: dict[str, Tensor], source: str) -> str:
     """Load those weights whose name and shape are right, as training from pretrained weights wants.
 
+    The ``backbone`` and ``neck`` of an image model become ``img_backbone`` and ``img_neck``.
+
     Args:
         model, weights, source: as for :func:`load_strictly`.
 
@@ -47,6 +49,7 @@ def load_matching(model: nn.Module, weights: dict[str, Tensor], source: str) -> 
         ValueError: nothing matches.
     """
     own = model.state_dict()
+    weights = {f'img_{name}' if f'img_{name}' in own else name: value for name, value in weights.items()}
     misshapen = _misshapen(own, weights)
     matching = {name: value for name, value in weights.items() if name in own and name not in misshapen}
     if not matching:

@@ -1,4 +1,4 @@
-"""Trains the toy in processes of its own, which can be killed and of which there can be several."""
+"""Runs the toy in processes of its own, which can be killed and of which there can be several."""
 
 import multiprocessing
 import os
@@ -16,14 +16,17 @@ _context = multiprocessing.get_context('forkserver')
 _context.set_forkserver_preload(['project', 'project.engine', 'toy', 'processes'])
 
 
-def train_toy(work_dir: Path, world_size: int = 1, kill_at: int | None = None, resume: bool = False, **options):
-    """Train in new processes, and wait for them.
+def run_toy(
+    work_dir: Path, world_size: int = 1, kill_at: int | None = None, resume: str = '', test: str = '', **options
+) -> list[int]:
+    """Train or test in new processes, and wait for them.
 
     Args:
-        work_dir: folder of the run.
+        work_dir: folder of the run; the output of process r goes to ``<work_dir>_r.log``.
         world_size: number of processes.
         kill_at: iteration after which they kill themselves.
-        resume: whether to go on from the last checkpoint.
+        resume: checkpoint to go on from, or 'auto'.
+        test: checkpoint to test, instead of training.
         options: entries of the configuration, with ``__`` for the dots.
 
     Returns:
@@ -32,9 +35,11 @@ def train_toy(work_dir: Path, world_size: int = 1, kill_at: int | None = None, r
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
+    environment = {'WORLD_SIZE': world_size, 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': port, 'TOY_KILL_AT': kill_at}
     options = {name.replace('__', '.'): value for name, value in options.items()}
-    arguments = (work_dir, world_size, port, kill_at, resume, options)
-    processes = [_context.Process(target=_train, args=(rank, *arguments)) for rank in range(world_size)]
+    options |= {'work_dir': str(work_dir), 'launcher': 'pytorch' if world_size > 1 else 'none'}
+    arguments = (environment, str(resume), str(test), options)
+    processes = [_context.Process(target=_run, args=(rank, *arguments)) for rank in range(world_size)]
     for process in processes:
         process.start()
     for process in processes:
@@ -51,21 +56,21 @@ def trail(work_dir: Path, rank: int = 0) -> dict[int, tuple[str, ...]]:
     return lines
 
 
-def _train(rank: int, work_dir: Path, world_size: int, port: int, kill_at: int | None, resume: bool, options: dict):
+def _run(rank: int, environment: dict, resume: str, test: str, options: dict) -> None:
     import torch
-    import toy  # noqa: F401
 
     from project.engine import OccupancyRunner, command
 
     torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world_size))
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), TOY_KILL_AT=str(kill_at))
+    os.environ.update({name: str(value) for name, value in environment.items()}, RANK=str(rank), LOCAL_RANK=str(rank))
     config = Config.fromfile(HERE / 'toy_config.py')
     config.merge_from_dict(options)
-    config.work_dir = str(work_dir)
-    config.launcher = 'pytorch' if world_size > 1 else 'none'
     config.visualizer.vis_backends = []
+    sys.stdout = sys.stderr = open(f'{config.work_dir}_{rank}.log', 'a', buffering=1)  # noqa: SIM115
     if resume:
-        command.resume_from(config, 'auto')
-    sys.stdout = open(work_dir.parent / f'{work_dir.name}_{rank}.log', 'a')  # noqa: SIM115
-    OccupancyRunner.from_cfg(config).train()
+        command.resume_from(config, resume)
+    if test:
+        config.load_from = test
+        command.run(lambda: OccupancyRunner.from_cfg(config).test())
+    else:
+        command.run(lambda: OccupancyRunner.from_cfg(config).train())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import trail, train_toy
+from processes import run_toy, trail
 
 from project.engine.checkpoint import read_checkpoint
 
@@ -13,7 +13,7 @@ from project.engine.checkpoint import read_checkpoint
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory) -> Path:
     work_dir = tmp_path_factory.mktemp('uninterrupted') / 'run'
-    assert train_toy(work_dir) == [0]
+    assert run_toy(work_dir) == [0]
     assert len(trail(work_dir)) == 4 * 7
     return work_dir
 
@@ -24,9 +24,9 @@ def uninterrupted(tmp_path_factory) -> Path:
 )
 def test_killed_and_resumed(uninterrupted, tmp_path, kill_at, num_workers):
     run = tmp_path / 'run'
-    assert train_toy(run, kill_at=kill_at, train_dataloader__num_workers=num_workers) == [-signal.SIGKILL]
+    assert run_toy(run, kill_at=kill_at, train_dataloader__num_workers=num_workers) == [-signal.SIGKILL]
     assert len(trail(run)) == kill_at + 1
-    assert train_toy(run, resume=True, train_dataloader__num_workers=num_workers) == [0]
+    assert run_toy(run, resume='auto', train_dataloader__num_workers=num_workers) == [0]
     assert trail(run) == trail(uninterrupted)
     for name in ('epoch_4.pth', best(uninterrupted)):
         resumed, whole = (read_checkpoint(folder / name)['state_dict'] for folder in (run, uninterrupted))

@@ -13,7 +13,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=2,
     num_workers=0,
-    dataset=dict(type='ToyDataset', length=5),
+    dataset=dict(type='ToyDataset', length=5, test_mode=True),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
 test_dataloader = val_dataloader

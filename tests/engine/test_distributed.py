@@ -1,0 +1,54 @@
+"""Two processes on a CPU: the same result as one where there must be, and exact resuming."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from processes import run_toy, trail
+
+from project.engine.checkpoint import read_checkpoint
+
+
+@pytest.fixture(scope='module')
+def two_processes(tmp_path_factory) -> Path:
+    work_dir = tmp_path_factory.mktemp('two') / 'run'
+    assert run_toy(work_dir, world_size=2, train_cfg__max_epochs=2) == [0, 0]
+    return work_dir
+
+
+def test_processes_share_the_data_and_draw_differently(two_processes):
+    first, second = trail(two_processes, 0), trail(two_processes, 1)
+    # 13 samples, 2 processes, batches of 2: 4 iterations an epoch.
+    assert len(first) == len(second) == 2 * 4
+    assert all(first[k][1] != second[k][1] for k in first), 'losses are of different samples'
+    assert all(first[k][2] == second[k][2] for k in first), 'learning rates are the same'
+
+
+def test_both_killed_and_resumed(two_processes, tmp_path):
+    run = tmp_path / 'run'
+    options = dict(world_size=2, train_cfg__max_epochs=2)
+    assert run_toy(run, kill_at=5, **options) == [-signal.SIGKILL] * 2
+    assert run_toy(run, resume='auto', **options) == [0, 0]
+    for rank in range(2):
+        assert trail(run, rank) == trail(two_processes, rank)
+    resumed, whole = (read_checkpoint(folder / 'epoch_2.pth')['state_dict'] for folder in (run, two_processes))
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole), 'running statistics too'
+
+
+def test_metric_is_that_of_one_process(two_processes, tmp_path):
+    # 5 keyframes, which the sampler pads to 6.
+    results = []
+    for world_size in (1, 2):
+        path = tmp_path / f'{world_size}.json'
+        options = dict(test=two_processes / 'epoch_2.pth', test_evaluator__json_path=str(path))
+        assert run_toy(tmp_path / f'run_{world_size}', world_size, **options) == [0] * world_size
+        results.append(json.loads(path.read_text()))
+    assert results[0] == results[1]
+    assert results[0]['samples'] == 5
+
+
+def test_another_number_of_processes_cannot_resume_exactly_and_says_so(two_processes, tmp_path):
+    assert run_toy(tmp_path / 'run', resume=two_processes / 'epoch_2.pth') == [1]
+    assert 'made with 4 iterations an epoch, and this run has 7' in (tmp_path / 'run_0.log').read_text()
