@@ -16,6 +16,7 @@ install_plugin(
         'project.engine',
         'project.evaluation.metric',
         'project.evaluation.predictions',
+        'project.evaluation.protocols.metric',
         'project.visualization.hook',
     )
 )

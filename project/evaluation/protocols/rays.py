@@ -14,7 +14,7 @@ from project.evaluation.protocols.common import Counts, RayReadings, Scores, Vol
 from project.evaluation.rays import cast_rays, ray_fan
 from project.evaluation.table import band_names
 from project.grid import VoxelGrid
-from project.taxonomy import FREE, LABEL_NAMES, NOISE, OPENOCC_CLASSES
+from project.taxonomy import FREE, LABEL_NAMES, NOISE, OPENOCC_CLASSES, UNOBSERVED
 
 THRESHOLDS = (1.0, 2.0, 4.0)
 """Depth errors below which a ray of the right class counts as hit, metres."""
@@ -57,10 +57,10 @@ class RayProtocol:
         """Cast the rays of a keyframe.
 
         Args:
-            volume: voxels on :attr:`grid`; a tensor on a GPU is worked on there.
+            volume: voxels on :attr:`grid`; a tensor on a GPU is worked on there. Rays pass unobserved voxels.
             origins: (O, 3) float, the grid's frame, metres.
         """
-        occupied = volume.semantics != FREE
+        occupied = (volume.semantics != FREE) & (volume.semantics != UNOBSERVED)
         if NOISE not in self.labels:
             occupied &= volume.semantics != NOISE
         voxels, depths = (ends.ravel() for ends in cast_rays(occupied, self.grid, origins, self.directions))
