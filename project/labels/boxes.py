@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from project.labels.geometry import interpolate, inverse
-from project.labels.read import UNLABELLED
+from project.labels.read import UNLABELLED, Points
 from project.labels.scene import Tracks
 
 MARGIN_M = 0.1
@@ -34,6 +34,10 @@ class Boxes:
     sizes: np.ndarray
     categories: np.ndarray
     guessed: np.ndarray
+
+    def guessed_at(self, box: np.ndarray) -> np.ndarray:
+        """(N,) bool, whether points lie in a guessed box; `box` as :func:`box_of_points` returns it."""
+        return np.append(self.guessed, False)[box]
 
 
 def extended(tracks: Tracks, times_s: np.ndarray) -> Tracks:
@@ -118,7 +122,14 @@ def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
     return _box_of_points(xyz, raw, low, shape, starts, members, box_from_scene, half, boxes.categories)
 
 
-@njit(cache=True)
+def in_box_frames(points: Points, boxes: Boxes, box: np.ndarray) -> Points:
+    """Points of the scene frame, each carried into the frame of its box; `box` is (N,) int32, one for each point."""
+    box_from_scene = inverse(boxes.scene_from_box)[box]
+    xyz = np.einsum('nij,nj->ni', box_from_scene[:, :3, :3], points.xyz) + box_from_scene[:, :3, 3]
+    return Points(xyz.astype(np.float32), points.raw, points.intensity)
+
+
+@njit(cache=True, error_model='numpy')
 def _box_of_points(xyz, raw, low, shape, starts, members, box_from_scene, half, categories):
     result = np.full(len(xyz), OUTSIDE, np.int32)
     for i in range(len(xyz)):

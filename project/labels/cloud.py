@@ -4,11 +4,14 @@ The static world is sorted by tile, each object by its track. Within these group
 keyframe's window is one run of points in each group, and the votes of a tile stay in the processor's cache.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
+from project.grid import VoxelGrid
+from project.labels.domain import TILE_M
 from project.labels.read import Points
 
 
@@ -24,30 +27,77 @@ class Cloud:
     points: Points
     starts: np.ndarray
 
-    def window(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Starts and stops, each (G,) int64, of the points from time step `first` to `last`, both included."""
-        return self.starts[:, first].copy(), self.starts[:, last + 1].copy()
 
+@dataclass(frozen=True)
+class World:
+    """What a scene consists of. Time steps of the clouds: 2k at keyframe k, 2k + 1 between k and k + 1.
 
-def sort_into_groups(parts: list[tuple[Points, np.ndarray]], n_groups: int) -> Cloud:
-    """Cloud of the points of each time step and their groups.
-
-    Args:
-        parts: for each time step its points and their (N,) int group 0 to n_groups - 1.
-        n_groups: number of groups.
+    Attributes:
+        static: the static world, scene frame, grouped by tile.
+        objects: tracked objects, each in its box's frame, grouped by track.
+        loose: movable points of keyframes outside every box, scene frame, one group; right at their own keyframe only.
+        scene_from_global: (4, 4) float64.
+        tile_centres: (tiles, 2) float64, scene frame.
     """
-    counts = np.array([np.bincount(groups, minlength=n_groups) for _, groups in parts], np.int64).reshape(-1, n_groups)
-    ends = np.cumsum(counts.T).reshape(n_groups, len(parts))
-    starts = np.concatenate([np.zeros(1, np.int64), ends.ravel()[:-1]]).reshape(ends.shape)
-    total = int(counts.sum())
-    points = Points(np.empty((total, 3), np.float32), np.empty(total, np.uint8), np.empty(total, np.uint8))
-    for step, (part, groups) in enumerate(parts):
-        next_place = starts[:, step].copy()
-        _place(part.xyz, part.raw, part.intensity, groups, next_place, points.xyz, points.raw, points.intensity)
-    return Cloud(points, np.column_stack([starts, ends[:, -1]]))
+
+    static: Cloud
+    objects: Cloud
+    loose: Cloud
+    scene_from_global: np.ndarray
+    tile_centres: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return sum(len(cloud.points.raw) for cloud in (self.static, self.objects, self.loose))
+
+    def tiles_in(self, grid: VoxelGrid, grid_from_scene: np.ndarray) -> np.ndarray:
+        """(N,) int64 tiles that may reach into a grid."""
+        centres = self.tile_centres @ grid_from_scene[:2, :2].T + grid_from_scene[:2, 3]
+        # Half a tile's diagonal, and a metre for the lean of the grid.
+        reach = TILE_M / np.sqrt(2) + 1
+        inside = (centres > np.array(grid.minimum[:2]) - reach) & (centres < np.array(grid.maximum[:2]) + reach)
+        return np.flatnonzero(inside.all(axis=1))
 
 
-@njit(cache=True)
+class Collector:
+    """Gathers points and their groups by time step, in any order of the steps, for a cloud."""
+
+    def __init__(self, steps: int):
+        self._parts: list[list[tuple[Points, np.ndarray]]] = [[] for _ in range(steps)]
+
+    def add(self, step: int, points: Points, groups: np.ndarray) -> None:
+        """Add N points of a time step and their (N,) int32 groups."""
+        self._parts[step].append((points, groups))
+
+    def points(self, steps: Iterable[int]) -> Points:
+        """All points of some time steps."""
+        parts = [points for step in steps for points, _ in self._parts[step]]
+        xyz, raw, intensity = ([getattr(part, name) for part in parts] for name in ('xyz', 'raw', 'intensity'))
+        return Points(np.concatenate(xyz), np.concatenate(raw), np.concatenate(intensity))
+
+    def labelled(self, steps: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
+        steps = list(steps)
+        return self.points(steps).xyz, np.concatenate([groups for step in steps for _, groups in self._parts[step]])
+
+    def cloud(self, n_groups: int) -> Cloud:
+        """Cloud of all points."""
+        counts = np.zeros((n_groups, len(self._parts)), np.int64)
+        for step, parts in enumerate(self._parts):
+            for _, groups in parts:
+                counts[:, step] += np.bincount(groups, minlength=n_groups)
+        ends = np.cumsum(counts).reshape(counts.shape)
+        starts = ends - counts
+        total = counts.sum()
+        points = Points(np.empty((total, 3), np.float32), np.empty(total, np.uint8), np.empty(total, np.uint8))
+        for step, parts in enumerate(self._parts):
+            next_place = starts[:, step].copy()
+            for part, groups in parts:
+                _place(part.xyz, part.raw, part.intensity, groups, next_place, points.xyz, points.raw, points.intensity)
+        return Cloud(points, np.column_stack([starts, ends[:, -1]]))
+
+
+@njit(cache=True, error_model='numpy')
 def _place(xyz, raw, intensity, groups, next_place, all_xyz, all_raw, all_intensity):
     for i in range(len(groups)):
         at = next_place[groups[i]]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-TILE_CELLS = 32
+TILE_BITS = 5
+TILE_CELLS = 1 << TILE_BITS
 CELL_M = 0.25
 TILE_M = TILE_CELLS * CELL_M
 
@@ -49,21 +50,54 @@ def domain_around(positions: np.ndarray) -> Domain:
     return Domain(origin, tiles, centres[within], height)
 
 
-@njit(inline='always')
-def column_at(domain, x, y):
-    """Number of the column of cells at a point seen from above, -1 out of reach: tile * 1024 + cell."""
-    ix = int(np.floor((x - domain.origin[0]) / CELL_M))
-    iy = int(np.floor((y - domain.origin[1]) / CELL_M))
-    return column_of(domain, ix, iy)
+@njit(cache=True, error_model='numpy')
+def tile_of_points(domain, xyz):
+    """Tile of (N, 3) float32 points of the scene frame: (N,) int32, -1 outside the domain."""
+    tiles = np.empty(len(xyz), np.int32)
+    for i in range(len(xyz)):
+        ix, iy, iz = cell_indices(domain, xyz[i])
+        column = column_of(domain, ix, iy)
+        tiles[i] = column >> (2 * TILE_BITS) if column >= 0 and 0 <= iz < domain.height else -1
+    return tiles
 
 
-@njit(inline='always')
+@njit(inline='always', error_model='numpy')
+def cell_indices(domain, point):
+    """Indices of the cell at a point of the scene frame; they count through all tiles."""
+    ix = int(np.floor((point[0] - domain.origin[0]) / CELL_M))
+    iy = int(np.floor((point[1] - domain.origin[1]) / CELL_M))
+    iz = int(np.floor((point[2] - domain.origin[2]) / CELL_M))
+    return ix, iy, iz
+
+
+@njit(inline='always', error_model='numpy')
 def column_of(domain, ix, iy):
-    """Number of the column at cell indices that count through all tiles, -1 out of reach."""
-    tx, ty = ix // TILE_CELLS, iy // TILE_CELLS
+    """Number of a column of cells, -1 out of reach: tile * 1024 + cell of the tile."""
+    tx, ty = ix >> TILE_BITS, iy >> TILE_BITS
     if not (0 <= tx < domain.tiles.shape[0] and 0 <= ty < domain.tiles.shape[1]):
         return -1
     tile = domain.tiles[tx, ty]
     if tile < 0:
         return -1
-    return (tile * TILE_CELLS + ix % TILE_CELLS) * TILE_CELLS + iy % TILE_CELLS
+    return (((tile << TILE_BITS) | (ix & (TILE_CELLS - 1))) << TILE_BITS) | (iy & (TILE_CELLS - 1))
+
+
+@njit(cache=True, error_model='numpy')
+def cells_of_points(domain, xyz):
+    """Column and cell of (N, 3) points inside the domain: two (N,) int64 arrays."""
+    columns, cells = np.empty(len(xyz), np.int64), np.empty(len(xyz), np.int64)
+    for i in range(len(xyz)):
+        ix, iy, iz = cell_indices(domain, xyz[i])
+        columns[i] = column_of(domain, ix, iy)
+        cells[i] = columns[i] * domain.height + iz
+    return columns, cells
+
+
+def near_offsets(reach_m: float, dimensions: int) -> np.ndarray:
+    """Offsets of the cells within reach of a cell, nearest first: (N, dimensions + 1) int64, the last one d squared."""
+    span = np.arange(-int(reach_m / CELL_M), int(reach_m / CELL_M) + 1)
+    offsets = np.stack(np.meshgrid(*[span] * dimensions, indexing='ij'), axis=-1).reshape(-1, dimensions)
+    squares = (offsets**2).sum(axis=1)
+    order = np.lexsort((*offsets.T, squares))
+    order = order[squares[order] * CELL_M**2 <= reach_m**2]
+    return np.column_stack([offsets[order], squares[order]])

@@ -75,7 +75,7 @@ def _read_file(file: Path) -> bytes:
         raise FileNotFoundError(f'{file}: missing; is this part of nuScenes downloaded and unpacked?') from None
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _keep_world(sweep, raw, scene_from_lidar, ego_from_lidar, ego_box, near):
     xyz = np.empty((len(sweep), 3), np.float32)
     kept_raw = np.empty(len(sweep), np.uint8)

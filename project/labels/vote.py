@@ -89,7 +89,7 @@ def count(ballot: Ballot, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return positions, labels, entries
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _cast(ballot, xyz, raw, intensity, starts, stops, transforms, minimum, size, shape, label_of):
     n_voxels, n_entries = ballot.used
     with_sums = len(ballot.sums) > 0
@@ -131,7 +131,7 @@ def _cast(ballot, xyz, raw, intensity, starts, stops, transforms, minimum, size,
     ballot.used[0], ballot.used[1] = n_voxels, n_entries
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _count(ballot, is_noise, positions, labels, entries):
     n = 0
     for voxel in range(len(ballot.heads)):
@@ -156,7 +156,7 @@ def _count(ballot, is_noise, positions, labels, entries):
     ballot.used[:] = 0
 
 
-@njit(inline='always')
+@njit(inline='always', error_model='numpy')
 def _bits(cells):
     """Number of bits that are set (Warren, Hacker's Delight, section 5-1)."""
     c = np.uint64(cells)

@@ -1,0 +1,83 @@
+"""The ground as seen from above: its classes and their heights, learnt from labelled points.
+
+Between the rings of a lidar it is far to the next labelled point along the road, while a hand's breadth above the road is
+not road any more. So ground is carried far along itself and hardly upwards.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from project.labels.domain import CELL_M, TILE_CELLS, Domain, cells_of_points, column_of, near_offsets
+from project.labels.read import Points
+from project.taxonomy import GROUND, LEARNING_MAP, RAW_STATIC
+
+REACH_M = 3.0
+"""How far along the ground its class and height are carried."""
+
+FAR_ABOVE_M = 100.0
+
+RAW_GROUND = tuple(raw for raw in RAW_STATIC if LEARNING_MAP[raw] in GROUND)
+"""Lidarseg indices of ground: four in a row."""
+
+_UNSEEN, _NOTHING = -1, -2
+
+
+class GroundMap(NamedTuple):
+    """Heights of the ground in columns of 0.25 m. A named tuple of arrays, so that numba can take it.
+
+    Attributes:
+        domain: what the columns are part of.
+        heights: (columns, 4) float32 mean height of each class of ground, scene frame; NaN where there is none.
+        sources: (columns,) int32 the nearest column that has heights; -1 not yet searched, -2 none within reach.
+        around: offsets of the columns within reach, nearest first.
+    """
+
+    domain: Domain
+    heights: np.ndarray
+    sources: np.ndarray
+    around: np.ndarray
+
+
+def ground_map(domain: Domain, labelled: Points) -> GroundMap:
+    """Map of the labelled points (inside the domain) that are ground."""
+    on_ground = np.isin(labelled.raw, RAW_GROUND)
+    columns, _ = cells_of_points(domain, labelled.xyz[on_ground])
+    slots = columns * len(RAW_GROUND) + labelled.raw[on_ground] - RAW_GROUND[0]
+    n_columns = len(domain.centres) * TILE_CELLS**2
+    # Whole millimetres: sums of integers do not depend on the order of the points.
+    millimetres = np.rint(labelled.xyz[on_ground, 2].astype(np.float64) * 1000)
+    sums = np.bincount(slots, millimetres, n_columns * len(RAW_GROUND))
+    counts = np.bincount(slots, minlength=n_columns * len(RAW_GROUND))
+    with np.errstate(invalid='ignore'):
+        heights = (sums / counts / 1000).astype(np.float32).reshape(n_columns, -1)
+    sources = np.where(np.isnan(heights).all(axis=1), _UNSEEN, np.arange(n_columns)).astype(np.int32)
+    return GroundMap(domain, heights, sources, near_offsets(REACH_M, 2))
+
+
+@njit(inline='always', error_model='numpy')
+def ground_at(ground, ix, iy, z):
+    """Nearest ground at a column and height: its class (0-3; -1 where there is none) and how far z is above it.
+
+    Where a column holds two classes, as at a kerb, the one whose height is nearer counts.
+    """
+    column = column_of(ground.domain, ix, iy)
+    if column < 0:
+        return -1, FAR_ABOVE_M
+    source = ground.sources[column]
+    if source == _UNSEEN:
+        source = _NOTHING
+        for at in range(len(ground.around)):
+            other = column_of(ground.domain, ix + ground.around[at, 0], iy + ground.around[at, 1])
+            if other >= 0 and ground.sources[other] == other:
+                source = other
+                break
+        ground.sources[column] = source
+    best, above = -1, FAR_ABOVE_M
+    if source >= 0:
+        for code in range(ground.heights.shape[1]):
+            height = ground.heights[source, code]
+            if abs(z - height) < abs(above):
+                best, above = code, z - height
+    return best, above
