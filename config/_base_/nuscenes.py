@@ -1,6 +1,6 @@
 """nuScenes with this project's labels, at full image size, on the grid of the baseline."""
 
-data_root = './project/data/nuscenes/'
+data_root = '{{$DATA_ROOT:./project/data/nuscenes/}}'
 grid = dict(frame='lidar', extent=(-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), voxel_size=(1.024, 1.024, 1.0))
 
 train_pipeline = [
