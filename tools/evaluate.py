@@ -24,6 +24,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json:
             write_json(options.json, options.protocol, scores)
     except (OSError, ValueError) as error:
-        console.print(f'[red]error:[/] {error}', highlight=False, soft_wrap=True)
+        console.print(f'[red]error:[/] {escape(str(error))}', highlight=False, soft_wrap=True)
         return 2
     if options.compare:
         console.print(comparison_table(scores))

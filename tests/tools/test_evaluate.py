@@ -113,6 +113,15 @@ def test_predictions_written_in_another_layout_score_the_same(case, tmp_path, la
     assert list(before.values()) == list(after.values())
 
 
+def test_openocc_predictions_written_as_labels_score_the_same(case, tmp_path):
+    root, _, _ = case
+    options = ['--protocol', 'openocc', '--infos', root / 'val.pkl']
+    before = run(tmp_path, root / 'openocc0', root / 'labels', *options, '--write', 'openocc', tmp_path / 'out')
+    assert (tmp_path / 'out' / FORMATS['openocc'].path(KEYFRAMES[0])).is_file()
+    after = run(tmp_path, tmp_path / 'out', root / 'labels', *options)
+    assert list(before.values()) == list(after.values())
+
+
 def test_two_methods_side_by_side(case, tmp_path, capsys):
     root, truths, predictions = case
     methods = root / 'method0', root / 'method1'
