@@ -32,7 +32,7 @@ def make_dataset(tiny_world, labels, format: str, split: str = 'train') -> NuSce
     ]
     return NuScenesOccupancyDataset(
         str(labels / f'nuscenes_infos_{split}.pkl'), data_root=str(tiny_world), frame=grid['frame'], queue_length=2,
-        data_prefix={'occupancy': str(labels)}, pipeline=pipeline,
+        data_prefix={'occupancy': str(labels)}, pipeline=pipeline, serialize_data=False,
     )  # fmt: skip
 
 

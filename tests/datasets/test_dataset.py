@@ -22,6 +22,11 @@ def records():
     return [record for scene in make_records().values() for record in scene]
 
 
+def open_index(root, **options) -> NuScenesOccupancyDataset:
+    # Serialising collects garbage, which takes a second among all that the tests have imported.
+    return NuScenesOccupancyDataset(INDEX, data_root=str(root), serialize_data=False, **options)
+
+
 def project(matrix: np.ndarray, point: np.ndarray) -> np.ndarray:
     image = matrix @ [*point, 1.0]
     return image[:2] / image[2]
@@ -36,7 +41,7 @@ def pixel_through_the_world(record, channel: str, point_in_global: np.ndarray) -
 
 @pytest.mark.parametrize('frame', ['lidar', 'ego'])
 def test_a_point_of_the_grid_frame_lands_where_the_camera_sees_it(root, records, frame):
-    dataset = NuScenesOccupancyDataset(INDEX, data_root=str(root), frame=frame)
+    dataset = open_index(root, frame=frame)
     for index, record in enumerate(records):
         info = dataset.get_data_info(index)
         global_from_grid = record.global_from_ego @ (record.ego_from_lidar if frame == 'lidar' else np.eye(4))
@@ -50,7 +55,7 @@ def test_a_point_of_the_grid_frame_lands_where_the_camera_sees_it(root, records,
 
 
 def test_queue_stays_in_the_scene_and_says_what_does_not_exist(root, records):
-    dataset = NuScenesOccupancyDataset(INDEX, data_root=str(root), queue_length=3)
+    dataset = open_index(root, queue_length=3)
     expected = [([0, 0, 0], 1), ([0, 0, 1], 2), ([0, 1, 2], 3), ([3, 3, 3], 1), ([3, 3, 4], 2)]
     for index, (queue, existing) in enumerate(expected):
         info = dataset.get_data_info(index)
@@ -64,14 +69,14 @@ def test_queue_stays_in_the_scene_and_says_what_does_not_exist(root, records):
 
 
 def test_queue_of_a_subset_reaches_beyond_it(root):
-    dataset = NuScenesOccupancyDataset(INDEX, data_root=str(root), queue_length=2, indices=[2])
+    dataset = open_index(root, queue_length=2, indices=[2])
     assert len(dataset) == 1
     assert dataset.get_data_info(0)['frame_exists'].tolist() == [True, True]
 
 
 def test_cameras_in_the_order_asked_for(root):
-    dataset = NuScenesOccupancyDataset(INDEX, data_root=str(root), cameras=CHANNELS[::-1])
-    usual = NuScenesOccupancyDataset(INDEX, data_root=str(root))
+    dataset = open_index(root, cameras=CHANNELS[::-1])
+    usual = open_index(root)
     np.testing.assert_array_equal(dataset.get_data_info(1)['lidar2img'], usual.get_data_info(1)['lidar2img'][:, ::-1])
 
 
@@ -95,4 +100,4 @@ def test_missing_index_is_named_with_the_command(root):
 )
 def test_options_that_do_not_exist_are_refused(root, options, message):
     with pytest.raises(ValueError, match=message):
-        NuScenesOccupancyDataset(INDEX, data_root=str(root), **options)
+        open_index(root, **options)

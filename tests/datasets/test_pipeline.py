@@ -40,6 +40,8 @@ def make_dataset(root, *steps: dict, grid: dict = LIDAR_GRID, format: str = 'vox
         {'type': 'LoadOccupancyLabels', 'grid': grid, 'format': format, 'mask': mask},
         {'type': 'PackOccupancyInputs'},
     ]
+    # Serialising collects garbage, which takes a second among all that the tests have imported.
+    options = {'serialize_data': False, **options}
     return NuScenesOccupancyDataset(INDEX, data_root=str(root), frame=grid['frame'], pipeline=pipeline, **options)
 
 
