@@ -24,8 +24,13 @@ class Solid:
     raw: int = 0
 
     def planes(self) -> np.ndarray:
-        """(F, 4) outward normal and offset of each face."""
-        centre = np.concatenate(self.faces).mean(axis=0)
+        """(F, 4) outward normal and offset of each face.
+
+        Raises:
+            ValueError: the solid is not convex.
+        """
+        corners = np.concatenate(self.faces)
+        centre = corners.mean(axis=0)
         found = []
         for face in self.faces:
             # The longest cross product of two edges: also right where two corners of a face coincide.
@@ -35,7 +40,10 @@ class Solid:
             normal = normal / np.linalg.norm(normal)
             normal *= np.sign(normal @ (face[0] - centre))
             found.append((*normal, normal @ face[0]))
-        return np.array(found)
+        planes = np.array(found)
+        if (corners @ planes[:, :3].T > planes[:, 3] + 1e-6).any():
+            raise ValueError(f'a solid of {self.material.name} is not convex')
+        return planes
 
 
 @dataclass(frozen=True)
