@@ -16,6 +16,8 @@ import numpy as np, torch
 from project.evaluation.rays import cast_rays, casting_cuda
 from project.grid import VoxelGrid
 
+# The interpreter takes its time for each program, however many rays it has.
+casting_cuda.WARP = 1024
 rng = np.random.default_rng(0)
 for shape in ((7, 5, 3), (16, 3, 11)):
     occupied = rng.random(shape) < 0.05
@@ -57,3 +59,20 @@ def test_without_triton_rays_are_cast_on_the_cpu_with_a_warning(monkeypatch):
     monkeypatch.setitem(sys.modules, 'project.evaluation.rays.casting_cuda', None)
     with pytest.warns(UserWarning, match='Triton is not installed'):
         assert casting._cuda_caster() is None
+
+
+def test_the_kernel_compiles_for_a_gpu_without_fused_arithmetic():
+    # A multiplication fused with an addition rounds once instead of twice, and the GPU would take other turns at edges.
+    pytest.importorskip('triton')
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource, compile
+
+    from project.evaluation.rays import casting_cuda
+
+    pointers = {'occupied': '*u8', 'origins': '*fp64', 'directions': '*fp64', 'voxels': '*i32', 'depths': '*fp32'}
+    numbers = dict.fromkeys(('rays', 'fan', 'size_x', 'size_y', 'size_z'), 'i32')
+    source = ASTSource(casting_cuda._cast, {**pointers, **numbers, 'warp': 'constexpr'}, {'warp': 32})
+    code = compile(source, target=GPUTarget('cuda', 90, 32), options={'num_warps': 1}).asm['ptx']
+    assert 'add.f64' in code
+    assert 'fma' not in code
+    assert code.count('div.rn.f64') == 6

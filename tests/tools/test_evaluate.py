@@ -10,6 +10,8 @@ from project.evaluation.protocols import Volume, build_protocol, total
 from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
 from project.evaluation.protocols.submissions import write_dense
 from project.formats import FORMATS, Keyframe, OccupancyLabels, infos
+from project.labels.dataset import make_dataset
+from project.labels.tables import find_version, read_tables
 from project.taxonomy import FREE
 from tools.evaluate import main
 
@@ -129,6 +131,20 @@ def test_two_methods_side_by_side(case, tmp_path, capsys):
     for method, predicted in zip(methods, predictions, strict=True):
         assert scores[str(method)] == expected(build_protocol('occ3d'), truths, predicted)
     assert 'difference' in capsys.readouterr().out
+
+
+def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
+    dataset = make_dataset(read_tables(tiny_world, find_version(tiny_world)), tiny_world)
+    records = [record for records in dataset.records.values() for record in records]
+    volume = random_volume(0)
+    for posed in records:
+        labels = OccupancyLabels.from_dense(FORMATS['occ3d'].GRID, volume.semantics)
+        FORMATS['occ3d'].write(tmp_path / FORMATS['occ3d'].path(posed.keyframe), labels)
+    infos.write(tmp_path / 'all.pkl', infos.scene_infos(records), 'v1.0-mini')
+    arguments = [tmp_path, tmp_path, '--protocol', 'rayiou']
+    from_tables = run(tmp_path, *arguments, '--dataroot', tiny_world)
+    assert from_tables == run(tmp_path, *arguments, '--infos', tmp_path / 'all.pkl')
+    assert from_tables[str(tmp_path)]['summary']['RayIoU'] == 100
 
 
 @pytest.mark.parametrize(
