@@ -29,6 +29,6 @@ function stateHash(state) {
   if (state.mask) link.set('mask', state.mask);
   if (state.hidden.size) link.set('hide', [...state.hidden].join(','));
   if (state.overlays.size) link.set('show', [...state.overlays].join(','));
-  link.set('view', state.view.map((number) => number.toFixed(2)).join(','));
+  link.set('view', state.view.map((number) => number.toFixed(3)).join(','));
   return `#${link}`;
 }

@@ -1,0 +1,222 @@
+"""The page in a real browser: what it draws of a known world, and every switch."""
+
+import base64
+import io
+import threading
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import known_world
+import numpy as np
+import pytest
+from known_world import CAR, GRID, ROAD
+from PIL import Image
+
+from project.taxonomy import PALETTE
+from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RIGHT, WRONG_CLASS
+from project.visualization.page import write_page
+from project.visualization.raycast import Camera
+from project.visualization.scenery import FIELD_OF_VIEW_DEG, following_pose, overhead_pose
+from project.visualization.server import ViewerServer
+
+BACKGROUND = (245, 246, 248)
+ON_CAR = (11.5, 0.5, 1.0)
+UNDER_CAR = (11.5, 0.5, 0.0)
+ON_ROAD = (16.5, -4.5, 0.0)
+INVENTED_AT, WRONG_AT = (15.5, 5.5, 1.0), (10.5, -0.5, 1.0)
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory) -> str:
+    """Address of a page of two frames, made once."""
+    file = tmp_path_factory.mktemp('page') / 'clip.html'
+    write_page(file, [known_world.frame(0), known_world.frame(1)])
+    return file.as_uri()
+
+
+def canvas(page) -> np.ndarray:
+    """(H, W, 3) what is drawn in the 3D scene, once it is drawn."""
+    page.evaluate('() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
+    url = page.evaluate("document.getElementById('canvas').toDataURL()")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(',')[1]))).convert('RGB')).astype(int)
+
+
+def colour_at(page, point: tuple[float, float, float], pose: np.ndarray | None = None) -> np.ndarray:
+    """Colour where a point of the world is drawn."""
+    picture = canvas(page)
+    height, width = picture.shape[:2]
+    camera = Camera.look_at(*(following_pose(GRID) if pose is None else pose), FIELD_OF_VIEW_DEG, width, height)
+    u, v, depth = np.linalg.solve(camera.directions, point - camera.origins[:, 2])
+    return picture[int(v / depth), int(u / depth)]
+
+
+def assert_colour(page, point, colour, pose=None) -> None:
+    np.testing.assert_allclose(colour_at(page, point, pose), colour, atol=3)
+
+
+def share_differing(first: np.ndarray, second: np.ndarray) -> float:
+    """Share of pixels whose colours differ visibly."""
+    return (np.abs(first - second).max(axis=-1) > 30).mean()
+
+
+def switch(page, name: str) -> None:
+    page.locator('#legend tr').filter(has_text=name).locator('input').click()
+
+
+def test_draws_the_known_world_without_server_and_network(open_page, clip):
+    page = open_page(clip)
+    page.get_by_label('Truth').check()
+    assert_colour(page, ON_CAR, PALETTE[CAR])
+    assert_colour(page, ON_ROAD, PALETTE[ROAD])
+    assert_colour(page, (1.0, 0.1, 1.55), (244, 244, 244))
+    np.testing.assert_array_equal(canvas(page)[2, 2], BACKGROUND)
+    assert page.locator('#title').inner_text() == 'scene-0001, frame 0'
+
+
+def test_legend_counts_voxels_and_scores_the_frame(open_page, clip):
+    page = open_page(clip)
+    page.get_by_label('Truth').check()
+    read = 'rows => rows.map((row) => [...row.cells].map((cell) => cell.innerText.trim()))'
+    cells = page.eval_on_selector_all('#panel tbody tr, #panel tfoot tr', read)
+    rows = {row[0]: row[1:] for row in cells}
+    assert rows['car'] == ['8', '44.4']
+    assert rows['driveable surface'] == ['420', '92.9']
+    assert rows['bus'] == ['0', '–']
+    assert rows['mIoU'][-1] == '68.7'
+
+
+def test_class_switch_uncovers_what_lies_below(open_page, clip):
+    page = open_page(clip)
+    page.get_by_label('Truth').check()
+    switch(page, 'car')
+    assert_colour(page, UNDER_CAR, PALETTE[ROAD])
+    page.keyboard.press('a')
+    assert_colour(page, ON_CAR, PALETTE[CAR])
+    page.keyboard.press('a')
+    np.testing.assert_array_equal(colour_at(page, ON_ROAD), BACKGROUND)
+
+
+def test_difference_in_its_colours(open_page, clip):
+    page = open_page(clip)
+    page.get_by_label('Difference').check()
+    for point, code in ((INVENTED_AT, INVENTED), (WRONG_AT, WRONG_CLASS), (ON_ROAD, RIGHT)):
+        assert_colour(page, point, DIFFERENCE_PALETTE[code])
+    page.locator('#above').click()
+    assert_colour(page, (5.5, -6.5, 0.0), DIFFERENCE_PALETTE[MISSED], overhead_pose(GRID))
+
+
+def test_mask_hides_what_no_camera_sees(open_page, clip):
+    page = open_page(clip)
+    page.get_by_label('Truth').check()
+    assert_colour(page, (-2.5, 2.5, 0.0), PALETTE[ROAD])
+    page.get_by_label('Camera-visible').check()
+    np.testing.assert_array_equal(colour_at(page, (-2.5, 2.5, 0.0)), BACKGROUND)
+    assert_colour(page, ON_ROAD, PALETTE[ROAD])
+
+
+def test_slider_and_play_button_change_frames(open_page, clip):
+    page = open_page(clip)
+    page.get_by_label('Truth').check()
+    page.locator('#slider').fill('1')
+    page.wait_for_function("document.getElementById('title').innerText.endsWith('frame 1')")
+    assert page.locator('#place').inner_text() == '2 / 2'
+    assert_colour(page, (5.5, 0.5, 1.0), PALETTE[CAR])
+    page.locator('#play').click()
+    page.wait_for_function("document.getElementById('title').innerText.endsWith('frame 0')")
+    page.locator('#play').click()
+    assert page.locator('#play').get_attribute('aria-label') == 'Play'
+
+
+def test_overlays_are_drawn(open_page, clip):
+    page = open_page(clip)
+    page.get_by_label('Prediction').check()
+    before = canvas(page)
+    page.get_by_label('Cameras').check()
+    page.wait_for_function('stage_has_image = performance.now() > 0')
+    page.wait_for_timeout(300)
+    assert (np.abs(canvas(page) - (255, 0, 255)).max(axis=-1) < 8).sum() > 50
+    page.get_by_label('Cameras').uncheck()
+    np.testing.assert_array_equal(canvas(page), before)
+    page.get_by_label('Lidar').check()
+    assert_colour(page, (5.5, 2.5, 0.05), (13, 13, 13))
+    page.get_by_label('Boxes').check()
+    corner = (14.0, -1.0, 1.0)
+    near = colour_at(page, corner)
+    assert np.abs(near - PALETTE[CAR]).max() < 120
+
+
+def test_link_restores_everything(open_page, clip):
+    page = open_page(clip)
+    page.get_by_label('Truth').check()
+    switch(page, 'car')
+    page.get_by_label('Boxes').check()
+    page.keyboard.press('m')
+    page.keyboard.press('ArrowRight')
+    page.wait_for_function("document.getElementById('title').innerText.endsWith('frame 1')")
+    box = page.locator('#canvas').bounding_box()
+    page.mouse.move(box['x'] + 200, box['y'] + 200)
+    page.mouse.down()
+    page.mouse.move(box['x'] + 260, box['y'] + 230, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(100)
+    again = open_page(page.url)
+    assert again.locator('#title').inner_text() == 'scene-0001, frame 1'
+    assert again.get_by_label('Boxes').is_checked()
+    assert share_differing(canvas(again), canvas(page)) < 0.005
+    assert share_differing(canvas(again), canvas(open_page(clip))) > 0.3
+
+
+def test_everything_is_reached_by_keyboard(open_page, clip):
+    page = open_page(clip)
+    page.keyboard.press('3')
+    assert 'layer=difference' in page.url
+    before = page.url
+    for key in ('.', '+', 't', 'f', 'p', 'b', 'c'):
+        page.keyboard.press(key)
+        assert page.url != before, key
+        before = page.url
+
+
+class Frames:
+    """A source of two frames, one of which cannot be read."""
+
+    def __init__(self):
+        self.scenes = {'scene-0001': ['0' * 32, '1' * 32]}
+
+    def frame(self, scene: str, index: int):
+        """The first frame; of the second an error."""
+        if self.scenes[scene][index] == '1' * 32:
+            raise ValueError('one.npz: not a label file')
+        return known_world.frame(0)
+
+
+@pytest.fixture
+def server():
+    server = ViewerServer(Frames(), 'scene-0001', [0, 1], ('127.0.0.1', 0))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_server_shows_the_same_and_says_what_is_wrong(open_page, server):
+    page = open_page(server.url, offline=False)
+    page.get_by_label('Truth').check()
+    assert_colour(page, ON_CAR, PALETTE[CAR])
+    page.get_by_label('Cameras').check()
+
+
+@pytest.mark.parametrize('path, status', [('nothing', 404), ('frames/scene-9999/0', 404), ('frames/scene-0001/1', 500)])
+def test_the_server_refuses_what_it_does_not_have(server, path, status):
+    with pytest.raises(HTTPError) as error:
+        urlopen(server.url + path)
+    assert error.value.code == status
+
+
+def test_the_page_is_one_file_that_names_no_other(tmp_path: Path):
+    write_page(tmp_path / 'a.html', [known_world.frame(0)])
+    text = (tmp_path / 'a.html').read_text()
+    assert 'src="http' not in text
+    assert 'href="http' not in text
+    assert '{{' not in text.split('var THREE')[0]
