@@ -85,9 +85,15 @@ class Evaluation:
         Raises:
             FileNotFoundError, ValueError: a file is missing, damaged or of another shape; the message names it.
         """
+        totals: list[Counts] = [{} for _ in methods]
         with ThreadPoolExecutor(workers) as pool:
-            counted = list(progress(pool.map(lambda keyframe: self.count(methods, keyframe), keyframes)))
-        return [self.protocol.score(total(counts), len(keyframes)) for counts in zip(*counted, strict=True)]
+            try:
+                for counts in progress(pool.map(lambda keyframe: self.count(methods, keyframe), keyframes)):
+                    totals = [total(pair) for pair in zip(totals, counts, strict=True)]
+            finally:
+                # After an error nobody waits for the keyframes that are left.
+                pool.shutdown(cancel_futures=True)
+        return [self.protocol.score(counts, len(keyframes)) for counts in totals]
 
     def count(self, methods: Sequence[Source], keyframe: Keyframe) -> list[Counts]:
         """Counts of one keyframe for each method."""

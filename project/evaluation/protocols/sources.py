@@ -95,7 +95,7 @@ def _open(path: Path, protocol: EvaluationProtocol, kind: str, layouts: tuple[st
 
 def _reader(layout: str, protocol: EvaluationProtocol) -> Callable[[Path], Volume]:
     if layout == DENSE:
-        return partial(read_dense, grid=protocol.grid, openocc_classes=protocol.name == 'openocc')
+        return partial(read_dense, grid=protocol.grid, openocc_classes='openocc' in protocol.formats)
     return partial(_read_format, layout=layout, grid=protocol.grid)
 
 

@@ -49,7 +49,7 @@ def write(
             raise ValueError(f'{source.path}: holds rays, and voxels cannot be made of them')
         if layout in DENSE_LAYOUTS:
             file = path / f'{_known(keyframe, ["sample_token"]).sample_token}.npz'
-            write_dense(file, volume, DENSE_LAYOUTS[layout], evaluation.protocol.name == 'openocc')
+            write_dense(file, volume, DENSE_LAYOUTS[layout], 'openocc' in evaluation.protocol.formats)
         else:
             file = path / FORMATS[layout].path(_known(keyframe, needed_names(layout)))
             FORMATS[layout].write(file, _labels(evaluation, volume))
