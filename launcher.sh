@@ -48,17 +48,18 @@ if [[ -z "${PYTHON:-}" ]]; then
     fi
 fi
 
+NNODES="${NNODES:-1}"
+NODE_RANK="${NODE_RANK:-0}"
+for name in NNODES NODE_RANK GPUS; do
+    [[ "${!name:-1}" =~ ^[0-9]+$ ]] || fail "$name=${!name} is not a number"
+done
+((NODE_RANK < NNODES)) || fail "NODE_RANK=$NODE_RANK must be below NNODES=$NNODES"
+
 visible="$("$PYTHON" -c 'import torch; print(torch.cuda.device_count())')" ||
     fail "$PYTHON cannot import torch: run make setup, or set PYTHON to the interpreter that has it"
 GPUS="${GPUS:-$((visible > 0 ? visible : 1))}"
-NNODES="${NNODES:-1}"
-NODE_RANK="${NODE_RANK:-0}"
-for name in GPUS NNODES NODE_RANK; do
-    [[ "${!name}" =~ ^[0-9]+$ ]] || fail "$name=${!name} is not a number"
-done
 ((GPUS >= 1)) || fail 'GPUS must be at least 1; CUDA_VISIBLE_DEVICES= trains on the CPU'
 ((visible == 0 || GPUS <= visible)) || fail "GPUS=$GPUS, but only $visible are visible"
-((NODE_RANK < NNODES)) || fail "NODE_RANK=$NODE_RANK must be below NNODES=$NNODES"
 
 if ((NNODES == 1 && GPUS == 1)); then
     exec "$PYTHON" "$root/tools/train.py" "$config" "$@"

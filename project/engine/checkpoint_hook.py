@@ -43,6 +43,12 @@ class WholeCheckpointHook(Hook):
         self.max_keep_ckpts = max_keep_ckpts
         self.save_best = save_best
 
+    def before_train(self, runner) -> None:
+        """Remove what a run that was stopped while it wrote has left."""
+        if is_main_process():
+            for unfinished in Path(runner.work_dir).glob('.*.pth.*'):
+                unfinished.unlink()
+
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Write a checkpoint within an epoch where one is due."""
         done = runner.iter + 1

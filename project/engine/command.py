@@ -121,6 +121,8 @@ def run(main: Callable[[], None]) -> None:
     """Run a command; what this project finds wrong is told in one sentence, any other error with its traceback."""
     try:
         main()
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
     except KeyboardInterrupt:
         sys.exit('stopped; --resume goes on from the last checkpoint')
     except Exception as error:

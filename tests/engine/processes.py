@@ -17,14 +17,14 @@ _context.set_forkserver_preload(['project', 'project.engine', 'toy', 'processes'
 
 
 def run_toy(
-    work_dir: Path, world_size: int = 1, kill_at: int | None = None, resume: str = '', test: str = '', **options
+    work_dir: Path, world_size: int = 1, kill_at: str = '', resume: str = '', test: str = '', **options
 ) -> list[int]:
     """Train or test in new processes, and wait for them.
 
     Args:
         work_dir: folder of the run; the output of process r goes to ``<work_dir>_r.log``.
         world_size: number of processes.
-        kill_at: iteration after which they kill themselves.
+        kill_at: when they kill themselves, as the toy's TrailHook has it.
         resume: checkpoint to go on from, or 'auto'.
         test: checkpoint to test, instead of training.
         options: entries of the configuration, with ``__`` for the dots.

@@ -29,7 +29,7 @@ def test_processes_share_the_data_and_draw_differently(two_processes):
 def test_both_killed_and_resumed(two_processes, tmp_path):
     run = tmp_path / 'run'
     options = dict(world_size=2, train_cfg__max_epochs=2)
-    assert run_toy(run, kill_at=5, **options) == [-signal.SIGKILL] * 2
+    assert run_toy(run, kill_at='iter 5', **options) == [-signal.SIGKILL] * 2
     assert run_toy(run, resume='auto', **options) == [0, 0]
     for rank in range(2):
         assert trail(run, rank) == trail(two_processes, rank)
@@ -37,16 +37,20 @@ def test_both_killed_and_resumed(two_processes, tmp_path):
     assert all(torch.equal(resumed[name], whole[name]) for name in whole), 'running statistics too'
 
 
-def test_metric_is_that_of_one_process(two_processes, tmp_path):
-    # 5 keyframes, which the sampler pads to 6.
+@pytest.mark.parametrize('samples', [1, 5])
+def test_every_keyframe_counts_once_where_the_sampler_pads(two_processes, tmp_path, samples):
     results = []
     for world_size in (1, 2):
         path = tmp_path / f'{world_size}.json'
-        options = dict(test=two_processes / 'epoch_2.pth', test_evaluator__json_path=str(path))
+        options = dict(
+            test=two_processes / 'epoch_2.pth',
+            test_evaluator__json_path=str(path),
+            test_dataloader__dataset__length=samples,
+        )
         assert run_toy(tmp_path / f'run_{world_size}', world_size, **options) == [0] * world_size
         results.append(json.loads(path.read_text()))
     assert results[0] == results[1]
-    assert results[0]['samples'] == 5
+    assert results[0]['samples'] == samples
 
 
 def test_another_number_of_processes_cannot_resume_exactly_and_says_so(two_processes, tmp_path):

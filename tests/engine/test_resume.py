@@ -8,6 +8,7 @@ import torch
 from processes import run_toy, trail
 
 from project.engine.checkpoint import read_checkpoint
+from project.engine.checkpoint_hook import last_checkpoint
 
 
 @pytest.fixture(scope='module')
@@ -18,21 +19,50 @@ def uninterrupted(tmp_path_factory) -> Path:
     return work_dir
 
 
-# Epochs have 7 iterations, and checkpoints are written at 3, 6, 7, 9, 12, 14, ...: within and at the end of epochs.
+def checkpoints(work_dir: Path) -> list[str]:
+    return sorted(path.name for path in work_dir.iterdir() if '.pth' in path.name)
+
+
+def test_files_of_a_run(uninterrupted):
+    (best,) = uninterrupted.glob('best_mIoU_epoch_*.pth')
+    assert checkpoints(uninterrupted) == [best.name, 'epoch_4.pth', 'iter_27.pth']
+    assert last_checkpoint(uninterrupted) == uninterrupted / 'epoch_4.pth'
+    assert (uninterrupted / 'toy_config.py').exists() and (uninterrupted / 'versions.json').exists()
+    assert 'optimizer' not in read_checkpoint(best)
+
+
+# Epochs have 7 iterations; checkpoints are written after 3, 6, 7, 9, 12, 14, ... of them, within and after epochs.
 @pytest.mark.parametrize(
-    ('kill_at', 'num_workers'), [(1, 0), (4, 0), (6, 2), (10, 2), (17, 0)], ids=lambda value: str(value)
+    ('kill_at', 'num_workers'),
+    [
+        ('iter 1', 0),  # before any checkpoint
+        ('iter 10', 2),  # in the second epoch, between checkpoints
+        ('iter 17', 0),  # with a checkpoint within the epoch written just before
+        ('save epoch_2', 0),
+        ('save iter_12', 2),
+        ('val 4', 0),
+    ],
 )
 def test_killed_and_resumed(uninterrupted, tmp_path, kill_at, num_workers):
     run = tmp_path / 'run'
     assert run_toy(run, kill_at=kill_at, train_dataloader__num_workers=num_workers) == [-signal.SIGKILL]
-    assert len(trail(run)) == kill_at + 1
+    found = last_checkpoint(run)
+    assert (found is None) == (kill_at == 'iter 1')
+    if found is not None:
+        assert 'optimizer' in read_checkpoint(found), 'whole, and good to resume from'
+
     assert run_toy(run, resume='auto', train_dataloader__num_workers=num_workers) == [0]
     assert trail(run) == trail(uninterrupted)
-    for name in ('epoch_4.pth', best(uninterrupted)):
+    assert checkpoints(run) == checkpoints(uninterrupted)
+    for name in checkpoints(run):
         resumed, whole = (read_checkpoint(folder / name)['state_dict'] for folder in (run, uninterrupted))
         assert all(torch.equal(resumed[key], whole[key]) for key in whole)
 
 
-def best(work_dir: Path) -> str:
-    (name,) = (path.name for path in work_dir.glob('best_*'))
-    return name
+def test_a_moved_run_resumes(uninterrupted, tmp_path):
+    moved = tmp_path / 'moved'
+    moved.mkdir()
+    for name in ('last_checkpoint', 'epoch_4.pth'):
+        (moved / name).write_bytes((uninterrupted / name).read_bytes())
+    assert last_checkpoint(moved) == moved / 'epoch_4.pth'
+    assert last_checkpoint(tmp_path) is None

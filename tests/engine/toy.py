@@ -60,7 +60,11 @@ class ToyModel(BaseModel):
 
 @HOOKS.register_module()
 class TrailHook(Hook):
-    """Appends every loss and learning rate, to the last bit, to a file; can kill its own process at an iteration."""
+    """Appends every loss and learning rate, to the last bit, to a file.
+
+    It kills its own process where the environment's TOY_KILL_AT says: ``iter 6`` after that iteration, ``val 2``
+    within the validation after that epoch, ``save iter_9.pth`` when half of that checkpoint is written.
+    """
 
     priority = 'LOWEST'
 
@@ -69,5 +73,24 @@ class TrailHook(Hook):
         line = f'{runner.epoch} {runner.iter} {outputs["loss"].item().hex()} {lr.hex()}\n'
         with open(Path(runner.work_dir, f'trail_{get_rank()}.txt'), 'a') as file:
             file.write(line)
-        if os.environ.get('TOY_KILL_AT') == str(runner.iter):
+        self._kill_at(f'iter {runner.iter}')
+
+    def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        self._kill_at(f'val {runner.epoch}')
+
+    def before_train(self, runner) -> None:
+        save = torch.save
+
+        def dying_save(content, file) -> None:
+            if os.environ['TOY_KILL_AT'] == f'save {Path(file.name).name.split(".")[1]}':
+                file.write(b'half of a checkpoint')
+                file.flush()
+                os.kill(os.getpid(), 9)
+            save(content, file)
+
+        torch.save = dying_save
+
+    @staticmethod
+    def _kill_at(moment: str) -> None:
+        if os.environ['TOY_KILL_AT'] == moment:
             os.kill(os.getpid(), 9)

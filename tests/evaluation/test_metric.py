@@ -1,14 +1,11 @@
 """OccupancyMetric in one process and in several, and predictions as files."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmdet3d.registry import METRICS
-from mmengine.dataset import DefaultSampler
-from torch.multiprocessing import spawn
 
 from project.evaluation.confusion import confusion_matrices, mean_iou
 from project.evaluation.metric import OccupancyMetric
@@ -78,25 +75,6 @@ def test_a_keyframe_that_was_not_evaluated_is_an_error():
     metric.process({}, [keyframe(0), keyframe(0)])
     with pytest.raises(ValueError, match='1 of 2 keyframes'):
         metric.evaluate(2)
-
-
-def evaluate_in_process(rank: int, world_size: int, samples: int, folder: str) -> None:
-    store = torch.distributed.FileStore(f'{folder}/store', world_size)
-    torch.distributed.init_process_group('gloo', store=store, rank=rank, world_size=world_size)
-    metric = OccupancyMetric()
-    for index in DefaultSampler(range(samples), shuffle=False):
-        metric.process({}, [keyframe(index)])
-    Path(folder, f'{rank}.json').write_text(json.dumps(metric.evaluate(samples)))
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.parametrize('samples', [1, 5])
-def test_processes_count_every_keyframe_once_where_the_sampler_pads(samples, tmp_path):
-    spawn(evaluate_in_process, (2, samples, str(tmp_path)), nprocs=2)
-    expected = OccupancyMetric()
-    expected.process({}, [keyframe(index) for index in range(samples)])
-    expected = expected.evaluate(samples)
-    assert [json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(2)] == [expected] * 2
 
 
 def test_predictions_are_written_for_submission(tmp_path):

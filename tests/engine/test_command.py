@@ -1,0 +1,110 @@
+"""Command lines: what options do to a configuration, and how errors are told."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import build_from_cfg
+
+from project.engine import OccupancyRunner, command
+from project.engine.checkpoint import read_checkpoint
+
+TOY = str(Path(__file__).with_name('toy_config.py'))
+
+
+def read(*arguments: str) -> Config:
+    parser = ArgumentParser()
+    parser.add_argument('config')
+    command.add_common_options(parser)
+    return command.read_config(parser.parse_args(arguments))
+
+
+@pytest.fixture(autouse=True)
+def _no_launcher(monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+
+
+def test_options_reach_the_configuration():
+    config = read(TOY, '--cfg-options', 'train_cfg.max_epochs=12', 'model.channels=3', '--launcher', 'pytorch')
+    assert config.train_cfg.max_epochs == 12 and config.model.channels == 3 and config.launcher == 'pytorch'
+    assert config.work_dir == 'work_dirs/toy_config'
+    assert read(TOY, '--work-dir', 'x').work_dir == 'x'
+
+
+def test_what_is_no_configuration_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'no configuration .*absent\.py'):
+        read(str(tmp_path / 'absent.py'))
+    with pytest.raises(ValueError, match=r'runtime\.py: sets no model, train_dataloader, test_dataloader'):
+        read(str(Path(TOY).parents[2] / 'config/_base_/runtime.py'))
+
+
+@pytest.mark.parametrize('kind', ['OptimWrapper', 'AmpOptimWrapper'])
+def test_amp_is_bfloat16(kind):
+    config = read(TOY)
+    config.optim_wrapper.update(type=kind, **({'loss_scale': 'dynamic'} if kind == 'AmpOptimWrapper' else {}))
+    command.use_bfloat16(config)
+    assert config.optim_wrapper.type == 'Bfloat16OptimWrapper' and 'loss_scale' not in config.optim_wrapper
+    config.optim_wrapper.type = 'OtherOptimWrapper'
+    with pytest.raises(ValueError, match='OtherOptimWrapper'):
+        command.use_bfloat16(config)
+
+
+def test_bfloat16_is_that_of_the_forward_pass_only():
+    from mmdet3d.registry import OPTIM_WRAPPERS
+
+    model = torch.nn.Linear(2, 2)
+    optimiser = torch.optim.AdamW(model.parameters())
+    wrapper = build_from_cfg(dict(type='Bfloat16OptimWrapper', optimizer=optimiser), OPTIM_WRAPPERS)
+    with wrapper.optim_context(model):
+        output = model(torch.ones(1, 2))
+    wrapper.update_params(output.float().sum())
+    assert output.dtype == torch.bfloat16
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_resuming_without_a_checkpoint_starts_anew(tmp_path, capsys):
+    config = read(TOY, '--work-dir', str(tmp_path))
+    command.resume_from(config, 'auto')
+    assert not config.resume and 'starts from the beginning' in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint .*absent\.pth'):
+        command.resume_from(config, str(tmp_path / 'absent.pth'))
+
+
+def test_learning_rate_scaling_needs_a_batch_size():
+    config = read(TOY)
+    command.scale_learning_rate(config)
+    assert config.auto_scale_lr.enable
+    config.auto_scale_lr = {}
+    with pytest.raises(ValueError, match='base_batch_size'):
+        command.scale_learning_rate(config)
+
+
+def test_the_metric_takes_options_wherever_it_is():
+    config = read(TOY)
+    config.test_evaluator = [dict(type='Other'), dict(type='OccupancyMetric')]
+    command.set_metric(config, mask='camera')
+    assert config.test_evaluator[1].mask == 'camera'
+    config.test_evaluator = dict(type='Other')
+    with pytest.raises(ValueError, match='no OccupancyMetric'):
+        command.set_metric(config, mask='camera')
+
+
+def message_of(main) -> str | int | None:
+    with pytest.raises(SystemExit) as stopped:
+        command.run(main)
+    return stopped.value.code
+
+
+def test_own_errors_are_one_sentence_and_others_keep_their_traceback(tmp_path):
+    absent = tmp_path / 'absent.pth'
+    assert message_of(lambda: read_checkpoint(absent)) == f'error: there is no checkpoint {absent}'
+    with pytest.raises(ZeroDivisionError):
+        command.run(lambda: 1 / 0)
+
+
+def test_missing_pretrained_weights_name_the_remedy(tmp_path):
+    config = read(TOY, '--work-dir', str(tmp_path), '--cfg-options', 'load_from=ckpts/absent.pth')
+    config.custom_imports = None
+    assert 'ckpts/README.md' in message_of(lambda: OccupancyRunner.from_cfg(config).train())

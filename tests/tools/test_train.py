@@ -1,0 +1,89 @@
+"""launcher.sh, tools/train.py and tools/test.py from the shell, on a toy and a CPU."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOY = 'tests/engine/toy_config.py'
+
+
+def shell(*command: str | Path, **environment: str) -> subprocess.CompletedProcess:
+    environment = {
+        **os.environ,
+        'PYTHONPATH': str(ROOT / 'tests/engine'),
+        'TOY_KILL_AT': '',
+        'CUDA_VISIBLE_DEVICES': '',
+        'OMP_NUM_THREADS': '1',
+        'PYTHONFAULTHANDLER': '1',
+        **environment,
+    }
+    return subprocess.run(
+        list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory) -> Path:
+    work_dir = tmp_path_factory.mktemp('trained')
+    done = shell('bash', 'launcher.sh', TOY, work_dir, '--amp', '--cfg-options', 'train_cfg.max_epochs=1')
+    assert done.returncode == 0, done.stderr
+    return work_dir
+
+
+def test_training_leaves_checkpoints_config_versions_and_scalars(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert {'epoch_1.pth', 'last_checkpoint', 'toy_config.py', 'versions.json'} <= names
+    assert 'Bfloat16OptimWrapper' in (trained / 'toy_config.py').read_text()
+    assert json.loads((trained / 'versions.json').read_text())['torch']
+    assert list(trained.glob('*/vis_data/events.out.tfevents.*'))
+
+
+def test_a_checkpoint_is_tested(trained, tmp_path):
+    options = ['--work-dir', tmp_path, '--save-predictions', tmp_path / 'predictions', '--geometric']
+    done = shell('python', 'tools/test.py', TOY, trained / 'epoch_1.pth', *options)
+    assert done.returncode == 0, done.stderr
+    assert 'geometric IoU' in done.stdout
+    result = json.loads((tmp_path / 'epoch_1.json').read_text())
+    assert f'mIoU {result["mIoU"]:.3f}' in ' '.join(done.stdout.split())
+    assert result['checkpoint'] == str(trained / 'epoch_1.pth') and result['samples'] == 5
+    predictions = sorted((tmp_path / 'predictions').iterdir())
+    assert [path.name for path in predictions] == [f'{index:032x}.npz' for index in range(5)]
+    with np.load(predictions[0]) as saved:
+        assert saved['arr_0'].dtype == np.uint8 and saved['arr_0'].shape == (7, 5, 3)
+
+
+@pytest.mark.slow
+def test_another_models_checkpoint_is_one_sentence(trained, tmp_path):
+    options = ['--work-dir', tmp_path, '--cfg-options', 'model.channels=7']
+    done = shell('python', 'tools/test.py', TOY, trained / 'epoch_1.pth', *options)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith('error: ') and 'another model' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_on_a_cpu(tmp_path):
+    done = shell('bash', 'launcher.sh', TOY, tmp_path, '--cfg-options', 'train_cfg.max_epochs=1', GPUS='2')
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / 'trail_1.txt').exists() and (tmp_path / 'epoch_1.pth').exists()
+
+
+def test_the_launcher_explains_itself():
+    help_text = shell('bash', 'launcher.sh', '--help')
+    assert help_text.returncode == 0 and 'MASTER_ADDR' in help_text.stdout
+    for command, environment, sentence in [
+        (['bash', 'launcher.sh'], {}, 'usage:'),
+        (['bash', 'launcher.sh', 'config/absent.py'], {}, 'launcher.sh: there is no configuration config/absent.py'),
+        (['bash', 'launcher.sh', TOY], {'GPUS': 'two'}, 'GPUS=two is not a number'),
+        (['bash', 'launcher.sh', TOY], {'NODE_RANK': '2'}, 'NODE_RANK=2 must be below NNODES=1'),
+        (['bash', 'launcher.sh', TOY], {'PYTHON': '/bin/false'}, '/bin/false cannot import torch'),
+        (['bash', 'tools/slurm_train.sh', 'part'], {}, 'PARTITION JOB_NAME CONFIG'),
+        (['bash', 'tools/slurm_train.sh', 'part', 'job', TOY], {}, 'there is no srun here'),
+    ]:
+        done = shell(*command, **environment)
+        assert done.returncode == 2 and sentence in done.stderr, (command, done.stderr)
