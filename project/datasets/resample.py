@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from project.formats import OccupancyLabels
 from project.formats.vote import majority
@@ -39,12 +40,13 @@ def on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> DenseLabels:
         return DenseLabels(labels.dense(), labels.mask_lidar, labels.mask_camera)
     _check(labels.grid, grid)
     layers = grid.layers_of(labels.grid)
-    cells = np.stack([layer[column] for layer, column in zip(layers, labels.indices.T, strict=True)], axis=1)
-    inside = (cells >= 0).all(axis=1)
-    positions, classes = majority(grid.ravel(cells[inside]), labels.classes[inside])
+    columns = [layer[column] for layer, column in zip(layers, labels.indices.T, strict=True)]
+    inside = np.logical_and.reduce([column >= 0 for column in columns])
+    cells = np.stack([column[inside] for column in columns], axis=1)
+    positions, classes = majority(grid.ravel(cells), labels.classes[inside])
     semantics = OccupancyLabels(grid, grid.unravel(positions), classes).dense()
     semantics[~grid.within(labels.grid)] = UNOBSERVED
-    masks = (_any_within(mask, layers, grid) for mask in (labels.mask_lidar, labels.mask_camera))
+    masks = (_seen_on(mask, layers, grid) for mask in (labels.mask_lidar, labels.mask_camera))
     return DenseLabels(semantics, *masks)
 
 
@@ -61,13 +63,18 @@ def _check(stored: VoxelGrid, wanted: VoxelGrid) -> None:
         )
 
 
-def _any_within(mask: np.ndarray | None, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> np.ndarray | None:
-    if mask is None:
-        return None
-    for axis, layer in enumerate(layers):
-        used = np.flatnonzero(layer >= 0)
-        first = np.flatnonzero(np.diff(layer[used], prepend=-1))
-        reduced = np.logical_or.reduceat(mask.take(used, axis), first, axis) if len(used) else mask.take(used, axis)
-        mask = np.zeros((*mask.shape[:axis], grid.shape[axis], *mask.shape[axis + 1 :]), bool)
-        mask[(slice(None),) * axis + (layer[used][first],)] = reduced
-    return mask
+def _seen_on(mask: np.ndarray | None, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> np.ndarray | None:
+    return None if mask is None else _any_within(mask, *layers, np.zeros(grid.shape, bool))
+
+
+@njit(cache=True)
+def _any_within(mask, x, y, z, result):
+    # NumPy's logical_or.reduceat does the same in several times the time.
+    for i in range(mask.shape[0]):
+        for j in range(mask.shape[1]):
+            if x[i] < 0 or y[j] < 0:
+                continue
+            for k in range(mask.shape[2]):
+                if mask[i, j, k] and z[k] >= 0:
+                    result[x[i], y[j], z[k]] = True
+    return result
