@@ -93,8 +93,8 @@ class LoadOccupancyLabels(BaseTransform):
         elif self.seed_compatible:
             labels = DenseLabels(self._like_seed(points.read(file)), None, None)
         else:
-            voxels = points.voxelise(points.read(file), self.grid, self.mapping)
-            labels = on_grid(voxels, self.grid)
+            labels = on_grid(points.voxelise(points.read(file), self.grid, self.mapping), self.grid)
+            labels.semantics[~self.grid.within(points.GRID)] = UNOBSERVED
         if self.mask is not None:
             mask = getattr(labels, f'mask_{self.mask}')
             if mask is None:

@@ -146,6 +146,13 @@ def test_mask_makes_the_target_ignore_what_was_not_seen(root, tmp_path):
         LoadOccupancyLabels(EGO_GRID, 'occ3d', mask='lidar').load(tmp_path / 'labels.npz')
 
 
+def test_points_leave_unobserved_what_lies_beyond_them(tmp_path):
+    points.write(tmp_path / 'a.pcd.bin', np.array([[1.5, 2.5, 0.5, 0, 17], [69.5, 0.5, 0.5, 0, 17]]))
+    grid = {'frame': 'lidar', 'extent': (-7, 0, 0, 70, 5, 3), 'voxel_size': 1.0}
+    target = LoadOccupancyLabels(grid, 'points').load(tmp_path / 'a.pcd.bin').semantics
+    assert target[8, 2, 0] == 4 and (target[67:] == 255).all() and (target[:67] != 255).all()
+
+
 def test_masks_come_along(root, tmp_path):
     labels = one_car(FINE)
     labels.mask_lidar = np.ones(FINE.shape, bool)
