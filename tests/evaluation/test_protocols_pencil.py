@@ -123,6 +123,9 @@ def test_perfect_and_empty_predictions(name):
         assert np.isnan(empty.summary[key]) if 'AVE' in key or 'Score' in key else empty.summary[key] == 0
 
 
-def test_unknown_protocol():
+def test_unknown_protocol_and_wrong_bands():
     with pytest.raises(ValueError, match='choose one of seed, occ3d'):
         build_protocol('kitti')
+    for edges in ((35.0, 20.0), (0.0, 20.0), (20.0, 20.0)):
+        with pytest.raises(ValueError, match='must be positive and ascend'):
+            build_protocol('occ3d', edges=edges)

@@ -54,8 +54,10 @@ def build_protocol(
         seed_shape: number of voxels along x, y, z over the seed's range, for ``seed``.
 
     Raises:
-        ValueError: there is no such protocol.
+        ValueError: there is no such protocol, or the distances are not positive and ascending.
     """
+    if list(edges) != sorted({edge for edge in edges if edge > 0}):
+        raise ValueError(f'distance bands end at {edges}: distances must be positive and ascend')
     if name == 'seed':
         size = tuple((high - low) / n for low, high, n in zip(SEED_RANGE[:3], SEED_RANGE[3:], seed_shape, strict=True))
         return VoxelProtocol(name, VoxelGrid.from_range('lidar', SEED_RANGE, size), ('points', 'voxels'), edges=edges)
