@@ -12,7 +12,7 @@ COARSE = 5
 
 
 def driveable_and_walkable(scene: Scene) -> np.ndarray:
-    """(H, W) bool picture of streets and sidewalks; row 0 is the highest global y."""
+    """(H, W) uint8 picture, 255 on streets and sidewalks; row 0 is the highest global y."""
     width, height = (int(2 * c / RESOLUTION / COARSE) for c in GLOBAL_CENTRE)
     x = (np.arange(width) + 0.5) * RESOLUTION * COARSE
     y = (np.arange(height)[::-1] + 0.5) * RESOLUTION * COARSE
@@ -23,4 +23,5 @@ def driveable_and_walkable(scene: Scene) -> np.ndarray:
     j = np.searchsorted(ground.y, town[..., 1], side='right') - 1
     inside = (i >= 0) & (i < len(ground.x) - 1) & (j >= 0) & (j < len(ground.y) - 1)
     raw = ground.raw[np.clip(i, 0, len(ground.x) - 2), np.clip(j, 0, len(ground.y) - 2), 0]
-    return np.kron(inside & np.isin(raw, (ROAD, WALK)), np.ones((COARSE, COARSE), bool))
+    picture = np.where(inside & np.isin(raw, (ROAD, WALK)), 255, 0).astype(np.uint8)
+    return picture.repeat(COARSE, axis=0).repeat(COARSE, axis=1)

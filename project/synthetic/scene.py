@@ -24,7 +24,7 @@ GLOBAL_CENTRE = (300.0, 300.0)
 """Global coordinates of the middle of every town: all of it fits into a map of 600 m x 600 m."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """A scene. Times are seconds since its first keyframe, at the lidar's clock."""
 

@@ -60,7 +60,7 @@ def make_world(
         first = index * settings.keyframes
         for name, rows in scene_rows(scene, counts[first : first + settings.keyframes]).items():
             tables.setdefault(name, []).extend(rows)
-        Image.fromarray(driveable_and_walkable(scene)).save(root / map_file(scene))
+        Image.fromarray(driveable_and_walkable(scene)).save(root / map_file(scene), compress_level=1)
     settings.save(root)
     write_tables(root / settings.version, tables)
 
