@@ -17,3 +17,4 @@ val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
 model = dict(seed_compatible=True)
+param_scheduler = [dict(type='SeedCosineLR', by_epoch=False, warmup=500)]

@@ -9,6 +9,6 @@ optim_wrapper = dict(
 train_cfg = dict(type='ResumableTrainLoop', max_epochs=24, val_interval=1)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=500),
-    dict(type='CosineAnnealingLR', T_max=24, eta_min_ratio=0.005, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.005, by_epoch=True, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=8)

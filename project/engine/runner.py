@@ -52,9 +52,11 @@ class OccupancyRunner(Runner):
 
     @staticmethod
     def build_dataloader(dataloader: dict, *args, **kwargs) -> DataLoader:
-        """Build a loader of data; settings of loading processes do not matter where there are none."""
-        if isinstance(dataloader, dict) and not dataloader.get('num_workers'):
-            ignored = ('persistent_workers', 'prefetch_factor')
+        """Build a loader of data; settings for a GPU or for loading processes do not matter where there are none."""
+        if isinstance(dataloader, dict):
+            ignored = () if torch.cuda.is_available() else ('pin_memory',)
+            if not dataloader.get('num_workers'):
+                ignored += ('persistent_workers', 'prefetch_factor')
             dataloader = {key: value for key, value in dataloader.items() if key not in ignored}
         return Runner.build_dataloader(dataloader, *args, **kwargs)
 

@@ -25,7 +25,7 @@ test_evaluator = val_evaluator
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01), clip_grad=dict(max_norm=35))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=5),
-    dict(type='CosineAnnealingLR', by_epoch=True, T_max=4, eta_min_ratio=0.005, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', by_epoch=True, eta_min_ratio=0.005, convert_to_iter_based=True),
 ]
 default_hooks = dict(checkpoint=dict(iteration_interval=3), logger=dict(interval=1))
 custom_hooks = [dict(type='FiniteLossHook'), dict(type='ProgressHook'), dict(type='TrailHook')]
