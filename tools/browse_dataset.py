@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
-def parse_args() -> Namespace:
+def parse_args(arguments: list[str] | None = None) -> Namespace:
     """Read the command line."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('config', help='configuration, a Python file')
@@ -27,12 +27,12 @@ def parse_args() -> Namespace:
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='replace entries of the config'
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> int:
-    """Write the pictures."""
-    args = parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    """Write the pictures; returns the exit code."""
+    args = parse_args(arguments)
     # Imported late: --help and a misspelt option should answer at once.
     from project.visualization.browse import browse
 

@@ -12,20 +12,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 EXAMPLES = """examples:
   labels in the browser, with lidar, boxes and camera images:
-    python tools/visualize.py data/labels --dataroot data/nuscenes
-  one picture of a frame; a film of a scene:
-    python tools/visualize.py data/labels --dataroot data/nuscenes --scene scene-0103 --frames 12 --png frame.png
-    python tools/visualize.py data/labels --dataroot data/nuscenes --scene scene-0103 --mp4 scene.mp4
-  predictions beside the labels they should match, and their difference:
-    python tools/visualize.py work_dirs/predictions --truth data/labels --dataroot data/nuscenes
+    python tools/visualize.py project/data/nuscenes/occupancy --dataroot project/data/nuscenes
+  one picture; a film of a scene:
+    python tools/visualize.py LABELS --dataroot NUSCENES --scene scene-0103 --frames 12 --png frame.png
+    python tools/visualize.py LABELS --dataroot NUSCENES --scene scene-0103 --mp4 scene.mp4
+  predictions, the labels they should match, and their difference:
+    python tools/visualize.py out/predictions --truth LABELS --dataroot NUSCENES
   predict on the spot:
-    python tools/visualize.py config/occupancy.py work_dirs/latest.pth --frames 0:8 --gif clip.gif
+    python tools/visualize.py config/occupancy.py work_dirs/occupancy/best_mIoU_epoch_24.pth --frames 0:8 --gif clip.gif
   one file to send to someone:
-    python tools/visualize.py data/labels --dataroot data/nuscenes --frames 0:5 --html clip.html
+    python tools/visualize.py LABELS --dataroot NUSCENES --frames 0:5 --html clip.html
 """
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,17 +56,18 @@ def parse_arguments() -> argparse.Namespace:
     )
     where.add_argument('--width', metavar='PX', type=int, help='of pictures; by default 1920, and 1280 for --gif')
     where.add_argument('--fps', metavar='N', type=float, default=2, help='frames a second of films; 2 is real time')
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> int:
-    arguments = parse_arguments()
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = parse_arguments(arguments)
     # Imported late: --help and a misspelt option should answer at once.
     from project.visualization.show import show
 
     try:
-        show(arguments)
-    except (ValueError, FileNotFoundError, ImportError, OSError) as error:
+        show(options)
+    except (ValueError, OSError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     return 0

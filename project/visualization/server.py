@@ -91,6 +91,8 @@ def serve(source: 'Source', scene: str, indices: list[int], address: str) -> Non
         ValueError: the address is not HOST:PORT, or is taken.
     """
     host, _, port = address.rpartition(':')
+    if not port.isdecimal():
+        raise ValueError(f'--serve {address}: give HOST:PORT, such as 127.0.0.1:8080')
     try:
         server = ViewerServer(source, scene, indices, (host or '127.0.0.1', int(port)))
     except (OSError, OverflowError) as error:

@@ -1,17 +1,21 @@
 """Where frames come from: folders of labels of any format, and folders of predictions."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from project.formats import FORMATS, Keyframe, OccupancyLabels, points, voxels
+from project.formats import FORMATS, Keyframe, points, voxels
 from project.formats.common import load_npz, named_errors
 from project.grid import VoxelGrid
-from project.visualization.dataroot import Dataroot
+from project.taxonomy import FREE
 from project.visualization.frame import Frame
+
+if TYPE_CHECKING:
+    from project.visualization.dataroot import Dataroot
 
 _PLACEHOLDERS = Keyframe('{scene_name}', '{scene_token}', '{sample_token}', '{lidar_token}', '{lidar_file}.pcd.bin')
 
@@ -51,7 +55,7 @@ class FolderSource:
         self,
         folder: str | Path,
         truth: str | Path | None = None,
-        dataroot: Dataroot | None = None,
+        dataroot: 'Dataroot | None' = None,
         label_format: str | None = None,
     ):
         self.dataroot = dataroot
@@ -63,6 +67,9 @@ class FolderSource:
         if labels != folder:
             entries = find_predictions(folder, dataroot, self._truth)
             self._predictions = {entry.token: entry for entry in entries}
+            if self._truth and not self._predictions.keys() & self._truth.keys():
+                hint = '' if dataroot else '; give --dataroot, which tells what keyframe a file of labels is of'
+                raise ValueError(f'{folder}: none of its predictions is of a keyframe that {truth} has{hint}')
         self.scenes: dict[str, list[str]] = {}
         for entry in (self._predictions or self._truth).values():
             self.scenes.setdefault(entry.scene, []).append(entry.token)
@@ -74,26 +81,34 @@ class FolderSource:
             FileNotFoundError, ValueError: a file is missing or damaged.
         """
         token = self.scenes[scene][index]
-        prediction = read_prediction(self._predictions[token].file) if token in self._predictions else None
-        shape = None if prediction is None else prediction.shape
+        prediction = grid = None
+        if token in self._predictions:
+            prediction = read_prediction(self._predictions[token].file)
+            grid = grid_of_shape(prediction.shape, self._format.GRID.frame if token in self._truth else None)
         if token in self._truth:
-            labels = self._read_truth(token, shape)
-            masks = {name: getattr(labels, f'mask_{name}') for name in ('lidar', 'camera')}
-            masks = {name: mask for name, mask in masks.items() if mask is not None}
-            frame = Frame(scene, index, token, labels.grid, labels.dense(), prediction, masks)
+            frame = replace(self._labelled(scene, index, token, grid), prediction=prediction)
         else:
-            frame = Frame(scene, index, token, grid_of_shape(shape), prediction=prediction)
+            frame = Frame(scene, index, token, grid, prediction=prediction)
         return self.dataroot.complete(frame) if self.dataroot else frame
 
-    def _read_truth(self, token: str, shape: tuple[int, ...] | None) -> OccupancyLabels:
+    def _labelled(self, scene: str, index: int, token: str, grid: VoxelGrid | None) -> Frame:
+        """A frame with labels, on a grid of choice."""
         file = self._truth[token].file
         if self._format is points:
-            grid = voxels.GRID if shape is None else grid_of_shape(shape, 'lidar')
-            return points.voxelise(points.read(file), grid)
-        labels = self._format.read(file)
-        if shape is not None and labels.grid.shape != shape:
-            raise ValueError(f'{file}: labels of shape {labels.grid.shape} cannot be compared with predictions {shape}')
-        return labels
+            labels = points.voxelise(points.read(file), grid or voxels.GRID)
+        else:
+            labels = self._format.read(file)
+        if grid in (None, labels.grid):
+            semantics, masks = labels.dense(), labels
+        else:
+            # Importing it registers transforms with mmdet3d, which takes seconds.
+            from project.datasets.resample import on_grid
+
+            masks = on_grid(labels, grid)
+            semantics = masks.semantics
+        known = {name: getattr(masks, f'mask_{name}') for name in ('lidar', 'camera')}
+        known = {name: mask for name, mask in known.items() if mask is not None}
+        return Frame(scene, index, token, grid or labels.grid, semantics, masks=known)
 
 
 def is_label_folder(folder: str | Path) -> bool:
@@ -102,7 +117,7 @@ def is_label_folder(folder: str | Path) -> bool:
 
 
 def find_labels(
-    folder: str | Path, dataroot: Dataroot | None = None, label_format: str | None = None
+    folder: str | Path, dataroot: 'Dataroot | None' = None, label_format: str | None = None
 ) -> tuple[ModuleType, list[Entry]]:
     """Find the label files of a folder, in the order of scenes and time where that is known.
 
@@ -130,7 +145,7 @@ def find_labels(
     raise ValueError(f'{folder}: holds no label files of the formats {", ".join(module.NAME for module in modules)}')
 
 
-def find_predictions(folder: str | Path, dataroot: Dataroot | None, truth: dict[str, Entry]) -> list[Entry]:
+def find_predictions(folder: str | Path, dataroot: 'Dataroot | None', truth: dict[str, Entry]) -> list[Entry]:
     """Find the files ``<sample token>.npz`` of a folder; scenes and order come from the dataset or from the labels.
 
     Raises:
@@ -161,25 +176,28 @@ def read_prediction(file: Path) -> np.ndarray:
         array = next((array for array in arrays.values() if array is not None), None)
         if array is None or array.ndim != 3:
             raise ValueError('it holds no array "arr_0" or "pred" of shape (X, Y, Z)')
-        return array
+        if array.dtype.kind not in 'iu' or array.min() < 0 or array.max() > FREE:
+            raise ValueError(f'its {array.dtype} array holds other values than the labels 0-{FREE}')
+        return array.astype(np.uint8)
 
 
 def grid_of_shape(shape: tuple[int, ...], frame: str | None = None) -> VoxelGrid:
-    """The grid of a prediction: a published grid of that shape, else the range of this project's labels.
+    """The grid of a prediction: a published grid of that shape, else this shape over the range of a published grid.
 
     Args:
         shape: number of voxels along (x, y, z).
-        frame: choose among published grids of one shape; Occ3D's comes first.
+        frame: ``'lidar'`` or ``'ego'``; by default the frame of Occ3D for its shape, and the lidar frame for others.
     """
     for name in ('occ3d', 'voxels', 'surroundocc'):
         grid = FORMATS[name].GRID
         if grid.shape == shape and frame in (None, grid.frame):
             return grid
-    size = [(high - low) / n for low, high, n in zip(voxels.GRID.minimum, voxels.GRID.maximum, shape, strict=True)]
-    return VoxelGrid.from_range('lidar', voxels.GRID.extent, tuple(size))
+    reach = FORMATS['occ3d' if frame == 'ego' else 'voxels'].GRID
+    size = [(high - low) / n for low, high, n in zip(reach.minimum, reach.maximum, shape, strict=True)]
+    return VoxelGrid.from_range(reach.frame, reach.extent, tuple(size))
 
 
-def _keyframes(dataroot: Dataroot) -> list[Keyframe]:
+def _keyframes(dataroot: 'Dataroot') -> list[Keyframe]:
     return [keyframe for keyframes in dataroot.scenes.values() for keyframe in keyframes]
 
 

@@ -1,6 +1,8 @@
 """Pictures: known objects must lie at their projected places in their colours."""
 
 import known_world as worlds
+import sys
+
 import numpy as np
 import pytest
 from known_world import CAR, GRID, ROAD
@@ -122,3 +124,9 @@ def test_film_plays(tmp_path):
     shots = [film.read()[1] for _ in range(3)]
     np.testing.assert_allclose([shot[16, 20, ::-1] for shot in shots], [p[0, 0] for p in pictures], atol=12)
     assert [path.name for path in tmp_path.iterdir()] == ['a.mp4']
+
+
+def test_without_the_encoder_a_film_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', None)
+    with pytest.raises(ImportError, match='pip install imageio-ffmpeg'):
+        write_mp4(tmp_path / 'a.mp4', [])

@@ -91,6 +91,16 @@ def test_predictions_stand_beside_their_labels(tmp_path: Path):
     assert [layer.name for layer in frame.layers] == ['truth', 'prediction', 'difference']
 
 
+@pytest.mark.parametrize('name', ['voxels', 'points'])
+def test_labels_are_brought_to_the_grid_of_the_prediction(tmp_path: Path, name: str, dataroot):
+    truth = write_labels(tmp_path / 'labels', name)
+    folder = write_predictions(tmp_path / 'predictions', (128, 128, 10))
+    frame = FolderSource(folder, truth, dataroot).frame('scene-0007', 0)
+    assert frame.grid.voxel_size == pytest.approx((0.8, 0.8, 0.8))
+    expected = (25, 22, 2) if name == 'voxels' else (76, 64, 6)
+    assert np.argwhere(frame.truth == CAR).tolist() == [list(expected)]
+
+
 def test_predictions_alone_lie_on_the_grid_of_their_shape(tmp_path: Path):
     source = FolderSource(write_predictions(tmp_path / 'predictions', (200, 200, 16)))
     frame = source.frame('predictions', 0)
@@ -104,6 +114,7 @@ def test_predictions_alone_lie_on_the_grid_of_their_shape(tmp_path: Path):
         ((200, 200, 16), None, (-40, -40, -1, 40, 40, 5.4), (0.4, 0.4, 0.4)),
         ((200, 200, 16), 'lidar', (-50, -50, -5, 50, 50, 3), (0.5, 0.5, 0.5)),
         ((512, 512, 40), None, (-51.2, -51.2, -5, 51.2, 51.2, 3), (0.2, 0.2, 0.2)),
+        ((100, 100, 8), 'ego', (-40, -40, -1, 40, 40, 5.4), (0.8, 0.8, 0.8)),
         ((100, 100, 8), None, (-51.2, -51.2, -5, 51.2, 51.2, 3), (1.024, 1.024, 1.0)),
     ],
 )
@@ -119,13 +130,17 @@ def test_bad_folders_are_refused_with_a_reason(tmp_path: Path, dataroot):
     with pytest.raises(ValueError, match='neither labels .* nor predictions'):
         FolderSource(tmp_path / 'empty')
     labels = write_labels(tmp_path / 'labels', 'occ3d')
+    with pytest.raises(ValueError, match='none of its predictions is of a keyframe .*; give --dataroot'):
+        FolderSource(
+            write_predictions(tmp_path / 'others', (200, 200, 16)), write_labels(tmp_path / 'points', 'points')
+        )
     with pytest.raises(ValueError, match='no label files of the formats voxels'):
         find_labels(labels, label_format='voxels')
     dataroot.scenes = {'scene-0007': [keyframe(9)]}
     with pytest.raises(ValueError, match='none of its 2 occ3d files'):
         FolderSource(labels, dataroot=dataroot)
-    folder = write_predictions(tmp_path / 'predictions', (120, 120, 9))
-    with pytest.raises(ValueError, match=r'cannot be compared with predictions \(120, 120, 9\)'):
+    folder = write_predictions(tmp_path / 'predictions', (400, 400, 32))
+    with pytest.raises(ValueError, match='cannot fill voxels of .*0.2'):
         FolderSource(folder, labels).frame('scene-0007', 0)
 
 

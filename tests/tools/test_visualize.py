@@ -1,0 +1,114 @@
+"""tools/visualize.py and tools/browse_dataset.py from the command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmdet3d.registry import MODELS
+from PIL import Image
+
+import data_converter
+from project.taxonomy import PALETTE
+from project.visualization.predict import read_config
+from tools import browse_dataset, visualize
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope='module')
+def labels(tiny_world: Path, tmp_path_factory) -> Path:
+    """Labels of the made world in two formats."""
+    folder = tmp_path_factory.mktemp('labels')
+    arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
+    assert data_converter.main([*arguments, '--format', 'occ3d', '--format', 'voxels']) == 0
+    return folder
+
+
+def config_options(tiny_world: Path, labels: Path) -> list[str]:
+    """Options that point a shipped config to the made world."""
+    return [
+        f'{split}_dataloader.dataset.{key}={value}'
+        for split, part in (('train', 'train'), ('test', 'val'))
+        for key, value in (
+            ('data_root', tiny_world),
+            ('data_prefix.occupancy', labels),
+            ('ann_file', labels / f'nuscenes_infos_{part}.pkl'),
+        )
+    ]
+
+
+def share(picture: np.ndarray, label: int) -> float:
+    """Share of a picture that has exactly the colour of a label."""
+    return (picture == PALETTE[label]).all(axis=-1).mean()
+
+
+def test_labels_become_pictures_films_and_a_page(tiny_world: Path, labels: Path, tmp_path: Path, capsys):
+    files = [tmp_path / name for name in ('a.png', 'a.gif', 'a.html')]
+    targets = [argument for file in files for argument in (f'--{file.suffix[1:]}', str(file))]
+    chosen = ['--format', 'occ3d', '--scene', 'scene-0103', '--frames', '0:2']
+    with_frames = [str(labels), '--dataroot', str(tiny_world), *chosen, '--width', '640']
+    assert visualize.main([*with_frames, '--png', str(tmp_path / 'folder'), *targets[2:]]) == 0
+    pictures = sorted(path.name for path in (tmp_path / 'folder').iterdir())
+    assert pictures == ['scene-0103_000.png', 'scene-0103_001.png']
+    sheet = np.asarray(Image.open(tmp_path / 'folder' / 'scene-0103_000.png'))
+    assert share(sheet, 11) > 0.01
+    assert Image.open(files[1]).n_frames == 2
+    assert files[2].stat().st_size > 500_000
+    assert capsys.readouterr().out.count('wrote') == 3
+
+
+def test_a_model_predicts_on_the_spot(tiny_world: Path, labels: Path, tmp_path: Path):
+    config = ROOT / 'config' / 'occupancy_tiny.py'
+    torch.save({'state_dict': MODELS.build(read_config(config).model).state_dict()}, tmp_path / 'a.pth')
+    options = ['--cfg-options', *config_options(tiny_world, labels)]
+    command = [str(config), str(tmp_path / 'a.pth'), '--frames', '1', '--png', str(tmp_path / 'a.png')]
+    assert visualize.main([*command, *options]) == 0
+    alone = [str(labels), '--png', str(tmp_path / 'b.png')]
+    assert visualize.main(alone) == 0
+    # Truth, prediction, difference and images take more room than labels alone.
+    assert Image.open(tmp_path / 'a.png').height > Image.open(tmp_path / 'b.png').height
+
+
+def test_what_the_pipeline_feeds_the_network(tiny_world: Path, labels: Path, tmp_path: Path):
+    config = str(ROOT / 'config' / 'occupancy_tiny.py')
+    options = ['--cfg-options', *config_options(tiny_world, labels)]
+    assert browse_dataset.main([config, '--samples', '2', '0', '--out', str(tmp_path), *options]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['train_00000.png', 'train_00002.png']
+    assert share(np.asarray(Image.open(tmp_path / 'train_00002.png')), 11) > 0.01
+    assert browse_dataset.main([config, '--samples', '3', '--out', str(tmp_path), *options]) == 1
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['nowhere'], 'nowhere: no such folder or config'),
+        ([str(ROOT / 'config' / 'occupancy.py')], 'a config needs a checkpoint after it'),
+        ([str(ROOT / 'docs')], 'neither labels'),
+        (['LABELS', '--format', 'occ4d'], '--format occ4d: the formats are voxels'),
+        (['LABELS', '--scene', 'scene-9999', '--png', 'a.png'], 'no scene scene-9999'),
+        (['LABELS', '--frames', 'all', '--png', 'a.png'], '3 frames need a folder'),
+        (['LABELS', '--mask', 'camera', '--format', 'voxels', '--png', 'a.png'], 'no camera mask'),
+        (['LABELS', '--serve', 'here'], '--serve here: give HOST:PORT'),
+    ],
+)
+def test_one_sentence_says_what_is_wrong(labels: Path, tmp_path: Path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert visualize.main([str(labels) if argument == 'LABELS' else argument for argument in arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith('error: ')
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('tool', ['visualize', 'browse_dataset'])
+def test_help_needs_no_heavy_package(tool: str):
+    blocked = 'import sys; sys.modules.update(torch=None, numba=None, mmdet3d=None, nuscenes=None)'
+    code = f'{blocked}; from tools import {tool}; {tool}.main(["--help"])'
+    environment = {**os.environ, 'COLUMNS': '120'}
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f'python tools/{tool}.py' in done.stdout
