@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from project.models.ops.operator import Backend, Operator, compiled_mmcv_obstacle, runs_anywhere
+from project.models.ops.operator import Backend, Operator, compiled_mmcv_obstacle, runs_anywhere, triton_obstacle
 
 Shapes = Sequence[tuple[int, int]]
 
@@ -53,6 +53,12 @@ def _torch(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) ->
     return total.view(batch, heads * dims, queries).transpose(1, 2).to(value.dtype)
 
 
+def _triton(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    from project.models.ops.triton_attention import triton_deformable_attention
+
+    return triton_deformable_attention(value, shapes, locations, weights)
+
+
 def _deformops(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
     from deformops.registry import msda
 
@@ -91,6 +97,7 @@ def _layout(shapes: Shapes, device: torch.device) -> tuple[Tensor, Tensor]:
 ATTENTION = Operator(
     'deformable_attention',
     [
+        Backend('triton', _triton, triton_obstacle),
         Backend('deformops', _deformops, _deformops_obstacle),
         Backend('mmcv', _mmcv, _mmcv_obstacle),
         Backend('torch', _torch, runs_anywhere),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, grid_sample
 from torch.nn.modules.utils import _pair
 
-from project.models.ops.operator import Backend, Operator, compiled_mmcv_obstacle, runs_anywhere
+from project.models.ops.operator import Backend, Operator, compiled_mmcv_obstacle, runs_anywhere, triton_obstacle
 
 Pair = tuple[int, int]
 
@@ -41,11 +41,14 @@ def deformable_convolution(
         backend: name of a backend; by default ``OCCUPANCY_DEFORMABLE_CONVOLUTION`` or the first that can run.
 
     Returns:
-        (N, O, H', W'), dtype of `x`.
+        (N, O, H', W'), dtype of `x`, or under autocast its dtype, as of a plain convolution.
     """
-    chosen = CONVOLUTION.choose(x.device.type, backend)
+    device = x.device.type
+    chosen = CONVOLUTION.choose(device, backend)
+    if torch.is_autocast_enabled(device):
+        x = x.to(torch.get_autocast_dtype(device))
     # The kernels below know nothing of autocast; the dtypes they get are settled here.
-    with torch.autocast(x.device.type, enabled=False):
+    with torch.autocast(device, enabled=False):
         return chosen.compute(x, offset, mask, weight, _pair(stride), _pair(padding), _pair(dilation))
 
 
@@ -148,9 +151,18 @@ def _mmcv(
     return modulated_deform_conv2d(x, offset, mask, weight, None, stride, padding, dilation, 1, groups)
 
 
+def _triton(
+    x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
+) -> Tensor:
+    from project.models.ops.triton_convolution import triton_deformable_convolution
+
+    return triton_deformable_convolution(x, offset, mask, weight, stride, padding, dilation)
+
+
 CONVOLUTION = Operator(
     'deformable_convolution',
     [
+        Backend('triton', _triton, triton_obstacle),
         Backend('torchvision', _torchvision, runs_anywhere),
         Backend('mmcv', _mmcv, compiled_mmcv_obstacle),
         Backend('torch', _torch, runs_anywhere),

@@ -75,3 +75,14 @@ def compiled_mmcv_obstacle(device_type: str) -> str:
     from importlib.util import find_spec
 
     return '' if find_spec('mmcv._ext') else 'this mmcv has no compiled operators (mmcv-lite)'
+
+
+def triton_obstacle(device_type: str) -> str:
+    """Why Triton kernels cannot run on a type of device, or an empty string."""
+    from importlib.util import find_spec
+
+    if not find_spec('triton'):
+        return 'Triton is not installed'
+    if device_type == 'cpu' and os.environ.get('TRITON_INTERPRET') == '1':
+        return ''  # slow, for tests
+    return '' if device_type == 'cuda' and torch.cuda.is_available() else 'its kernels need a GPU'

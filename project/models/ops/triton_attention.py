@@ -8,8 +8,8 @@ from torch import Tensor
 
 from project.models.ops.triton_attention_kernels import attend, attend_backward
 
-ROWS = 32
-"""Points of one level that a program takes, at least; those of several queries where one has fewer."""
+ROWS = 16
+"""Points that a program takes at a time; those of several queries where one has fewer in a level."""
 
 
 def triton_deformable_attention(
@@ -76,8 +76,8 @@ def _problem(value: Tensor, shapes: Sequence[int], locations: Tensor) -> tuple[t
     for rows, columns in zip(shapes[::2], shapes[1::2], strict=True):
         levels.append((rows, columns, first))
         first += rows * columns
-    point_block = triton.next_power_of_2(points)
-    query_block = max(1, ROWS // point_block)
+    point_block = min(triton.next_power_of_2(points), ROWS)
+    query_block = ROWS // point_block
     blocks = query_block, point_block, triton.next_power_of_2(channels)
     grid = triton.cdiv(queries, query_block), heads, batch
     return grid, (queries, tuple(levels), pixels, heads, points, channels, *blocks)

@@ -1,9 +1,9 @@
-"""Modulated deformable convolution as sampling in Triton around matrix products, channels last.
+"""Modulated deformable convolution as sampling in Triton and matrix products, channels last.
 
 Each tap of each output pixel is sampled into a row of a (pixels, taps * channels) matrix, and a matrix product does the
-rest. The backward pass samples again instead of keeping that matrix, which is nine times the size of the features.
-Its costly part is the gradient of the features, to each pixel of which some 36 corners add: most samples lie near
-the pixel that they belong to, so they are summed a tile at a time before they go to memory.
+rest. The backward pass samples again instead of keeping that matrix, which is nine times the size of the features. What
+bounds it is the gradient of the features, to each pixel of which some 36 corners add: with channels last these are
+additions to whole cache lines.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,10 @@ import torch
 import triton
 from torch import Tensor
 
-from project.models.ops.triton_convolution_kernels import sample, sample_backward, scatter
+from project.models.ops.triton_convolution_kernels import sample, sample_backward
 
-PIXELS = 16
-"""Output pixels that one program samples."""
-
-TILE, WINDOW = 8, 16
-"""Sides of a tile of output pixels, and of the window of input pixels in which its gradients are summed."""
+ROWS = 4
+"""Output pixels that one program samples at a time."""
 
 
 def triton_deformable_convolution(
@@ -48,9 +45,9 @@ def _convolve(
     padding: Sequence[int],
     dilation: Sequence[int],
 ) -> Tensor:
-    problem = _Problem(x, offset, mask, weight, (stride, padding, dilation))
-    columns = x.new_empty(problem.pixels, problem.taps * x.shape[1])
-    sample[problem.grid](_rows(x), *problem.maps, columns, problem.pixels, *problem.arguments, PIXELS=PIXELS)
+    grid, maps, sizes = _problem(x, offset, mask, weight, stride, padding, dilation)
+    columns = x.new_empty(maps[0].shape[0], weight[0].numel())
+    sample[grid](_rows(x), *maps, columns, *sizes, num_warps=4)
     out = columns @ _filters(weight).T
     return out.view(x.shape[0], *offset.shape[2:], -1).permute(0, 3, 1, 2)
 
@@ -71,24 +68,15 @@ def _convolve_backward(
     padding: Sequence[int],
     dilation: Sequence[int],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    problem = _Problem(x, offset, mask, weight, (stride, padding, dilation))
+    grid, maps, sizes = _problem(x, offset, mask, weight, stride, padding, dilation)
     grad = _rows(grad)
     grad_columns = grad @ _filters(weight)
-
-    grad_x = _empty_like(x, torch.promote_types(x.dtype, torch.float32)).zero_()
-    # In 16 bits the interpolation weights are rounded as much as the features are; wider products would be slow.
-    window = WINDOW if x.element_size() == 2 else 0
-    scatter[problem.tile_grid](
-        *problem.maps, grad_columns, grad_x, *problem.tile_arguments, TILE=TILE, WINDOW=window, PIXELS=PIXELS, num_warps=8
-    )
-
     columns, grad_offset, grad_mask = torch.empty_like(grad_columns), _empty_like(offset), _empty_like(mask)
-    gradients = grad_columns, columns, grad_offset, grad_mask
-    sample_backward[problem.grid](
-        _rows(x), *problem.maps, *gradients, problem.pixels, *problem.arguments, PIXELS=PIXELS
-    )
-    taps_last = (weight.shape[0], *weight.shape[2:], weight.shape[1])
-    grad_weight = (grad.T @ columns).view(taps_last).permute(0, 3, 1, 2)
+    grad_x = _empty_like(x, torch.promote_types(x.dtype, torch.float32)).zero_()
+    gradients = grad_x, grad_offset, grad_mask
+    sample_backward[grid](_rows(x), *maps, grad_columns, columns, *gradients, *sizes, num_warps=2)
+    taps_first = (weight.shape[0], *weight.shape[2:], weight.shape[1])
+    grad_weight = (grad.T @ columns).view(taps_first).permute(0, 3, 1, 2)
     return grad_x.to(x.dtype), grad_offset, grad_mask, grad_weight
 
 
@@ -109,24 +97,16 @@ def _backward(ctx, grad: Tensor):
 _convolve.register_autograd(_backward, setup_context=_keep)
 
 
-class _Problem:
-    """One convolution as the kernels see it: its maps as rows, its sizes, and the grids of programs."""
-
-    def __init__(self, x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, geometry: tuple[Sequence[int], ...]):
-        batch, _, rows, columns = offset.shape
-        self.pixels, self.taps = batch * rows * columns, weight.shape[2] * weight.shape[3]
-        self.maps = _rows(offset), _rows(mask)
-        groups = mask.shape[1] // self.taps
-        group = x.shape[1] // groups
-        strides = tuple(step for each in self.maps for step in each.stride())
-        sizes = (*x.shape[2:], rows, columns)
-        kernel = (*weight.shape[2:], *(step for pair in geometry for step in pair))
-        block = max(16, triton.next_power_of_2(group))
-        self.arguments = strides, sizes, kernel, x.shape[1], group, min(block, 256)
-        self.grid = triton.cdiv(self.pixels, PIXELS), groups
-        self.tile_arguments = (*self.arguments[:-1], min(block, 128))
-        tiles = batch * triton.cdiv(rows, TILE) * triton.cdiv(columns, TILE)
-        self.tile_grid = tiles, groups * triton.cdiv(group, min(block, 128))
+def _problem(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, *geometry: Sequence[int]) -> tuple:
+    """Grid of programs, offsets and mask as rows, and the arguments that both kernels end with."""
+    maps = _rows(offset), _rows(mask)
+    pixels, groups = maps[0].shape[0], mask.shape[1] // (weight.shape[2] * weight.shape[3])
+    group = x.shape[1] // groups
+    strides = (*maps[0].stride(), *maps[1].stride())
+    kernel = (*weight.shape[2:], *(step for pair in geometry for step in pair))
+    block = min(triton.next_power_of_2(group), 256)
+    sizes = pixels, strides, (*x.shape[2:], *offset.shape[2:]), kernel, x.shape[1], group, block, ROWS
+    return (triton.cdiv(pixels, ROWS), groups), maps, sizes
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -1,14 +1,17 @@
-"""Triton kernels of the modulated deformable convolution: sampling, its gradient, and the gradient of the features.
+"""Triton kernels of the modulated deformable convolution: sampling, and its gradients.
 
 Features are (N * H * W, C) rows, one a pixel, so every corner of a sample is one run of channels. Offsets (y, x) and
 masks are rows of output pixels as well. Common arguments:
 
+    pixels: output pixels of all images
     strides: row and column strides of the offsets, then of the masks
     sizes: height and width of the features, then of the output
     KERNEL: kernel size, stride, padding and dilation, each (rows, columns)
     CHANNELS, GROUP: channels in all, and those that share their offsets
-    BLOCK: channels handled at a time
+    BLOCK, ROWS: channels and output pixels handled at a time
 """
+
+# ruff: noqa: N803  constants of a compiled kernel are in capitals
 
 import triton
 import triton.language as tl
@@ -55,35 +58,14 @@ def _load_corners(features, width, channel, inside, nw, ne, sw, se, CHANNELS: tl
 
 
 @triton.jit
-def _tile_pixels(image, tile_y, tile_x, spot, sizes, TILE: tl.constexpr):
-    """Numbers of some output pixels of a tile, and whether they exist."""
-    _, _, out_height, out_width = sizes
-    row, column = tile_y + spot // TILE, tile_x + spot % TILE
-    return (image * out_height + row) * out_width + column, (row < out_height) & (column < out_width)
-
-
-@triton.jit
-def _near(y, x, window_y, window_x, WINDOW: tl.constexpr):
-    """Samples whose four corners are in the window."""
-    rows = (y >= window_y) & (y < window_y + WINDOW - 1)
-    return rows & (x >= window_x) & (x < window_x + WINDOW - 1)
-
-
-@triton.jit
-def _add(at, values, rows, columns):
-    """Add to memory where both masks say so."""
-    tl.atomic_add(at, values, mask=rows[:, None] & columns, sem='relaxed')
-
-
-@triton.jit
 def sample(
     features, offset, mask, columns, pixels, strides, sizes,
-    KERNEL: tl.constexpr, CHANNELS: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr, PIXELS: tl.constexpr,
+    KERNEL: tl.constexpr, CHANNELS: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     """Write the (pixels, taps, CHANNELS) modulated samples; one program a block of pixels and group."""
     DTYPE: tl.constexpr = tl.float64 if features.dtype.element_ty == tl.float64 else tl.float32
     TAPS: tl.constexpr = KERNEL[0] * KERNEL[1]
-    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    pixel = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     group = tl.program_id(1)
     real = pixel < pixels
     for tap in range(TAPS):
@@ -105,22 +87,22 @@ def sample(
 
 @triton.jit
 def sample_backward(
-    features, offset, mask, grad_columns, columns, grad_offset, grad_mask, pixels, strides, sizes,
-    KERNEL: tl.constexpr, CHANNELS: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr, PIXELS: tl.constexpr,
+    features, offset, mask, grad_columns, columns, grad_features, grad_offset, grad_mask, pixels, strides, sizes,
+    KERNEL: tl.constexpr, CHANNELS: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
-    """Write the samples again, and the gradients of offsets and masks as dense rows."""
+    """Write the samples again and the gradients of offsets and masks as dense rows; add those of the features."""
     DTYPE: tl.constexpr = tl.float64 if features.dtype.element_ty == tl.float64 else tl.float32
     TAPS: tl.constexpr = KERNEL[0] * KERNEL[1]
-    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    pixel = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     group = tl.program_id(1)
     real = pixel < pixels
     for tap in range(TAPS):
         y, x, factor, first = _place(offset, mask, strides, sizes, pixel, real, group, tap, KERNEL, DTYPE)
         corner, down, right, nw, ne, sw, se = _corners(y, x, first, real, sizes)
         up, left = 1 - down, 1 - right
-        # All three gradients are combinations of the products of the incoming one with the four corners.
-        grad_a, grad_b = tl.zeros([PIXELS], DTYPE), tl.zeros([PIXELS], DTYPE)
-        grad_c, grad_d = tl.zeros([PIXELS], DTYPE), tl.zeros([PIXELS], DTYPE)
+        # The gradients of place and mask are combinations of the products of the incoming one with the four corners.
+        grad_a, grad_b = tl.zeros([ROWS], DTYPE), tl.zeros([ROWS], DTYPE)
+        grad_c, grad_d = tl.zeros([ROWS], DTYPE), tl.zeros([ROWS], DTYPE)
         for start in tl.static_range(0, GROUP, BLOCK):
             channel = start + tl.arange(0, BLOCK)
             inside = channel < GROUP
@@ -138,6 +120,12 @@ def sample_backward(
             grad_b += tl.sum(grad * b, 1)
             grad_c += tl.sum(grad * c, 1)
             grad_d += tl.sum(grad * d, 1)
+            grad *= factor[:, None]
+            to = (grad_features + corner * CHANNELS)[:, None] + channel[None, :]
+            _add(to, (up * left)[:, None] * grad, nw, inside)
+            _add(to + CHANNELS, (up * right)[:, None] * grad, ne, inside)
+            _add(to + sizes[1] * CHANNELS, (down * left)[:, None] * grad, sw, inside)
+            _add(to + (sizes[1] + 1) * CHANNELS, (down * right)[:, None] * grad, se, inside)
         entry = pixel.to(tl.int64) * (CHANNELS // GROUP * TAPS) + group * TAPS + tap
         grad_factor = up * (left * grad_a + right * grad_b) + down * (left * grad_c + right * grad_d)
         grad_y = factor * (left * (grad_c - grad_a) + right * (grad_d - grad_b))
@@ -147,70 +135,7 @@ def sample_backward(
         tl.store(grad_offset + 2 * entry + 1, grad_x.to(grad_offset.dtype.element_ty), mask=real)
 
 
-# An addition takes one number a thread. Were the alignment known, each thread would get four neighbours and so a warp
-# would add to every fourth number of four cache lines; like this it adds to one whole line.
-@triton.jit(do_not_specialize_on_alignment=['grad_features'])
-def scatter(
-    offset, mask, grad_columns, grad_features, strides, sizes,
-    KERNEL: tl.constexpr, CHANNELS: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr,
-    TILE: tl.constexpr, WINDOW: tl.constexpr, PIXELS: tl.constexpr,
-):  # fmt: skip
-    """Add the gradients of the samples to those of the features; one program a TILE x TILE output pixels and BLOCK.
-
-    Samples whose corners all lie in a WINDOW x WINDOW around the tile are summed there first, as a product of
-    interpolation weights and gradients, in the dtype of the latter. With WINDOW 0 every corner is added to memory.
-    """
-    DTYPE: tl.constexpr = tl.float64 if grad_features.dtype.element_ty == tl.float64 else tl.float32
-    TAPS: tl.constexpr = KERNEL[0] * KERNEL[1]
-    BLOCKS: tl.constexpr = (GROUP + BLOCK - 1) // BLOCK
-    height, width, out_height, out_width = sizes
-    across = tl.cdiv(out_width, TILE)
-    tiles = across * tl.cdiv(out_height, TILE)
-    image, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
-    tile_y, tile_x = tile // across * TILE, tile % across * TILE
-
-    group = tl.program_id(1) // BLOCKS
-    channel = tl.program_id(1) % BLOCKS * BLOCK + tl.arange(0, BLOCK)
-    inside = (channel < GROUP)[None, :]
-    channel += group * GROUP
-
-    # The window is centred on what the tile would see without offsets.
-    REACH_Y: tl.constexpr = (TILE - 1) * KERNEL[2] + (KERNEL[0] - 1) * KERNEL[6] + 1
-    REACH_X: tl.constexpr = (TILE - 1) * KERNEL[3] + (KERNEL[1] - 1) * KERNEL[7] + 1
-    window_y = tile_y * KERNEL[2] - KERNEL[4] + (REACH_Y - WINDOW) // 2
-    window_x = tile_x * KERNEL[3] - KERNEL[5] + (REACH_X - WINDOW) // 2
-
-    if WINDOW > 0:
-        spot = tl.arange(0, WINDOW * WINDOW)
-        spot_y, spot_x = window_y + spot // WINDOW, window_x + spot % WINDOW
-        total = tl.zeros([WINDOW * WINDOW, BLOCK], DTYPE)
-        pixel, real = _tile_pixels(image, tile_y, tile_x, tl.arange(0, TILE * TILE), sizes, TILE)
-        for tap in range(TAPS):
-            y, x, factor, _ = _place(offset, mask, strides, sizes, pixel, real, group, tap, KERNEL, DTYPE)
-            near = _near(y, x, window_y, window_x, WINDOW)
-            parts = tl.maximum(1 - tl.abs(spot_y[:, None] - y[None, :]), 0)
-            parts *= tl.maximum(1 - tl.abs(spot_x[:, None] - x[None, :]), 0)
-            parts *= tl.where(near, factor, 0)[None, :]
-            at = grad_columns + (pixel.to(tl.int64) * TAPS + tap)[:, None] * CHANNELS + channel[None, :]
-            grad = tl.load(at, mask=real[:, None] & inside, other=0)
-            total = tl.dot(parts.to(grad.dtype), grad, total)
-        on_map = (spot_y >= 0) & (spot_y < height) & (spot_x >= 0) & (spot_x < width)
-        start = ((image * height + spot_y) * width + spot_x).to(tl.int64) * CHANNELS
-        _add(grad_features + start[:, None] + channel[None, :], total, on_map, inside)
-
-    for step in range(TAPS * (TILE * TILE // PIXELS)):
-        tap = step % TAPS
-        part = step // TAPS * PIXELS + tl.arange(0, PIXELS)
-        pixels, far = _tile_pixels(image, tile_y, tile_x, part, sizes, TILE)
-        y, x, factor, first = _place(offset, mask, strides, sizes, pixels, far, group, tap, KERNEL, DTYPE)
-        if WINDOW > 0:
-            far = far & (_near(y, x, window_y, window_x, WINDOW) == 0)
-        if tl.max(far.to(tl.int32), 0) > 0:
-            corner, down, right, nw, ne, sw, se = _corners(y, x, first, far, sizes)
-            source = grad_columns + (pixels.to(tl.int64) * TAPS + tap)[:, None] * CHANNELS + channel[None, :]
-            values = tl.load(source, mask=far[:, None] & inside, other=0).to(DTYPE) * factor[:, None]
-            out = (grad_features + corner * CHANNELS)[:, None] + channel[None, :]
-            _add(out, ((1 - down) * (1 - right))[:, None] * values, nw, inside)
-            _add(out + CHANNELS, ((1 - down) * right)[:, None] * values, ne, inside)
-            _add(out + width * CHANNELS, (down * (1 - right))[:, None] * values, sw, inside)
-            _add(out + (width + 1) * CHANNELS, (down * right)[:, None] * values, se, inside)
+@triton.jit
+def _add(at, values, rows, columns):
+    """Add to memory where both masks say so."""
+    tl.atomic_add(at, values, mask=rows[:, None] & columns[None, :], sem='relaxed')
