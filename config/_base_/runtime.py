@@ -8,6 +8,8 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     # iteration_interval=500 would also save within an epoch.
     checkpoint=dict(type='WholeCheckpointHook', interval=1, max_keep_ckpts=2, save_best='mIoU'),
+    # A picture of the first validation frame; frames=(0, 40, 80) shows more of them.
+    visualization=dict(type='OccupancyVisualizationHook', interval=1),
 )
 custom_hooks = [dict(type='FiniteLossHook'), dict(type='ProgressHook')]
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
