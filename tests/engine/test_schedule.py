@@ -9,6 +9,8 @@ import torch
 from mmdet3d.registry import PARAM_SCHEDULERS
 from mmengine.config import Config
 
+import project  # noqa: F401 - registers the schedule
+
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(os.environ.get('OCCUPANCY_GOLDEN', ROOT.parent / 'shared/golden')) / 'lr_schedule.npz'
 
