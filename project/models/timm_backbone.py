@@ -42,8 +42,9 @@ class TimmBackbone(nn.Module):
             self.model.load_state_dict(self.create(pretrained=True).state_dict())
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Feature maps, (B, C_i, h_i, w_i) each, of (B, 3, H, W) images."""
-        return [_channels_first(features, count) for features, count in zip(self.model(x), self.channels, strict=True)]
+        """Feature maps, (B, C_i, h_i, w_i) each, of (B, 3, H, W) images in BGR (timm's models know RGB)."""
+        maps = self.model(x.flip(1))
+        return [_channels_first(features, count) for features, count in zip(maps, self.channels, strict=True)]
 
     def train(self, mode: bool = True) -> 'TimmBackbone':
         """Switch between training and evaluation, batch norms apart if `norm_eval`."""

@@ -1,0 +1,97 @@
+"""Every shipped configuration can be built, and means what it says."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+
+import project  # noqa: F401  (registers everything)
+
+FOLDER = Path(__file__).parents[2] / 'config'
+CONFIGS = sorted(path.stem for path in FOLDER.glob('*.py'))
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    with DefaultScope.overwrite_default_scope('mmdet3d'):
+        yield
+
+
+def read(name):
+    return Config.fromfile(FOLDER / f'{name}.py')
+
+
+def build(name):
+    from mmdet3d.registry import MODELS
+
+    return MODELS.build(read(name).model)
+
+
+def depth(path):
+    """Levels of `_base_` below a configuration."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
+            bases = ast.literal_eval(node.value)
+            bases = [bases] if isinstance(bases, str) else bases
+            return 1 + max(depth(path.parent / base) for base in bases)
+    return 0
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_it_has_at_most_two_levels_of_bases(name):
+    assert depth(FOLDER / f'{name}.py') <= 2
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_its_model_is_built(name):
+    model = build(name)
+    config = read(name)
+    assert model.encoder.grid == model.grid
+    assert sum(parameter.numel() for parameter in model.parameters()) > 1e6
+    assert model.encoder.seed_compatible is config.model.get('seed_compatible', False)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_its_data_pipelines_and_metric_are_built(name):
+    from mmdet3d.registry import METRICS, TRANSFORMS
+
+    config = read(name)
+    grid = build(name).grid
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        steps = [TRANSFORMS.build(step) for step in loader.dataset.pipeline]
+        labels = next(step for step in steps if type(step).__name__ == 'LoadOccupancyLabels')
+        assert labels.grid == grid
+        assert loader.dataset.frame == grid.frame
+        assert loader.dataset.queue_length == config.train_dataloader.dataset.queue_length
+    METRICS.build(config.val_evaluator)
+
+
+def test_the_baseline_has_the_seeds_parameters():
+    assert sum(parameter.numel() for parameter in build('occupancy').parameters()) == 61_505_360
+
+
+@pytest.mark.parametrize('name', ['occupancy', 'occupancy_tiny'])
+def test_a_schedule_keeps_the_backbones_share(name):
+    from mmdet3d.registry import PARAM_SCHEDULERS
+
+    config = read(name)
+    model = torch.nn.ModuleDict({'img_backbone': torch.nn.Linear(1, 1), 'head': torch.nn.Linear(1, 1)})
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    defaults = dict(optimizer=wrapper, epoch_length=100, end=config.train_cfg.max_epochs)  # as the runner gives them
+    schedules = [PARAM_SCHEDULERS.build(schedule, default_args=defaults) for schedule in config.param_scheduler]
+    rates = []
+    for _ in range(2400):
+        rates.append([group['lr'] for group in wrapper.param_groups])
+        for schedule in schedules:
+            schedule.step()
+    rates = torch.tensor(rates)
+    share = 0.1 if name == 'occupancy' else 1.0
+    torch.testing.assert_close(rates[:, 0], share * rates[:, -1])
+    peak = config.optim_wrapper.optimizer.lr
+    assert rates[0, -1] == pytest.approx(0.05 * peak)
+    assert rates[:, -1].max() > 0.85 * peak
+    assert rates[-1, -1] == pytest.approx(0.005 * peak, rel=0.05)
