@@ -8,7 +8,7 @@ import numpy as np
 from project.formats import Keyframe
 from project.formats.infos import BoxRecords, CameraRecord, KeyframeRecord
 from project.labels.geometry import poses
-from project.labels.scene import Scene, Tracks
+from project.labels.scene import Cameras, Scene, Tracks
 from project.labels.tables import Tables
 from project.taxonomy import RAW_NAMES
 
@@ -65,7 +65,19 @@ def _scene(tables: Tables, scene: dict, records: list[KeyframeRecord], dataroot:
         global_from_ego=np.stack([_ego_pose(tables, reading) for reading in readings]),
         ego_from_lidar=np.stack([_calibration(tables, reading)[0] for reading in readings]),
         tracks=_tracks(records),
+        cameras=_cameras(tables, scene, keyframes),
     )
+
+
+def _cameras(tables: Tables, scene: dict, keyframes: tuple[Keyframe, ...]) -> tuple[Cameras, ...]:
+    views: dict[str, list] = {keyframe.sample_token: [] for keyframe in keyframes}
+    for reading in tables.sensor_data[scene['token']]:
+        if reading['is_key_frame'] and reading['channel'] in CAMERAS:
+            ego_from_camera, matrix = _calibration(tables, reading)
+            size_px = reading['width'], reading['height']
+            views[reading['sample_token']].append((_ego_pose(tables, reading) @ ego_from_camera, matrix, size_px))
+    empty = np.zeros((0, 4, 4)), np.zeros((0, 3, 3)), np.zeros((0, 2), np.int64)
+    return tuple(Cameras(*(map(np.array, zip(*view, strict=True)) if view else empty)) for view in views.values())
 
 
 def _tracks(records: list[KeyframeRecord]) -> Tracks:

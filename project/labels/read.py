@@ -54,10 +54,7 @@ def read_sweep(
     Raises:
         FileNotFoundError, ValueError: a file is missing or damaged; the message names it.
     """
-    content = _read_file(file)
-    if len(content) % 20 or not len(content):
-        raise ValueError(f'{file}: its {len(content)} bytes are not points of 20 bytes; the download is damaged')
-    sweep = np.frombuffer(content, np.float32).reshape(-1, 5)
+    sweep = read_returns(file)
     raw = np.full(len(sweep), UNLABELLED, np.uint8)
     if lidarseg_file is not None:
         raw = np.frombuffer(_read_file(lidarseg_file), np.uint8)
@@ -68,11 +65,36 @@ def read_sweep(
     return Points(*_keep_world(sweep, raw, scene_from_lidar, ego_from_lidar, EGO_BOX, NEAR_M))
 
 
+def read_returns(file: Path) -> np.ndarray:
+    """(N, 5) float32 x, y, z, intensity, ring of a sweep in the order of its beams, lidar frame; no-returns included.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing or damaged; the message names it.
+    """
+    content = _read_file(file)
+    if len(content) % 20 or not len(content):
+        raise ValueError(f'{file}: its {len(content)} bytes are not points of 20 bytes; the download is damaged')
+    return np.frombuffer(content, np.float32).reshape(-1, 5)
+
+
 def _read_file(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f'{file}: missing; is this part of nuScenes downloaded and unpacked?') from None
+
+
+@njit(inline='always', error_model='numpy')
+def hits_world(x, y, z, ego_from_lidar, ego_box, near):
+    """Whether a return (lidar frame) is of the world: neither a no-return nor of the car that carries the lidar."""
+    # Written so that a coordinate that is not a number fails it.
+    if not (x * x + y * y + z * z > near * near):
+        return False
+    for axis in range(3):
+        m = ego_from_lidar[axis]
+        if not ego_box[0, axis] <= m[0] * x + m[1] * y + m[2] * z + m[3] < ego_box[1, axis]:
+            return True
+    return False
 
 
 @njit(cache=True, error_model='numpy')
@@ -83,15 +105,7 @@ def _keep_world(sweep, raw, scene_from_lidar, ego_from_lidar, ego_box, near):
     n = 0
     for i in range(len(sweep)):
         x, y, z = np.float64(sweep[i, 0]), np.float64(sweep[i, 1]), np.float64(sweep[i, 2])
-        # Written so that a coordinate that is not a number fails it.
-        if not (x * x + y * y + z * z > near * near) or raw[i] == RAW_EGO:
-            continue
-        on_car = True
-        for axis in range(3):
-            m = ego_from_lidar[axis]
-            c = m[0] * x + m[1] * y + m[2] * z + m[3]
-            on_car = on_car and ego_box[0, axis] <= c < ego_box[1, axis]
-        if on_car:
+        if raw[i] == RAW_EGO or not hits_world(x, y, z, ego_from_lidar, ego_box, near):
             continue
         for axis in range(3):
             m = scene_from_lidar[axis]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from project.formats import Keyframe
+from project.labels.geometry import inverse
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,21 @@ class Tracks:
 
 
 @dataclass(frozen=True)
+class Cameras:
+    """The C cameras of a keyframe, each at the time of its own image.
+
+    Attributes:
+        global_from_camera: (C, 4, 4) float64.
+        matrices: (C, 3, 3) float64, camera frame to pixels.
+        sizes_px: (C, 2) int64 width and height.
+    """
+
+    global_from_camera: np.ndarray
+    matrices: np.ndarray
+    sizes_px: np.ndarray
+
+
+@dataclass(frozen=True)
 class Scene:
     """A scene of K keyframes and S lidar sweeps (keyframes included), in order of time.
 
@@ -40,6 +56,7 @@ class Scene:
         global_from_ego: (S, 4, 4) float64, at each sweep's own time.
         ego_from_lidar: (S, 4, 4) float64.
         tracks: the annotated boxes.
+        cameras: the cameras of each keyframe.
     """
 
     name: str
@@ -52,6 +69,13 @@ class Scene:
     global_from_ego: np.ndarray
     ego_from_lidar: np.ndarray
     tracks: Tracks
+    cameras: tuple[Cameras, ...] = ()
+
+    def grid_from_global(self, k: int, frame: str) -> np.ndarray:
+        """(4, 4) float64 into the frame ('lidar' or 'ego') of a grid that is fixed to keyframe k."""
+        sweep = self.keyframe_sweeps[k]
+        grid_from_ego = inverse(self.ego_from_lidar[sweep]) if frame == 'lidar' else np.eye(4)
+        return grid_from_ego @ inverse(self.global_from_ego[sweep])
 
     @property
     def ticks(self) -> np.ndarray:

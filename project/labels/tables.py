@@ -142,6 +142,8 @@ _READING = (
     'timestamp',
     'is_key_frame',
     'filename',
+    'width',
+    'height',
 )
 _BOX = ('instance_token', 'translation', 'size', 'rotation', 'num_lidar_pts', 'num_radar_pts')
 
