@@ -8,8 +8,11 @@ import numpy as np
 from PIL import Image
 
 from project.formats.common import written_whole
+from project.taxonomy import PALETTE
+from project.visualization.frame import DIFFERENCE_PALETTE
 
-GIF_COLOURS = 128
+GIF_SHADES = (1.0, 0.78, 0.66, 0.5)
+"""Brightnesses of each class that an animation keeps; the sides of voxels have them."""
 
 
 def write_png(path: str | Path, picture: np.ndarray) -> None:
@@ -21,8 +24,8 @@ def write_png(path: str | Path, picture: np.ndarray) -> None:
 def write_gif(path: str | Path, pictures: Iterable[np.ndarray], frames_per_second: float = 2) -> None:
     """Write (H, W, 3) uint8 RGB pictures as an animation that repeats for ever.
 
-    The first picture's most frequent colours serve all, so that nothing flickers. Pictures of other heights (a frame
-    without camera images, say) are cut or filled at the bottom.
+    One palette serves all, so that nothing flickers: the colours of the classes, then what the first picture has most
+    of. Pictures of other heights (a frame without camera images, say) are cut or filled at the bottom.
 
     Raises:
         ValueError: there is no picture.
@@ -30,13 +33,22 @@ def write_gif(path: str | Path, pictures: Iterable[np.ndarray], frames_per_secon
     palette, images = None, []
     for picture in same_size(pictures):
         image = Image.fromarray(picture)
-        palette = palette or image.quantize(GIF_COLOURS)
+        palette = palette or _gif_palette(image)
         images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
     if not images:
         raise ValueError(f'{path}: no frames')
     milliseconds = round(1000 / frames_per_second)
     with written_whole(path) as file:
         images[0].save(file, 'gif', save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
+
+
+def _gif_palette(image: Image.Image) -> Image.Image:
+    colours = np.concatenate([PALETTE, DIFFERENCE_PALETTE]).astype(float)
+    kept = np.unique(np.concatenate([colours * shade for shade in GIF_SHADES]).round().astype(np.uint8), axis=0)
+    frequent = image.quantize(256 - len(kept)).getpalette()
+    palette = Image.new('P', (1, 1))
+    palette.putpalette(kept.ravel().tolist() + frequent[: 3 * (256 - len(kept))])
+    return palette
 
 
 def write_mp4(path: str | Path, pictures: Iterable[np.ndarray], frames_per_second: float = 2) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 
 from project.formats.common import written_whole
 from project.taxonomy import FREE, LABEL_NAMES, PALETTE
-from project.visualization.cameras import load_image
+from project.visualization.camera import Camera
+from project.visualization.camera_images import load_image
 from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, CameraImage, Frame
-from project.visualization.raycast import Camera
 from project.visualization.scenery import ego_car, following_pose, overhead_pose
 from project.visualization.scores import frame_scores
 

@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 
 from project.taxonomy import FREE, LABEL_NAMES, PALETTE
-from project.visualization.cameras import camera_images
+from project.visualization.camera import Camera
+from project.visualization.camera_images import camera_images
 from project.visualization.drawing import BACKGROUND, FAINT, blank, caption, legend, write
 from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, Frame, Layer
-from project.visualization.raycast import MISS, SOLID, Camera, cast, shaded
+from project.visualization.raycast import MISS, SOLID, cast, shaded
 from project.visualization.scenery import ego_car, following_view, overhead_view
 from project.visualization.scores import frame_scores
 

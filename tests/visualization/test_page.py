@@ -14,9 +14,9 @@ from known_world import CAR, GRID, ROAD
 from PIL import Image
 
 from project.taxonomy import PALETTE
+from project.visualization.camera import Camera
 from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RIGHT, WRONG_CLASS
 from project.visualization.page import write_page
-from project.visualization.raycast import Camera
 from project.visualization.scenery import FIELD_OF_VIEW_DEG, following_pose, overhead_pose
 from project.visualization.server import ViewerServer
 

@@ -1,8 +1,8 @@
 """Pictures: known objects must lie at their projected places in their colours."""
 
-import known_world as worlds
 import sys
 
+import known_world as worlds
 import numpy as np
 import pytest
 from known_world import CAR, GRID, ROAD
@@ -10,12 +10,12 @@ from PIL import Image
 
 from project.grid import VoxelGrid
 from project.taxonomy import PALETTE
-from project.visualization.cameras import overlaid
+from project.visualization.camera import Camera
+from project.visualization.camera_images import overlaid
 from project.visualization.drawing import BACKGROUND
 from project.visualization.files import write_gif, write_mp4, write_png
 from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RIGHT, WRONG_CLASS
 from project.visualization.picture import EGO_COLOUR, frame_picture, render_voxels
-from project.visualization.raycast import Camera
 from project.visualization.scenery import ego_car, following_view, forward, from_ego, overhead_view
 
 
@@ -110,6 +110,10 @@ def test_files_hold_the_pictures(tmp_path):
         assert (film.n_frames, film.info['duration'], film.info['loop']) == (2, 250, 0)
         film.seek(1)
         assert film.convert('RGB').getpixel((20, 20)) == pytest.approx((10, 10, 250), abs=4)
+    mixture = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+    mixture[:18, 0] = PALETTE
+    write_gif(tmp_path / 'c.gif', [mixture])
+    np.testing.assert_allclose(np.asarray(Image.open(tmp_path / 'c.gif').convert('RGB'))[:18, 0], PALETTE, atol=4)
     with pytest.raises(ValueError, match='no frames'):
         write_gif(tmp_path / 'b.gif', [])
     assert not (tmp_path / 'b.gif').exists()

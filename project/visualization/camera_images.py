@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 
 from project.grid import VoxelGrid
+from project.visualization.camera import Camera
 from project.visualization.drawing import caption
 from project.visualization.frame import CameraImage, Layer
-from project.visualization.raycast import MISS, Camera, cast, shaded
+from project.visualization.raycast import MISS, cast, shaded
 
 OPACITY = 0.5
 
