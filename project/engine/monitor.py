@@ -1,5 +1,6 @@
 """Hooks that watch training: progress for people, and losses that are no longer numbers."""
 
+import atexit
 import logging
 import math
 import sys
@@ -9,19 +10,17 @@ from mmdet3d.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from project.engine.history import forget_old_values
 
-_COLUMNS = (
-    'epoch {task.fields[epoch]}/{task.fields[epochs]}, iteration',
-    'loss {task.fields[loss]:.4f}, {task.fields[seconds]:.2f} s an iteration,',
-)
+_WHERE = 'epoch {task.fields[epoch]}/{task.fields[epochs]}  iteration'
+_HOW = ' loss {task.fields[loss]:.4f}  {task.fields[seconds]:.2f} s/it '
 
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Keeps a line below the log of a terminal: epoch, iteration, loss, seconds an iteration, time so far and left."""
+    """Keeps a line below the log of a terminal: epoch, iteration, loss, seconds an iteration, time left."""
 
     priority = 'LOW'
 
@@ -33,12 +32,12 @@ class ProgressHook(Hook):
         console = Console()
         if not (is_main_process() and console.is_terminal):
             return
-        where, how = map(TextColumn, _COLUMNS)
-        times = (TimeElapsedColumn(), TextColumn('so far,'), TimeRemainingColumn(), TextColumn('left'))
-        self.progress = Progress(where, MofNCompleteColumn(), BarColumn(20), how, *times, console=console)
+        done, time_left = (TextColumn(_WHERE), MofNCompleteColumn()), (TimeRemainingColumn(), TextColumn('left'))
+        self.progress = Progress(*done, BarColumn(10), TextColumn(_HOW), *time_left, console=console)
         fields = dict(epoch=runner.epoch + 1, epochs=runner.max_epochs, loss=math.nan, seconds=math.nan)
         self.task = self.progress.add_task('train', total=runner.max_iters, completed=runner.iter, **fields)
         self.progress.start()
+        atexit.register(self.progress.stop)  # an error, too, must leave the terminal as it was
         # rich prints what goes to sys.stdout above the line; the log's handler holds the stream from before.
         _send_log_to(runner.logger, sys.stdout)
 
@@ -55,6 +54,7 @@ class ProgressHook(Hook):
         """Take the line away."""
         if self.progress is not None:
             self.progress.stop()
+            atexit.unregister(self.progress.stop)
             _send_log_to(runner.logger, sys.stdout)
             self.progress = None
 

@@ -27,6 +27,10 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=5),
     dict(type='CosineAnnealingLR', by_epoch=True, eta_min_ratio=0.005, convert_to_iter_based=True),
 ]
-default_hooks = dict(checkpoint=dict(iteration_interval=3), logger=dict(interval=1))
+default_hooks = dict(
+    _delete_=True,
+    checkpoint=dict(type='WholeCheckpointHook', iteration_interval=3),
+    logger=dict(type='LoggerHook', interval=1),
+)
 custom_hooks = [dict(type='FiniteLossHook'), dict(type='ProgressHook'), dict(type='TrailHook')]
 auto_scale_lr = dict(enable=False, base_batch_size=8)

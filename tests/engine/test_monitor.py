@@ -1,0 +1,60 @@
+"""Hooks that watch training."""
+
+import logging
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.logging import MessageHub
+
+from project.engine.monitor import FiniteLossHook, ProgressHook
+
+
+def runner(iteration: int = 3) -> SimpleNamespace:
+    hub = MessageHub('monitor')
+    hub.update_scalars({'train/time': 0.25, 'train/loss': 1.5})
+    optim_wrapper = SimpleNamespace(get_lr=lambda: {'lr': [2e-4, 2e-5]})
+    logger = logging.Logger('monitor')
+    logger.addHandler(logging.StreamHandler(sys.stdout))
+    return SimpleNamespace(
+        epoch=1, iter=iteration, max_epochs=24, max_iters=100, work_dir='out/run1', message_hub=hub,
+        optim_wrapper=optim_wrapper, logger=logger,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_a_loss_that_is_no_number_stops_training(bad):
+    outputs = {'loss': torch.tensor(bad), 'loss_ce': torch.tensor(1.0), 'loss_lovasz': torch.tensor(bad)}
+    with pytest.raises(FloatingPointError, match=r'loss, loss_lovasz is not finite in iteration 4.*0\.0002.*out/run1'):
+        FiniteLossHook().after_train_iter(runner(), 0, outputs=outputs)
+    FiniteLossHook().after_train_iter(runner(), 0, outputs={'loss': torch.tensor(1.0)})
+
+
+def test_progress_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    monkeypatch.setenv('COLUMNS', '80')
+    hook, watched = ProgressHook(), runner()
+    hook.before_train(watched)
+    hook.after_train_iter(watched, 3)
+    watched.logger.error('a line of the log')
+    hook.after_train(watched)
+    shown = without_colours(capsys.readouterr().out)
+    assert 'epoch 2/24  iteration   4/100' in shown and 'loss 1.5000  0.25 s/it' in shown and 'left' in shown
+    assert 'a line of the log' in shown
+    assert watched.logger.handlers[0].stream is sys.stdout
+
+
+def test_no_line_without_a_terminal(monkeypatch, capsys):
+    monkeypatch.delenv('FORCE_COLOR', raising=False)
+    hook = ProgressHook()
+    hook.before_train(runner())
+    hook.after_train_iter(runner(), 3)
+    hook.after_train(runner())
+    assert capsys.readouterr().out == ''
+
+
+def without_colours(text: str) -> str:
+    from rich.text import Text
+
+    return Text.from_ansi(text).plain
