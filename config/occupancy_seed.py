@@ -5,16 +5,18 @@ Labels come from its point files and are voxelised in its way.
 
 _base_ = './occupancy.py'
 
+labels = dict(type='LoadOccupancyLabels', grid=_base_.grid, format='points', seed_compatible=True)
 train_pipeline = [
-    dict(type='LoadSurroundImages', to_float32=True),
-    dict(type='LoadOccupancyLabels', grid=_base_.grid, format='points', seed_compatible=True),
+    dict(type='LoadSurroundImages'),
+    dict(type='DistortSurroundImages'),
+    labels,
     dict(type='PackOccupancyInputs'),
 ]
-test_pipeline = train_pipeline
+test_pipeline = [dict(type='LoadSurroundImages'), labels, dict(type='PackOccupancyInputs')]
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
 
 model = dict(seed_compatible=True)
 param_scheduler = [dict(type='SeedCosineLR', by_epoch=False, warmup=500)]

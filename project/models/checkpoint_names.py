@@ -1,4 +1,4 @@
-"""Names of parameters elsewhere, and ours: in the seed's checkpoints and in those of image models of mmdet3d."""
+"""The seed's names of parameters, and ours."""
 
 import re
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 LAYER = r'pts_bbox_head\.transformer\.encoder\.layers\.(\d+)\.'
 
-SEED = (
+RENAMED = (
     (r'(img_backbone|img_neck)\.', r'\1.'),
     (r'pts_bbox_head\.bev_embedding\.weight$', r'encoder.queries'),
     (r'pts_bbox_head\.positional_encoding\.row_embed\.weight$', r'encoder.position.row_embed'),
@@ -29,47 +29,34 @@ SEED = (
 )
 """Beginnings of the seed's names and what takes their place; None for what we do not need."""
 
-FCOS3D = (
-    (r'backbone\.', r'img_backbone.'),
-    (r'neck\.', r'img_neck.'),
-    (r'bbox_head\.', None),
-)
-"""The same for FCOS3D of mmdet3d, whose backbone and neck are those of the baseline."""
 
-Names = tuple[tuple[str, str | None], ...]
-
-
-def our_name(name: str, names: Names = SEED) -> str | None:
-    """Our name of a parameter, or None where we do not need it.
+def our_name(name: str) -> str | None:
+    """Our name of one of the seed's parameters, or None where we do not need it.
 
     Raises:
-        KeyError: there is no such parameter in `names`.
+        KeyError: the seed has no such parameter.
     """
-    for pattern, replacement in names:
+    for pattern, replacement in RENAMED:
         if re.match(pattern, name):
             return None if replacement is None else re.sub('^' + pattern, replacement, name)
     raise KeyError(name)
 
 
-def convert(weights: dict[str, Tensor], names: Names = SEED) -> dict[str, Tensor]:
-    """Weights under our names.
-
-    Args:
-        weights: tensors by their names elsewhere.
-        names: `SEED` or `FCOS3D`.
+def convert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The seed's weights under our names.
 
     Raises:
-        ValueError: a weight has a name that is not in `names`.
+        ValueError: a weight is none of the seed's.
     """
     converted, unknown = {}, []
     for name, tensor in weights.items():
         try:
-            renamed = our_name(name, names)
+            renamed = our_name(name)
         except KeyError:
             unknown.append(name)
             continue
         if renamed is not None:
             converted[renamed] = tensor
     if unknown:
-        raise ValueError(f'{len(unknown)} of {len(weights)} weights have no place here: {", ".join(unknown[:5])}')
+        raise ValueError(f'{len(unknown)} of {len(weights)} weights are none of the seed: {", ".join(unknown[:5])}')
     return converted

@@ -1,6 +1,7 @@
 """Every shipped configuration can be built, and means what it says."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def read(name):
     return Config.fromfile(FOLDER / f'{name}.py')
 
 
+@cache
 def build(name):
     from mmdet3d.registry import MODELS
 

@@ -1,0 +1,73 @@
+"""tools/convert_checkpoint.py on the golden weights of the seed."""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(os.environ.get('OCCUPANCY_GOLDEN', ROOT.parent / 'shared' / 'golden'))
+
+pytestmark = pytest.mark.skipif(
+    not (GOLDEN / 'state_dict.npz').exists(), reason=f'no golden numbers of the seed in {GOLDEN} (set OCCUPANCY_GOLDEN)'
+)
+
+
+@pytest.fixture
+def convert(monkeypatch):
+    """Runs the command in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['convert_checkpoint.py', *map(str, arguments)])
+        runpy.run_path(str(ROOT / 'tools' / 'convert_checkpoint.py'), run_name='__main__')
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def weights():
+    with np.load(GOLDEN / 'state_dict.npz') as file:
+        return {name: torch.from_numpy(file[name]) for name in file.files}
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+    """A configuration of the golden model."""
+    sys.path.insert(0, str(ROOT / 'tests' / 'models'))
+    from golden_model import grid, numbers, parts
+
+    path = tmp_path_factory.mktemp('config') / 'golden.py'
+    golden = numbers('config')
+    box = grid(golden)
+    options = dict(type='OccupancyBEVFormer', seed_compatible=True, **parts(golden['model']))
+    options['grid'] = dict(frame=box.frame, extent=box.extent, voxel_size=box.voxel_size)
+    Config(dict(model=options)).dump(path)
+    return path
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_golden_weights_fit_the_golden_model(convert, weights, config, tmp_path, capsys, prefix):
+    torch.save({'state_dict': {prefix + name: tensor for name, tensor in weights.items()}}, tmp_path / 'seed.pth')
+    convert(tmp_path / 'seed.pth', tmp_path / 'ours.pth', '--config', config)
+    assert f'{len(weights) - 3} of {len(weights)} weights renamed' in capsys.readouterr().out
+    ours = torch.load(tmp_path / 'ours.pth', weights_only=True)['state_dict']
+    assert torch.equal(ours['encoder.queries'], weights['pts_bbox_head.bev_embedding.weight'])
+
+
+@pytest.mark.parametrize('change', ['drop', 'add'])
+def test_a_checkpoint_that_does_not_fit_is_refused(convert, weights, config, tmp_path, change):
+    weights = dict(weights)
+    if change == 'drop':
+        del weights['fusion_head.classifier.bias']
+    else:
+        weights['fusion_head.extra.weight'] = torch.zeros(1)
+    torch.save({'state_dict': weights}, tmp_path / 'seed.pth')
+    named = {'drop': 'head.classifier.bias', 'add': 'fusion_head.extra.weight'}[change]
+    with pytest.raises(SystemExit, match=f'^error: .*{named}'):
+        convert(tmp_path / 'seed.pth', tmp_path / 'ours.pth', '--config', config)
+    assert not (tmp_path / 'ours.pth').exists()
