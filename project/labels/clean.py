@@ -1,15 +1,18 @@
 """Step 4, clean: range noise is taken off flat surfaces.
 
-A wall or a road lies within a millimetre or two of the mean of its points, while single points stray by several
-centimetres, and every one that strays across the face of a voxel occupies a voxel too many. So the points of one class in
-each cell of half a metre are laid onto the plane through them, where they form one; kerbs, leaves and poles do not and stay
-as they are.
+A wall lies within a few millimetres of the mean of its points, while single points stray by centimetres, and each that
+strays across the face of a voxel occupies a voxel too many. So the points of one class in each cell of half a metre are
+laid onto the plane through them, where they form one; kerbs, poles and leaves do not and stay as they are.
 """
 
 import numpy as np
 from numba import njit
 
+from project.labels.boxes import MARGIN_M
 from project.labels.cloud import Cloud
+from project.labels.domain import CELL_M as DOMAIN_CELL_M
+from project.labels.domain import TILE_M, Domain
+from project.taxonomy import RAW_NAMES
 
 CELL_M = 0.5
 """Edge of the cells in which a surface may pass for flat."""
@@ -20,36 +23,45 @@ MIN_POINTS = 8
 MAX_THICKNESS_M = 0.04
 """Root mean square distance from the plane up to which points are taken for noise around it; lidar has about 2 cm."""
 
+LEAST_OBJECT_M = 1.0
+"""Objects no longer than this, such as pedestrians and cones, have no flat parts of the size of a cell."""
 
-def flatten(cloud: Cloud, corners: np.ndarray, size_m: float) -> None:
-    """Lay the points of a cloud onto their planes, in place.
+_RAW_LEAVES = RAW_NAMES.index('static.vegetation')
 
-    Args:
-        cloud: points in groups that each fill a box, such as tiles.
-        corners: (G, 3) float64 lowest corner of each group, in the frame of the points.
-        size_m: edge of the groups along x and y.
-    """
-    points = cloud.points
-    heights = np.array([0.0])
-    if len(points.raw):
-        heights = points.xyz[:, 2].max(keepdims=True) - corners[:, 2].min(keepdims=True)
-    shape = np.array([np.ceil(size_m / CELL_M), np.ceil(size_m / CELL_M), np.floor(heights[0] / CELL_M) + 1]).astype(np.int64)
-    _flatten(points.xyz, points.raw, cloud.starts[:, 0], cloud.starts[:, -1], corners, shape)
+
+def clean_static(cloud: Cloud, domain: Domain) -> None:
+    """Take range noise off the static world, in place; its groups are the tiles of the domain."""
+    corners = np.column_stack([domain.centres - TILE_M / 2, np.full(len(domain.centres), domain.origin[2])])
+    extent = np.array([TILE_M, TILE_M, domain.height * DOMAIN_CELL_M])
+    _clean(cloud, np.arange(len(corners)), corners, extent)
+
+
+def clean_objects(cloud: Cloud, sizes: np.ndarray) -> None:
+    """Take range noise off objects, in place; its groups are tracks with boxes of at most (T, 3) sizes."""
+    large = np.flatnonzero(sizes[:, :2].max(axis=1, initial=0) > LEAST_OBJECT_M)
+    sizes = sizes[large] + 2 * MARGIN_M
+    _clean(cloud, large, -sizes / 2, sizes.max(axis=0, initial=0))
+
+
+def _clean(cloud: Cloud, groups: np.ndarray, corners: np.ndarray, extent: np.ndarray) -> None:
+    starts, stops = cloud.starts[groups, 0], cloud.starts[groups, -1]
+    if (stops - starts).max(initial=0):
+        shape = np.ceil(extent / CELL_M).astype(np.int64)
+        _lay_onto_planes(cloud.points.xyz, cloud.points.raw, starts, stops, corners, shape)
 
 
 @njit(cache=True, error_model='numpy')
-def _flatten(xyz, raw, starts, stops, corners, shape):
+def _lay_onto_planes(xyz, raw, starts, stops, corners, shape):
+    # Lidarseg indices 24-31, and those of any one object, differ in their lowest three bits.
     slots = np.full((shape[0] * shape[1] * shape[2], 8), -1, np.int32)
     largest = (stops - starts).max()
     slot_of_point = np.empty(largest, np.int32)
-    # Of each cell and class: sums of x, y, z, xx, xy, xz, yy, yz, zz in whole millimetres from the cell's corner, count.
-    sums = np.empty((largest, 10), np.int64)
     used = np.empty((largest, 2), np.int32)
+    sums = np.empty((largest, 10), np.int64)
     planes = np.empty((largest, 4))
     for group in range(len(starts)):
-        start = starts[group]
         n = 0
-        for i in range(start, stops[group]):
+        for i in range(starts[group], stops[group]):
             cell, x, y, z = _cell(xyz[i], corners[group], shape)
             code = raw[i] & 7
             slot = slots[cell, code]
@@ -58,41 +70,47 @@ def _flatten(xyz, raw, starts, stops, corners, shape):
                 used[n, 0], used[n, 1] = cell, code
                 sums[n] = 0
                 n += 1
-            slot_of_point[i - start] = slot
-            s = sums[slot]
-            s[0] += x
-            s[1] += y
-            s[2] += z
-            s[3] += x * x
-            s[4] += x * y
-            s[5] += x * z
-            s[6] += y * y
-            s[7] += y * z
-            s[8] += z * z
-            s[9] += 1
+            slot_of_point[i - starts[group]] = slot if raw[i] != _RAW_LEAVES else -1
+            _add(sums[slot], x, y, z)
         for slot in range(n):
             slots[used[slot, 0], used[slot, 1]] = -1
-            planes[slot, :] = 0
-            if used[slot, 1] != (30 & 7):
-                _fit(sums[slot], planes[slot])
-        for i in range(start, stops[group]):
-            plane = planes[slot_of_point[i - start]]
-            if plane[0] == 0 and plane[1] == 0 and plane[2] == 0:
+            _fit(sums[slot], planes[slot])
+        for i in range(starts[group], stops[group]):
+            slot = slot_of_point[i - starts[group]]
+            if slot < 0:
                 continue
-            cell, x, y, z = _cell(xyz[i], corners[group], shape)
+            plane = planes[slot]
+            _, x, y, z = _cell(xyz[i], corners[group], shape)
             off = (plane[0] * x + plane[1] * y + plane[2] * z - plane[3]) / 1000
             for axis in range(3):
                 xyz[i, axis] -= off * plane[axis]
 
 
 @njit(inline='always', error_model='numpy')
+def _add(s, x, y, z):
+    """Add whole millimetres to sums of x, y, z, xx, xy, xz, yy, yz, zz and the count: the same in any order."""
+    s[0] += x
+    s[1] += y
+    s[2] += z
+    s[3] += x * x
+    s[4] += x * y
+    s[5] += x * z
+    s[6] += y * y
+    s[7] += y * z
+    s[8] += z * z
+    s[9] += 1
+
+
+@njit(inline='always', error_model='numpy')
 def _cell(point, corner, shape):
     """Cell of a point within its group, and its whole millimetres from the cell's corner."""
     x, y, z = point[0] - corner[0], point[1] - corner[1], point[2] - corner[2]
-    cx, cy, cz = int(x / CELL_M), int(y / CELL_M), int(z / CELL_M)
-    cell = (cx * shape[1] + cy) * shape[2] + cz
-    mx, my, mz = int(np.rint(1000 * (x - cx * CELL_M))), int(np.rint(1000 * (y - cy * CELL_M))), int(np.rint(1000 * (z - cz * CELL_M)))
-    return cell, mx, my, mz
+    # Points of an object may lie a hair outside of its largest box.
+    cx = min(max(int(x / CELL_M), 0), shape[0] - 1)
+    cy = min(max(int(y / CELL_M), 0), shape[1] - 1)
+    cz = min(max(int(z / CELL_M), 0), shape[2] - 1)
+    mx, my, mz = 1000 * (x - cx * CELL_M), 1000 * (y - cy * CELL_M), 1000 * (z - cz * CELL_M)
+    return (cx * shape[1] + cy) * shape[2] + cz, int(np.rint(mx)), int(np.rint(my)), int(np.rint(mz))
 
 
 @njit(inline='always', error_model='numpy')
@@ -107,6 +125,7 @@ def _fit(s, plane):
     yy, yz, zz = s[6] / n - my * my, s[7] / n - my * mz, s[8] / n - mz * mz
     covariance = np.array(((xx, xy, xz), (xy, yy, yz), (xz, yz, zz)))
     values, vectors = np.linalg.eigh(covariance)
+    # A plane is thin, and wider than thick in both of its directions.
     if values[0] > (1000 * MAX_THICKNESS_M) ** 2 or values[1] < 4 * values[0]:
         return
     for axis in range(3):

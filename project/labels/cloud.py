@@ -21,7 +21,8 @@ class Cloud:
 
     Attributes:
         points: all points, group after group.
-        starts: (G, time steps + 1) int64, where the points of each group and time step start; the last column is the end.
+        starts: (G, time steps + 1) int64, where each group's points of each time step start; the
+            last column is where they end.
     """
 
     points: Points
@@ -70,15 +71,12 @@ class Collector:
         """Add N points of a time step and their (N,) int32 groups."""
         self._parts[step].append((points, groups))
 
-    def points(self, steps: Iterable[int]) -> Points:
-        """All points of some time steps."""
-        parts = [points for step in steps for points, _ in self._parts[step]]
-        xyz, raw, intensity = ([getattr(part, name) for part in parts] for name in ('xyz', 'raw', 'intensity'))
-        return Points(np.concatenate(xyz), np.concatenate(raw), np.concatenate(intensity))
-
-    def labelled(self, steps: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
-        steps = list(steps)
-        return self.points(steps).xyz, np.concatenate([groups for step in steps for _, groups in self._parts[step]])
+    def points_and_groups(self, steps: Iterable[int]) -> tuple[Points, np.ndarray]:
+        """All points of some time steps, and their (N,) int32 groups."""
+        parts = [part for step in steps for part in self._parts[step]]
+        xyz, raw, intensity = ([getattr(points, name) for points, _ in parts] for name in ('xyz', 'raw', 'intensity'))
+        points = Points(np.concatenate(xyz), np.concatenate(raw), np.concatenate(intensity))
+        return points, np.concatenate([groups for _, groups in parts])
 
     def cloud(self, n_groups: int) -> Cloud:
         """Cloud of all points."""

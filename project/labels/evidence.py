@@ -13,17 +13,17 @@ class Evidence:
     """Cells of each track's box that labelled points of the object lie in, or next to.
 
     Args:
-        xyz: (N, 3) labelled points of objects, each in the frame of its box.
+        points: N labelled points of objects, each in the frame of its box.
         tracks: (N,) the track of each.
         sizes: (T, 3) largest size of each track's box.
     """
 
-    def __init__(self, xyz: np.ndarray, tracks: np.ndarray, sizes: np.ndarray):
+    def __init__(self, points: Points, tracks: np.ndarray, sizes: np.ndarray):
         self._corners = -sizes / 2 - MARGIN_M
         self._shapes = np.ceil((sizes + 2 * MARGIN_M) / CELL_M).astype(np.int64) + 1
         self._starts = np.concatenate([[0], np.cumsum(self._shapes.prod(axis=1))])
         self._seen = np.zeros(self._starts[-1], bool)
-        self._seen[self._cells(xyz, tracks)] = True
+        self._seen[self._cells(points.xyz, tracks)] = True
         for track, shape in enumerate(self._shapes):
             box = self._seen[self._starts[track] : self._starts[track + 1]].reshape(shape)
             box[:] = binary_dilation(box, np.ones((3, 3, 3), bool))

@@ -1,13 +1,13 @@
-"""Steps 1 to 3 over a whole scene: every sweep is read once, and each of its points is given to what it belongs to."""
+"""Steps 1 to 4 over a whole scene: every sweep is read once, and each of its points is given to what it belongs to."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from project.labels.boxes import OUTSIDE, Boxes, box_of_points, boxes_at, extended, in_box_frames
-from project.labels.cloud import Cloud, Collector, World
-from project.labels.clean import flatten
-from project.labels.domain import TILE_M, Domain, domain_around, tile_of_points
+from project.labels.clean import clean_objects, clean_static
+from project.labels.cloud import Collector, World
+from project.labels.domain import Domain, domain_around, tile_of_points
 from project.labels.evidence import Evidence
 from project.labels.propagate import OBJECT, LabelMap, label_map, mark_movers, propagate
 from project.labels.read import Points, read_sweep
@@ -27,16 +27,18 @@ def gather(scene: Scene) -> World:
     sorted_points = _Sorted(domain, *(Collector(steps) for _ in range(3)))
     for k in range(len(scene.keyframes)):
         _sort_keyframe(sweeps, k, sorted_points)
-    labels = label_map(domain, sorted_points.static.points(range(0, steps, 2)))
-    evidence = Evidence(*sorted_points.objects.labelled(range(0, steps, 2)), scene.tracks.sizes.max(axis=0))
+    labels = label_map(domain, sorted_points.static.points_and_groups(range(0, steps, 2))[0])
+    largest = scene.tracks.sizes.max(axis=0)
+    evidence = Evidence(*sorted_points.objects.points_and_groups(range(0, steps, 2)), largest)
     for step in range(1, steps, 2):
         _sort_sweeps_between(sweeps, step, labels, evidence, sorted_points)
     static = sorted_points.static.cloud(len(domain.centres))
-    corners = np.column_stack([domain.centres - TILE_M / 2, np.full(len(domain.centres), domain.origin[2])])
-    flatten(static, corners, TILE_M)
+    objects = sorted_points.objects.cloud(scene.tracks.present.shape[1])
+    clean_static(static, domain)
+    clean_objects(objects, largest)
     return World(
         static=static,
-        objects=sorted_points.objects.cloud(scene.tracks.present.shape[1]),
+        objects=objects,
         loose=sorted_points.loose.cloud(1),
         scene_from_global=sweeps.scene_from_global,
         tile_centres=domain.centres,
@@ -110,7 +112,7 @@ def _sort_sweeps_between(
 ) -> None:
     """Between keyframes k and k + 1 what is static follows from the labels of keyframes and from the boxes."""
     k = step // 2
-    movers = sorted_points.loose.points((step - 1, step + 1)).xyz
+    movers = sorted_points.loose.points_and_groups((step - 1, step + 1))[0].xyz
     mark_movers(labels, movers, True)
     for sweep in np.flatnonzero(sweeps.scene.ticks == step):
         points, boxes = sweeps.between(k, sweep)

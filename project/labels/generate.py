@@ -1,7 +1,6 @@
-"""Dense labels of a scene, keyframe by keyframe: the main of label generation."""
+"""Dense labels of a scene: the main of label generation."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 

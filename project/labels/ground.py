@@ -1,7 +1,7 @@
 """The ground as seen from above: its classes and their heights, learnt from labelled points.
 
-Between the rings of a lidar it is far to the next labelled point along the road, while a hand's breadth above the road is
-not road any more. So ground is carried far along itself and hardly upwards.
+Between the rings of a lidar it is far to the next labelled point along the road, while a hand's breadth above the road
+is not road any more. So ground is carried far along itself and hardly upwards.
 """
 
 from typing import NamedTuple
@@ -13,10 +13,19 @@ from project.labels.domain import CELL_M, TILE_CELLS, Domain, cells_of_points, c
 from project.labels.read import Points
 from project.taxonomy import GROUND, LEARNING_MAP, RAW_STATIC
 
-REACH_M = 3.0
+REACH_M = 5.0
 """How far along the ground its class and height are carried."""
 
 FAR_ABOVE_M = 100.0
+
+STEP_M = 0.05
+"""A point further above or below the ground of its column may stand on another one, as on both sides of a kerb."""
+
+HIGHEST_STEP_M = 0.4
+
+STEP_REACH_M = 1.0
+"""How far that other ground may have been labelled."""
+
 
 RAW_GROUND = tuple(raw for raw in RAW_STATIC if LEARNING_MAP[raw] in GROUND)
 """Lidarseg indices of ground: four in a row."""
@@ -57,10 +66,11 @@ def ground_map(domain: Domain, labelled: Points) -> GroundMap:
 
 
 @njit(inline='always', error_model='numpy')
-def ground_at(ground, ix, iy, z):
+def ground_at(ground, ix, iy, z, across_kerbs):
     """Nearest ground at a column and height: its class (0-3; -1 where there is none) and how far z is above it.
 
-    Where a column holds two classes, as at a kerb, the one whose height is nearer counts.
+    Where a column holds two classes, as at a kerb, the one whose height is nearer counts; `across_kerbs` looks for such
+    a one in the columns around as well.
     """
     column = column_of(ground.domain, ix, iy)
     if column < 0:
@@ -74,10 +84,27 @@ def ground_at(ground, ix, iy, z):
                 source = other
                 break
         ground.sources[column] = source
+    if source < 0:
+        return -1, FAR_ABOVE_M
+    code, above = _nearest_height(ground, source, z)
+    if across_kerbs and STEP_M < abs(above) < HIGHEST_STEP_M:
+        for at in range(len(ground.around)):
+            if ground.around[at, 2] * CELL_M**2 > STEP_REACH_M**2:
+                break
+            other = column_of(ground.domain, ix + ground.around[at, 0], iy + ground.around[at, 1])
+            if other >= 0 and ground.sources[other] == other:
+                other_code, other_above = _nearest_height(ground, other, z)
+                if abs(other_above) < STEP_M:
+                    return other_code, other_above
+    return code, above
+
+
+@njit(inline='always', error_model='numpy')
+def _nearest_height(ground, column, z):
+    """Class of a column's ground whose height is nearest to z, and how far z is above it."""
     best, above = -1, FAR_ABOVE_M
-    if source >= 0:
-        for code in range(ground.heights.shape[1]):
-            height = ground.heights[source, code]
-            if abs(z - height) < abs(above):
-                best, above = code, z - height
+    for code in range(ground.heights.shape[1]):
+        height = ground.heights[column, code]
+        if abs(z - height) < abs(above):
+            best, above = code, z - height
     return best, above

@@ -40,8 +40,8 @@ def write_infos(
 
 
 def read_splits(dataroot: Path, version: str) -> dict[str, frozenset[str]]:
-    """Scene names of ``train`` and ``val``: of ``splits.json`` among the tables if there is one (nuscenes-devkit's place
-    for custom splits), of the official splits otherwise."""
+    """Scene names of ``train`` and ``val``: those of ``splits.json`` among the tables (where
+    nuscenes-devkit looks for custom splits) if there is one, and of the official splits otherwise."""
     custom = dataroot / version / 'splits.json'
     if custom.is_file():
         splits = json.loads(custom.read_text())

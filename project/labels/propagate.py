@@ -1,8 +1,8 @@
 """Step 3, propagate: sweeps between keyframes have no lidarseg; their points take the label of what was labelled near.
 
-A point on the labelled ground is ground, also inside a box. Other points in a box are the object's. The rest takes the label
-of the nearest labelled cell within reach; a point with none is dropped, and so is one near a movable point without a box of
-the keyframes before and after: a mover leaves no trail.
+A point on the labelled ground is ground, also inside a box. Other points in a box are the object's. The rest takes the
+label of the nearest labelled cell within reach; a point with none is dropped, and so is one near a movable point without
+a box of the keyframes before and after: a mover leaves no trail.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ SURELY_GROUND_M = 0.04
 NEARLY_GROUND_M = 0.15
 """A point this little above the ground is ground unless something else was labelled there."""
 
-REACH_M = 0.6
+REACH_M = 1.0
 """How far other static labels are carried."""
 
 DROPPED, OBJECT = 255, 254
@@ -38,9 +38,9 @@ class LabelMap(NamedTuple):
 
     Attributes:
         domain: what the cells are part of.
-        cells: (columns * height,) uint8 state of each cell of 0.25 m: 0 unknown; 5-7 the lidarseg index - 23 of what was
-            labelled there other than ground; bit 32 a code found near, bit 64 nothing found near; bit 128 an unboxed mover
-            is near, as long as an interval between keyframes is worked on.
+        cells: (columns * height,) uint8 state of each cell of 0.25 m: 0 unknown; 5-7 the lidarseg index - 23 of what
+            was labelled there other than ground; bit 32 a code found near, bit 64 nothing found near; bit 128 an unboxed
+            mover is near, as long as an interval between keyframes is worked on.
         ground: the ground.
         around: offsets of the cells within reach, nearest first.
     """
@@ -95,7 +95,7 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
     result = np.full(len(xyz), DROPPED, np.uint8)
     for i in range(len(xyz)):
         ix, iy, iz = cell_indices(domain, xyz[i])
-        ground, above = ground_at(labels.ground, ix, iy, xyz[i, 2])
+        ground, above = ground_at(labels.ground, ix, iy, xyz[i, 2], not in_box[i])
         surely = -NEARLY_GROUND_M < above < SURELY_GROUND_M
         nearly = abs(above) < NEARLY_GROUND_M
         if in_box[i]:

@@ -1,8 +1,8 @@
-"""Step 4, vote: which voxels are occupied, and by which class.
+"""Step 5, vote: which voxels are occupied, and by which class.
 
-Lidar sees near and facing surfaces with a hundred times the points of others, so points alone would let the nearest sweep
-decide. Each voxel is divided into 4 x 4 x 4 sub-cells, and a class has one vote for each sub-cell it has a point in: that
-is about its surface area. More votes win, then more points, then the lower label; noise yields to every class.
+Lidar sees near and facing surfaces with a hundred times the points of others, so points alone would let the nearest
+sweep decide. Each voxel is divided into 4 x 4 x 4 sub-cells, and a class has one vote for each sub-cell it has a point
+in: that is about its surface area. More votes win, then more points, then the lower label; noise yields to every class.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ PARTS = 1000
 
 
 class Ballot(NamedTuple):
-    """Votes of a grid: for each voxel a chain of entries, one a label. A named tuple of arrays, so that numba can take it.
+    """Votes of a grid: for each voxel a chain of entries, one a label. A named tuple of arrays, as numba takes it.
 
     Attributes:
         heads: (voxels,) int32 first entry of each voxel, 0 where there is none.
@@ -27,7 +27,7 @@ class Ballot(NamedTuple):
         labels: (capacity,) uint8 label of the entry.
         cells: (capacity,) uint64 one bit for each sub-cell that holds a point.
         counts: (capacity,) int32 number of points.
-        sums: (capacity, 4) int64 sums of position inside the voxel (thousandths) and intensity; (0, 4) when not asked for.
+        sums: (capacity, 4) int64 sums of position inside the voxel (thousandths) and intensity; (0, 4) if not wanted.
         used: (2,) int64 number of voxels and of entries so far.
     """
 
@@ -79,7 +79,7 @@ def count(ballot: Ballot, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         is_noise: (256,) bool, labels that yield to all others.
 
     Returns:
-        (N,) int64 positions of the occupied voxels in ``grid.ravel`` order, ascending; the (N,) uint8 label of each, and the
+        (N,) int64 positions of the occupied voxels in ``grid.ravel`` order, ascending; the (N,) uint8 label of each; the
         (N,) int32 entry of the ballot that won, whose sums stay until the next vote.
     """
     n_voxels = ballot.used[0]

@@ -1,0 +1,59 @@
+import json
+
+import pytest
+
+from project.labels import tables
+from project.labels.tables import find_version, read_table
+
+
+def write_table(folder, records, **options):
+    folder.mkdir(exist_ok=True)
+    (folder / 'sample.json').write_text(json.dumps(records, **options))
+
+
+@pytest.mark.parametrize('chunk', [1, 7, 1 << 20])
+@pytest.mark.parametrize('indent', [None, 0, 2])
+def test_a_table_is_the_same_however_it_is_read_and_laid_out(tmp_path, monkeypatch, chunk, indent):
+    records = [{'token': 'a', 'text': '] } , [ "quoted"', 'list': [1, [2.5], {}]}, {'token': 'ü', 'none': None}]
+    write_table(tmp_path, records, indent=indent)
+    monkeypatch.setattr(tables, 'CHUNK', chunk)
+    assert list(read_table(tmp_path, 'sample')) == records
+
+
+def test_an_empty_table_has_no_records(tmp_path):
+    write_table(tmp_path, [])
+    assert list(read_table(tmp_path, 'sample')) == []
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r'lidarseg\.json: this table is missing; unpack nuScenes-lidarseg'):
+        list(read_table(tmp_path, 'lidarseg'))
+
+
+@pytest.mark.parametrize('text', ['[{"token": "a"}, {"tok', '[{"token": "a"}', '{"token": "a"}', ''])
+def test_a_damaged_table_is_named(tmp_path, text):
+    (tmp_path / 'sample.json').write_text(text)
+    with pytest.raises(ValueError, match=r'sample\.json: '):
+        list(read_table(tmp_path, 'sample'))
+
+
+def test_the_only_version_is_found(tmp_path):
+    (tmp_path / 'v1.0-mini').mkdir()
+    (tmp_path / 'v1.0-test').mkdir()
+    assert find_version(tmp_path) == 'v1.0-mini'
+
+
+def test_a_version_that_cannot_be_used_is_refused_with_a_reason(tmp_path):
+    with pytest.raises(ValueError, match='holds no folder of tables'):
+        find_version(tmp_path)
+    with pytest.raises(ValueError, match='neither boxes nor lidarseg'):
+        find_version(tmp_path, 'v1.0-test')
+    with pytest.raises(ValueError, match='no such folder'):
+        find_version(tmp_path, 'v1.0-trainval')
+    with pytest.raises(ValueError, match='no such folder; --dataroot'):
+        find_version(tmp_path / 'nowhere')
+    (tmp_path / 'v1.0-mini').mkdir()
+    (tmp_path / 'v1.0-trainval').mkdir()
+    with pytest.raises(ValueError, match='v1.0-mini and v1.0-trainval; choose one with --version'):
+        find_version(tmp_path)
+    assert find_version(tmp_path, 'v1.0-mini') == 'v1.0-mini'
