@@ -3,12 +3,13 @@
 import mimetypes
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import numpy as np
 
-from project.visualization.frame import CameraImage
+from project.visualization.frame import CameraImage, Frame
 from project.visualization.page import encode_frame, manifest, page, small_jpeg
 
 if TYPE_CHECKING:
@@ -29,16 +30,22 @@ class ViewerServer(ThreadingHTTPServer):
 
     def __init__(self, source: 'Source', scene: str, indices: list[int], address: tuple[str, int]):
         super().__init__(address, _Handler)
+        self._source, self._lock = source, Lock()
         chosen = {name: indices if name == scene else range(len(tokens)) for name, tokens in source.scenes.items()}
         scenes = {
             name: [{'index': index, 'token': source.scenes[name][index]} for index in places]
             for name, places in chosen.items()
         }
-        self.frame = lru_cache(maxsize=8)(source.frame)
+        self.frame = lru_cache(maxsize=8)(self._load)
         self.encoded_frame = lru_cache(maxsize=32)(lambda name, index: encode_frame(self.frame(name, index)))
         # The first frame is ready before anybody asks.
         self.page = page(manifest(scenes, self.frame(scene, indices[0]))).encode()
         self.encoded_frame(scene, indices[0])
+
+    def _load(self, scene: str, index: int) -> Frame:
+        # Requests come in several threads, and a source may be a model.
+        with self._lock:
+            return self._source.frame(scene, index)
 
     @property
     def url(self) -> str:
@@ -56,10 +63,11 @@ class ViewerServer(ThreadingHTTPServer):
         kind, *rest = [unquote(part) for part in path.lstrip('/').split('/')]
         if kind == '' and not rest:
             return self.page, 'text/html; charset=utf-8'
-        if kind == 'frames' and len(rest) == 2:
+        if kind == 'frames' and len(rest) == 2 and rest[1].isdecimal():
             return self.encoded_frame(rest[0], int(rest[1])), 'application/octet-stream'
-        if kind == 'images' and len(rest) == 3:
-            return _image(next(c for c in self.frame(rest[0], int(rest[1])).cameras if c.name == rest[2]))
+        if kind == 'images' and len(rest) == 3 and rest[1].isdecimal():
+            cameras = {camera.name: camera for camera in self.frame(rest[0], int(rest[1])).cameras}
+            return _image(cameras[rest[2]])
         raise KeyError(path)
 
 
@@ -69,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         try:
             status, (body, kind) = 200, self.server.content(self.path.split('?')[0])
-        except (KeyError, IndexError, StopIteration):
+        except (KeyError, IndexError):
             status, body, kind = 404, b'there is no such thing here', 'text/plain'
         except (ValueError, FileNotFoundError) as error:
             status, body, kind = 500, str(error).encode(), 'text/plain; charset=utf-8'

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
@@ -16,6 +17,7 @@ from project.visualization.picture import frame_picture
 
 PICTURE_WIDTH_PX = 1920
 GIF_WIDTH_PX = 1280
+DEFAULT_ADDRESS = '127.0.0.1:8080'
 
 
 class Source(Protocol):
@@ -39,28 +41,16 @@ def show(arguments: Namespace) -> None:
         ImportError: of an optional package that the wanted kind of file needs.
     """
     source = open_source(arguments)
-    wanted = [name for name in ('png', 'gif', 'mp4', 'html', 'serve') if getattr(arguments, name)]
-    if arguments.png:
-        _write_pngs(arguments, source)
-    for name, write, width_px in (('gif', write_gif, GIF_WIDTH_PX), ('mp4', write_mp4, PICTURE_WIDTH_PX)):
-        if path := getattr(arguments, name):
-            scene, indices = choose(source.scenes, arguments.scene, arguments.frames or 'all')
-            frames = _progress(source, scene, indices, path)
-            pictures = (frame_picture(frame, arguments.mask, arguments.width or width_px) for frame in frames)
-            write(path, pictures, arguments.fps)
-    if arguments.html:
-        from project.visualization.page import write_page
-
-        scene, indices = choose(source.scenes, arguments.scene, arguments.frames or '0')
-        write_page(arguments.html, _progress(source, scene, indices, arguments.html))
-    for name in ('png', 'gif', 'mp4', 'html'):
-        if name in wanted:
-            print(f'wrote {getattr(arguments, name)}')
+    writers = {'png': _write_pngs, 'gif': _write_gif, 'mp4': _write_mp4, 'html': _write_page}
+    wanted = [name for name in writers if getattr(arguments, name)]
+    for name in wanted:
+        writers[name](arguments, source)
+        print(f'wrote {getattr(arguments, name)}')
     if arguments.serve or not wanted:
         from project.visualization.server import serve
 
         scene, indices = choose(source.scenes, arguments.scene, arguments.frames or 'all')
-        serve(source, scene, indices, arguments.serve or '127.0.0.1:8080')
+        serve(source, scene, indices, arguments.serve or DEFAULT_ADDRESS)
 
 
 def open_source(arguments: Namespace) -> Source:
@@ -136,12 +126,35 @@ def _write_pngs(arguments: Namespace, source: Source) -> None:
     scene, indices = choose(source.scenes, arguments.scene, arguments.frames or '0')
     if path.suffix == '.png' and len(indices) > 1:
         raise ValueError(f'--png {path}: {len(indices)} frames need a folder, not one file')
-    for index, frame in zip(indices, _progress(source, scene, indices, str(path)), strict=True):
-        file = path if path.suffix == '.png' else path / f'{scene}_{index:03d}.png'
-        write_png(file, frame_picture(frame, arguments.mask, arguments.width or PICTURE_WIDTH_PX))
+    for index, picture in zip(indices, _pictures(arguments, source, scene, indices, PICTURE_WIDTH_PX), strict=True):
+        write_png(path if path.suffix == '.png' else path / f'{scene}_{index:03d}.png', picture)
 
 
-def _progress(source: Source, scene: str, indices: list[int], title: str) -> Iterator[Frame]:
+def _write_gif(arguments: Namespace, source: Source) -> None:
+    scene, indices = choose(source.scenes, arguments.scene, arguments.frames or 'all')
+    write_gif(arguments.gif, _pictures(arguments, source, scene, indices, GIF_WIDTH_PX), arguments.fps)
+
+
+def _write_mp4(arguments: Namespace, source: Source) -> None:
+    scene, indices = choose(source.scenes, arguments.scene, arguments.frames or 'all')
+    write_mp4(arguments.mp4, _pictures(arguments, source, scene, indices, PICTURE_WIDTH_PX), arguments.fps)
+
+
+def _write_page(arguments: Namespace, source: Source) -> None:
+    from project.visualization.page import write_page
+
+    scene, indices = choose(source.scenes, arguments.scene, arguments.frames or '0')
+    write_page(arguments.html, _frames(source, scene, indices))
+
+
+def _pictures(
+    arguments: Namespace, source: Source, scene: str, indices: list[int], width_px: int
+) -> Iterator[np.ndarray]:
+    for frame in _frames(source, scene, indices):
+        yield frame_picture(frame, arguments.mask, arguments.width or width_px)
+
+
+def _frames(source: Source, scene: str, indices: list[int]) -> Iterator[Frame]:
     console = Console(stderr=True)
-    for index in track(indices, description=title, console=console, transient=True, disable=not console.is_terminal):
+    for index in track(indices, scene, console=console, transient=True, disable=not console.is_terminal):
         yield source.frame(scene, index)

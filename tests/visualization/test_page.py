@@ -207,7 +207,10 @@ def test_the_server_shows_the_same_and_says_what_is_wrong(open_page, server):
     page.get_by_label('Cameras').check()
 
 
-@pytest.mark.parametrize('path, status', [('nothing', 404), ('frames/scene-9999/0', 404), ('frames/scene-0001/1', 500)])
+@pytest.mark.parametrize(
+    'path, status',
+    [('nothing', 404), ('frames/scene-9999/0', 404), ('frames/scene-0001/-1', 404), ('frames/scene-0001/1', 500)],
+)
 def test_the_server_refuses_what_it_does_not_have(server, path, status):
     with pytest.raises(HTTPError) as error:
         urlopen(server.url + path)
