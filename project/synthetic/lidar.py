@@ -1,6 +1,7 @@
 """The lidar: every beam of a sweep is cast into the scene from where the sensor is when it fires."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numba import njit
@@ -16,7 +17,7 @@ from project.taxonomy import NOISE, RAW_EGO
 STATIC, MISSED, EGO = -1, -2, -3
 """What a beam hit, where it is no actor."""
 
-RANGE_SIGMA = 0.02
+RANGE_SIGMA = 0.012
 LOST = 0.015
 """Share of the returns that get lost for no visible reason."""
 WEAKEST = 1.5
@@ -61,8 +62,7 @@ def cast(scene: Scene, time: float) -> tuple[Returns, np.ndarray]:
     pose, before = (scene.town_from_ego(t) @ rig.EGO_FROM_LIDAR for t in (time, time - rig.SWEEP_US * 1e-6))
     share = np.arange(1, rig.FIRINGS + 1) / rig.FIRINGS
     poses = before + share[:, None, None] * (pose - before)
-    beams = np.repeat(_directions()[:, None], 1, axis=1).reshape(rig.FIRINGS, 32, 3)
-    directions = np.einsum('fij,fbj->fbi', poses[:, :3, :3], beams)
+    directions = np.einsum('fij,fbj->fbi', poses[:, :3, :3], _directions())
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     origins = poses[:, :3, 3].copy()
 
@@ -159,7 +159,7 @@ def _directions() -> np.ndarray:
 
 def _without_weak_and_own(returns: Returns) -> Returns:
     """Returns with those left out that are too far or too weak, and with those from the ego car put in."""
-    own = np.tile(_own_ranges().ravel(), 1)
+    own = _own_ranges().ravel()
     reach = rig.MAX_RANGE * np.minimum(1, np.sqrt(returns.reflectance / WEAKEST))
     missed = (returns.actors == MISSED) | (returns.ranges > reach)
     is_own = own < np.where(missed, np.inf, returns.ranges)
@@ -171,6 +171,7 @@ def _without_weak_and_own(returns: Returns) -> Returns:
     )
 
 
+@cache
 def _own_ranges() -> np.ndarray:
     """(FIRINGS, 32) range at which each beam hits the ego car, infinity where it does not."""
     tree = Tree.over(joined([box(*EGO_ROOF, Material.METAL)]).triangles)

@@ -19,7 +19,7 @@ class Difficulties:
 
     Attributes:
         unannotated: moving objects that have no box (lidarseg at keyframes knows their class).
-        range_noise: Gaussian noise along the beam (sigma 2 cm).
+        range_noise: Gaussian noise along the beam (sigma 12 mm).
         missing_returns: beams that meet nothing or are lost are stored near the origin; hits on the ego car are kept.
         appearing: some objects come into being or cease to be in the middle of a scene.
         quiet_start: every second scene starts with sweeps in which nothing carries a box.

@@ -20,8 +20,8 @@ PARKED = {
     'trailer': 0.02, 'bus': 0.02,
 }  # fmt: skip
 """Kinds that stand in parking strips, and the share of each."""
-ALWAYS = ('trailer', 'bus', 'truck', 'motorcycle')
-"""Kinds of which one is parked close to the ego car's way in every scene."""
+ALWAYS = ('trailer', 'bus', 'truck', 'motorcycle', 'bicycle', 'bicycle')
+"""Kinds of which one is parked close to the ego car's way in every scene; bicycles on the sidewalk."""
 
 
 def ego_motion(plan: Plan, duration: float, rng: np.random.Generator) -> Motion:
@@ -100,8 +100,9 @@ def _building_sites(crowd: Crowd, rng: np.random.Generator) -> None:
 def _park_one(crowd: Crowd, kind: str, rng: np.random.Generator) -> None:
     """Park one of a kind at the first free place of kerbs in random order, close to the ego car's way."""
     for kerb in rng.permutation(np.array(crowd.plan.kerbs(), object)):
-        place = kerb.place(rng.uniform(kerb.start + 6, kerb.stop - 6), kerb.street.parking)
-        if crowd.near(place, reach=35) and crowd.add(Actor.still(kind, *place, kerb.yaw)):
+        across = kerb.street.half + 2.5 if kind == 'bicycle' else kerb.street.parking
+        place = kerb.place(rng.uniform(kerb.start + 6, kerb.stop - 6), across)
+        if crowd.near(place, reach=28) and crowd.add(Actor.still(kind, *place, kerb.yaw)):
             return
 
 
