@@ -159,7 +159,7 @@ def test_link_restores_everything(open_page, clip):
     page.mouse.down()
     page.mouse.move(box['x'] + 260, box['y'] + 230, steps=4)
     page.mouse.up()
-    page.wait_for_timeout(100)
+    page.wait_for_timeout(400)
     again = open_page(page.url)
     assert again.locator('#title').inner_text() == 'scene-0001, frame 1'
     assert again.get_by_label('Boxes').is_checked()
@@ -170,12 +170,15 @@ def test_link_restores_everything(open_page, clip):
 def test_everything_is_reached_by_keyboard(open_page, clip):
     page = open_page(clip)
     page.keyboard.press('3')
-    assert 'layer=difference' in page.url
+    page.wait_for_url('**layer=difference*')
     before = page.url
-    for key in ('.', '+', 't', 'f', 'p', 'b', 'c'):
+    for key in ('.', '+', 't', 'f', 'p', 'b', 'c', 'a', 'm', 'ArrowRight'):
         page.keyboard.press(key)
-        assert page.url != before, key
+        page.wait_for_function('(before) => location.href !== before', arg=before)
         before = page.url
+    page.get_by_label('Difference').focus()
+    page.keyboard.press('ArrowLeft')
+    assert page.evaluate('document.activeElement.value') == 'prediction'
 
 
 class Frames:

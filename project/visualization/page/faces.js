@@ -1,7 +1,14 @@
 // Which sides of voxels can be seen: only those are drawn.
 
 /** Steps to the neighbour behind each side: -x, +x, -y, +y, -z, +z. */
-const SIDES = [[-1, 0, 0], [1, 0, 0], [0, -1, 0], [0, 1, 0], [0, 0, -1], [0, 0, 1]];
+const SIDES = [
+  [-1, 0, 0],
+  [1, 0, 0],
+  [0, -1, 0],
+  [0, 1, 0],
+  [0, 0, -1],
+  [0, 0, 1],
+];
 
 /**
  * Sides of shown voxels whose neighbour is not shown.
@@ -15,7 +22,8 @@ const SIDES = [[-1, 0, 0], [1, 0, 0], [0, -1, 0], [0, 1, 0], [0, 0, -1], [0, 0, 
  */
 function exposedFaces(codes, shape, shown, inMask) {
   const [sizeX, sizeY, sizeZ] = shape;
-  const strideX = (sizeY + 2) * (sizeZ + 2), strideY = sizeZ + 2;
+  const strideX = (sizeY + 2) * (sizeZ + 2),
+    strideY = sizeZ + 2;
   // A border of empty voxels saves all checks at the edges of the grid.
   const solid = new Uint8Array((sizeX + 2) * strideX);
   const counts = new Uint32Array(shown.length);
@@ -53,11 +61,18 @@ function exposedFaces(codes, shape, shown, inMask) {
 
 /** Two bits for each corner (-a-b, +a-b, -a+b, +a+b): how many of the three voxels around it are solid. */
 function cornerOcclusion(solid, front, a, b) {
-  const west = solid[front - a], east = solid[front + a], south = solid[front - b], north = solid[front + b];
-  return (west + south + solid[front - a - b])
-    + 4 * (east + south + solid[front + a - b])
-    + 16 * (west + north + solid[front - a + b])
-    + 64 * (east + north + solid[front + a + b]);
+  const west = solid[front - a],
+    east = solid[front + a],
+    south = solid[front - b],
+    north = solid[front + b];
+  return (
+    west +
+    south +
+    solid[front - a - b] +
+    4 * (east + south + solid[front + a - b]) +
+    16 * (west + north + solid[front - a + b]) +
+    64 * (east + north + solid[front + a + b])
+  );
 }
 
 /** Uint16Array that grows by groups of four. */

@@ -1,8 +1,7 @@
 // Ties state, scene and controls together.
 
 const PLAY_MILLISECONDS = 500;
-const LAYER_KEYS = { 1: 'truth', 2: 'prediction', 3: 'difference' };
-const OVERLAY_KEYS = { p: 'points', b: 'boxes', c: 'cameras' };
+const REMEMBER_MILLISECONDS = 150;
 
 const state = initialState(location.hash);
 const cache = new FrameCache(8);
@@ -10,14 +9,17 @@ const cache = new FrameCache(8);
 cache.get(state.scene, manifest.scenes[state.scene][state.place].index).catch(() => {});
 const stage = new Stage(byId('canvas'), () => remember());
 let frame = null;
-let playing = false;
+let playing = 0; // Number of the run of the player, 0 while it pauses.
+let runs = 0;
 
 const currentScene = () => manifest.scenes[state.scene];
 const currentLayer = () => manifest.layers[state.layer];
 
+/** Put the state into the page's address; soon, because browsers allow only so many changes a second. */
 function remember() {
   state.view = stage.view;
-  history.replaceState(null, '', stateHash(state));
+  clearTimeout(remember.timer);
+  remember.timer = setTimeout(() => history.replaceState(null, '', stateHash(state)), REMEMBER_MILLISECONDS);
 }
 
 /** Load the frame of the state and show it. */
@@ -50,12 +52,22 @@ async function showFrame() {
 
 function showChoices() {
   const title = (name) => name[0].toUpperCase() + name.slice(1);
-  fillSegments(byId('layers'), frame.layers.map((name) => [name, title(name)]), state.layer, setLayer);
+  fillSegments(
+    byId('layers'),
+    frame.layers.map((name) => [name, title(name)]),
+    state.layer,
+    setLayer,
+  );
   const masks = { lidar: 'Observed', camera: 'Camera-visible' };
   fillSegments(byId('masks'), [['', 'All'], ...frame.masks.map((name) => [name, masks[name]])], state.mask, setMask);
   const there = { points: 'points' in frame.arrays, boxes: frame.boxes.length > 0, cameras: frame.cameras.length > 0 };
   const names = { points: 'Lidar', boxes: 'Boxes', cameras: 'Cameras' };
-  fillChecks(byId('overlays'), OVERLAYS.filter((name) => there[name]).map((name) => [name, names[name]]), state.overlays, toggleOverlay);
+  fillChecks(
+    byId('overlays'),
+    OVERLAYS.filter((name) => there[name]).map((name) => [name, names[name]]),
+    state.overlays,
+    toggleOverlay,
+  );
 }
 
 function showVoxels() {
@@ -136,10 +148,11 @@ function moveView(turn, approach) {
 }
 
 async function play() {
-  playing = !playing;
+  const run = playing ? 0 : ++runs;
+  playing = run;
   byId('play').textContent = playing ? '❚❚' : '▶';
   byId('play').ariaLabel = playing ? 'Pause' : 'Play';
-  while (playing) {
+  while (run && run === playing) {
     const pause = new Promise((resolve) => setTimeout(resolve, PLAY_MILLISECONDS));
     await setPlace(state.place + 1);
     // The next frame loads while this one is looked at.
@@ -150,38 +163,14 @@ async function play() {
 }
 
 async function copyLink() {
-  remember();
+  state.view = stage.view;
+  const link = new URL(stateHash(state), location.href).href;
   try {
-    await navigator.clipboard.writeText(location.href);
+    await navigator.clipboard.writeText(link);
     notify('Link copied', 2);
   } catch {
-    notify(`Copy the address of this page: ${location.href}`, 8);
+    notify(`Copy this link: ${link}`, 8);
   }
-}
-
-function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('select, input[type=range]')) return;
-  const key = event.key.toLowerCase();
-  const masks = frame ? ['', ...frame.masks] : [''];
-  const actions = {
-    ' ': play,
-    arrowleft: () => setPlace(state.place - 1),
-    arrowright: () => setPlace(state.place + 1),
-    m: () => setMask(masks[(masks.indexOf(state.mask) + 1) % masks.length]),
-    f: () => setView('follow'),
-    t: () => setView('above'),
-    a: toggleAllClasses,
-    ',': () => moveView(-0.1, 1),
-    '.': () => moveView(0.1, 1),
-    '+': () => moveView(0, 0.9),
-    '-': () => moveView(0, 1.1),
-  };
-  const action = actions[key]
-    ?? (LAYER_KEYS[key] && (() => setLayer(LAYER_KEYS[key])))
-    ?? (OVERLAY_KEYS[key] && (() => toggleOverlay(OVERLAY_KEYS[key])));
-  if (!action || !frame || (key === ' ' && event.target.matches('button, input, summary'))) return;
-  event.preventDefault();
-  action();
 }
 
 function showScene(scene) {
@@ -195,7 +184,10 @@ function start() {
   const scenes = Object.keys(manifest.scenes);
   byId('scene').append(...scenes.map((name) => element('option', { value: name, textContent: name })));
   byId('scene').hidden = scenes.length < 2;
-  byId('scene').addEventListener('change', (event) => { showScene(event.target.value); setPlace(0); });
+  byId('scene').addEventListener('change', (event) => {
+    showScene(event.target.value);
+    setPlace(0);
+  });
   byId('slider').addEventListener('input', (event) => setPlace(Number(event.target.value)));
   byId('play').addEventListener('click', play);
   byId('follow').addEventListener('click', () => setView('follow'));

@@ -16,7 +16,10 @@ void main() {
 /** Eight corners of a box of a size around the origin, moved by a matrix. */
 function boxCorners(low, high, matrix) {
   return Array.from({ length: 8 }, (_, i) =>
-    new THREE.Vector3(i & 1 ? high[0] : low[0], i & 2 ? high[1] : low[1], i & 4 ? high[2] : low[2]).applyMatrix4(matrix));
+    new THREE.Vector3(i & 1 ? high[0] : low[0], i & 2 ? high[1] : low[1], i & 4 ? high[2] : low[2]).applyMatrix4(
+      matrix,
+    ),
+  );
 }
 
 function lines(points, material) {
@@ -25,13 +28,26 @@ function lines(points, material) {
 
 function egoCar(boxes) {
   const group = new THREE.Group();
-  const paint = new THREE.MeshBasicMaterial({ color: 0xf4f4f4, polygonOffset: true, polygonOffsetFactor: 1, polygonOffsetUnits: 1 });
+  const paint = new THREE.MeshBasicMaterial({
+    color: 0xf4f4f4,
+    polygonOffset: true,
+    polygonOffsetFactor: 1,
+    polygonOffsetUnits: 1,
+  });
   const edges = new THREE.LineBasicMaterial({ color: 0x303640 });
   for (const box of boxes) {
     const corners = boxCorners(box.slice(0, 3), box.slice(3), new THREE.Matrix4());
     const geometry = new THREE.BufferGeometry().setFromPoints(corners);
-    geometry.setIndex([0, 2, 1, 1, 2, 3, 4, 5, 6, 5, 7, 6, 0, 1, 4, 1, 5, 4, 2, 6, 3, 3, 6, 7, 0, 4, 2, 2, 4, 6, 1, 3, 5, 3, 7, 5]);
-    group.add(new THREE.Mesh(geometry, paint), lines(EDGES.map((i) => corners[i]), edges));
+    geometry.setIndex([
+      0, 2, 1, 1, 2, 3, 4, 5, 6, 5, 7, 6, 0, 1, 4, 1, 5, 4, 2, 6, 3, 3, 6, 7, 0, 4, 2, 2, 4, 6, 1, 3, 5, 3, 7, 5,
+    ]);
+    group.add(
+      new THREE.Mesh(geometry, paint),
+      lines(
+        EDGES.map((i) => corners[i]),
+        edges,
+      ),
+    );
   }
   return group;
 }
@@ -40,7 +56,13 @@ function egoCar(boxes) {
 function lidarPoints(bytes, voxelSize, dark) {
   const centimetres = new Int16Array(bytes.slice().buffer);
   const geometry = new THREE.BufferGeometry();
-  geometry.setAttribute('position', new THREE.BufferAttribute(Float32Array.from(centimetres, (value) => value / 100), 3));
+  geometry.setAttribute(
+    'position',
+    new THREE.BufferAttribute(
+      Float32Array.from(centimetres, (value) => value / 100),
+      3,
+    ),
+  );
   const material = new THREE.ShaderMaterial({
     uniforms: { nearer: { value: 1.5 * voxelSize } },
     vertexShader: POINT_SHADER,
@@ -57,11 +79,18 @@ function objectBoxes(boxes, palette) {
   for (const box of boxes) {
     const half = box.size.map((metres) => metres / 2);
     const matrix = new THREE.Matrix4().set(...box.grid_from_box);
-    const corners = boxCorners(half.map((metres) => -metres), half, matrix);
+    const corners = boxCorners(
+      half.map((metres) => -metres),
+      half,
+      matrix,
+    );
     const heading = [new THREE.Vector3(0, 0, half[2]), new THREE.Vector3(half[0] + 0.8, 0, half[2])];
     const points = [...EDGES.map((i) => corners[i]), ...heading.map((point) => point.applyMatrix4(matrix))];
     const [red, green, blue] = palette[box.label];
-    const wire = lines(points, new THREE.LineBasicMaterial({ color: `rgb(${red},${green},${blue})`, depthTest: false }));
+    const wire = lines(
+      points,
+      new THREE.LineBasicMaterial({ color: `rgb(${red},${green},${blue})`, depthTest: false }),
+    );
     wire.renderOrder = 1;
     group.add(wire);
   }
@@ -73,15 +102,26 @@ function cameraFrusta(cameras, redraw) {
   const group = new THREE.Group();
   for (const camera of cameras) {
     const centre = new THREE.Vector3().fromArray(camera.position);
-    const [a, b, c, d] = [0, 3, 6, 9].map((i) => new THREE.Vector3().fromArray(camera.corners, i).multiplyScalar(FRUSTUM_METRES).add(centre));
-    group.add(lines([centre, a, centre, b, centre, c, centre, d, a, b, b, d, d, c, c, a], new THREE.LineBasicMaterial({ color: 0x0b63c5 })));
+    const [a, b, c, d] = [0, 3, 6, 9].map((i) =>
+      new THREE.Vector3().fromArray(camera.corners, i).multiplyScalar(FRUSTUM_METRES).add(centre),
+    );
+    group.add(
+      lines(
+        [centre, a, centre, b, centre, c, centre, d, a, b, b, d, d, c, c, a],
+        new THREE.LineBasicMaterial({ color: 0x0b63c5 }),
+      ),
+    );
     const geometry = new THREE.BufferGeometry().setFromPoints([a, b, c, d]);
     geometry.setAttribute('uv', new THREE.BufferAttribute(new Float32Array([0, 1, 1, 1, 0, 0, 1, 0]), 2));
     geometry.setIndex([0, 2, 1, 1, 2, 3]);
-    loadTexture(camera.image).then((map) => {
-      group.add(new THREE.Mesh(geometry, new THREE.MeshBasicMaterial({ map, side: THREE.DoubleSide })));
-      redraw();
-    });
+    loadTexture(camera.image).then(
+      (map) => {
+        if (!group.parent) return map.dispose();
+        group.add(new THREE.Mesh(geometry, new THREE.MeshBasicMaterial({ map, side: THREE.DoubleSide })));
+        redraw();
+      },
+      (error) => notify(error.message),
+    );
   }
   return group;
 }

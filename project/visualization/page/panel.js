@@ -10,6 +10,7 @@ function element(tag, properties = {}, ...children) {
 
 /** A row of exclusive choices; hidden where there is nothing to choose. */
 function fillSegments(fieldset, choices, chosen, onChoose) {
+  const focused = fieldset.contains(document.activeElement);
   fieldset.querySelectorAll('label').forEach((label) => label.remove());
   for (const [value, text] of choices) {
     const input = element('input', { type: 'radio', name: fieldset.id, value, checked: value === chosen });
@@ -17,9 +18,11 @@ function fillSegments(fieldset, choices, chosen, onChoose) {
     fieldset.append(element('label', {}, input, element('span', { textContent: text })));
   }
   fieldset.hidden = choices.length < 2;
+  if (focused) fieldset.querySelector(':checked')?.focus();
 }
 
 function fillChecks(fieldset, choices, chosen, onToggle) {
+  const focused = fieldset.contains(document.activeElement) && document.activeElement.value;
   fieldset.querySelectorAll('label').forEach((label) => label.remove());
   for (const [value, text] of choices) {
     const input = element('input', { type: 'checkbox', value, checked: chosen.has(value) });
@@ -27,6 +30,7 @@ function fillChecks(fieldset, choices, chosen, onToggle) {
     fieldset.append(element('label', {}, input, ` ${text}`));
   }
   fieldset.hidden = choices.length === 0;
+  if (focused) fieldset.querySelector(`[value=${focused}]`)?.focus();
 }
 
 /** The legend: a switch, a colour, the number of voxels and the IoU for each class. */
@@ -46,9 +50,17 @@ function fillLegend(layer, counts, scores, hidden, onToggle, onSolo) {
   });
   byId('legend').replaceChildren(...rows);
   byId('score-head').textContent = scores ? 'IoU, %' : '';
-  const means = scores ? [['mIoU', scores.mean_iou], ['geometric IoU', scores.geometric_iou]] : [];
-  byId('means').replaceChildren(...means.map(([name, value]) =>
-    element('tr', {}, ...[name, '', percent(value)].map((content) => element('td', {}, content)))));
+  const means = scores
+    ? [
+        ['mIoU', scores.mean_iou],
+        ['geometric IoU', scores.geometric_iou],
+      ]
+    : [];
+  byId('means').replaceChildren(
+    ...means.map(([name, value]) =>
+      element('tr', {}, ...[name, '', percent(value)].map((content) => element('td', {}, content))),
+    ),
+  );
   if (focused) byId('legend').querySelector(`[data-name="${focused}"]`)?.focus();
 }
 
@@ -61,5 +73,8 @@ function notify(text, seconds = 0) {
   notice.textContent = text;
   notice.hidden = !text;
   clearTimeout(notify.timer);
-  if (seconds) notify.timer = setTimeout(() => { notice.hidden = true; }, 1000 * seconds);
+  if (seconds)
+    notify.timer = setTimeout(() => {
+      notice.hidden = true;
+    }, 1000 * seconds);
 }

@@ -43,7 +43,8 @@ class Stage {
 
   /** Turn around the target (radians) and change the distance to it, for the keyboard. */
   move(turn, approach) {
-    const { position } = this.camera, { target } = this.controls;
+    const { position } = this.camera,
+      { target } = this.controls;
     position.sub(target).applyAxisAngle(this.camera.up, turn).multiplyScalar(approach).add(target);
     this.controls.update();
     this.redraw();

@@ -15,7 +15,12 @@ function initialState(hash) {
     layer: link.get('layer') ?? '',
     mask: link.get('mask') ?? '',
     hidden: new Set(link.get('hide')?.split(',') ?? []),
-    overlays: new Set(link.get('show')?.split(',').filter((name) => OVERLAYS.includes(name)) ?? []),
+    overlays: new Set(
+      link
+        .get('show')
+        ?.split(',')
+        .filter((name) => OVERLAYS.includes(name)) ?? [],
+    ),
     view: view.length === 6 && view.every(Number.isFinite) ? view : manifest.views.follow,
   };
 }

@@ -35,7 +35,8 @@ void main() {
   vec2 width = fwidth(place);
   vec2 distance = min(place, 1.0 - place) / max(width, 1e-6);
   // Lines fade where they would crowd the picture.
-  float line = clamp(1.3 - min(distance.x, distance.y), 0.0, 1.0) * clamp((1.0 / max(width.x, width.y) - 3.0) / 8.0, 0.0, 1.0);
+  float line = clamp(1.3 - min(distance.x, distance.y), 0.0, 1.0);
+  line *= clamp((1.0 / max(width.x, width.y) - 3.0) / 8.0, 0.0, 1.0);
   vec3 dark = vec3(90.0 / 255.0);
   vec3 lineColour = dot(colour, vec3(0.3, 0.6, 0.1)) < 40.0 / 255.0 ? dark : 0.45 * colour;
   pixel = vec4(mix(colour, lineColour, 0.8 * line) * light * (1.0 - 0.15 * occlusion), 1.0);
@@ -54,7 +55,11 @@ class Voxels {
       palette: { value: Array.from({ length: 32 }, () => new THREE.Vector3()) },
     };
     this.material = new THREE.ShaderMaterial({
-      vertexShader: VERTEX_SHADER, fragmentShader: FRAGMENT_SHADER, uniforms, glslVersion: THREE.GLSL3, side: THREE.DoubleSide,
+      vertexShader: VERTEX_SHADER,
+      fragmentShader: FRAGMENT_SHADER,
+      uniforms,
+      glslVersion: THREE.GLSL3,
+      side: THREE.DoubleSide,
     });
     this.mesh = new THREE.Mesh(this.geometry, this.material);
     this.mesh.frustumCulled = false;
