@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 import torch
-import triton
 from torch import Tensor
 
 from project.models.ops.triton_attention_kernels import attend, attend_backward
 
-ROWS = 16
-"""Points that a program takes at a time; those of several queries where one has fewer in a level."""
+POINTS = 16
+"""Points of one query and level that a program takes at a time, at most."""
+
+FORWARD_ROWS, BACKWARD_ROWS = 32, 16
+"""Points that a program takes at a time, of as many queries as that makes."""
 
 
 def triton_deformable_attention(
@@ -27,8 +29,8 @@ def _attend(value: Tensor, shapes: Sequence[int], locations: Tensor, weights: Te
     batch, _, heads, channels = value.shape
     out = value.new_empty(batch, locations.shape[1], heads * channels)
     tensors = (each.contiguous() for each in (value, locations, weights))
-    grid, arguments = _problem(value, shapes, locations)
-    attend[grid](*tensors, out, *arguments, num_warps=1)
+    grid, arguments = _problem(value, shapes, locations, FORWARD_ROWS)
+    attend[grid](*tensors, out, *arguments, num_warps=4)
     return out
 
 
@@ -44,7 +46,7 @@ def _attend_backward(
     grad_value = value.new_zeros(value.shape, dtype=torch.promote_types(value.dtype, torch.float32))
     grad_locations, grad_weights = locations.new_empty(locations.shape), weights.new_empty(weights.shape)
     tensors = (each.contiguous() for each in (grad, value, locations, weights))
-    grid, arguments = _problem(value, shapes, locations)
+    grid, arguments = _problem(value, shapes, locations, BACKWARD_ROWS)
     attend_backward[grid](*tensors, grad_value, grad_locations, grad_weights, *arguments, num_warps=1)
     return grad_value.to(value.dtype), grad_locations, grad_weights
 
@@ -68,16 +70,16 @@ def _backward(ctx, grad: Tensor):
 _attend.register_autograd(_backward, setup_context=_keep)
 
 
-def _problem(value: Tensor, shapes: Sequence[int], locations: Tensor) -> tuple[tuple[int, ...], tuple]:
+def _problem(value: Tensor, shapes: Sequence[int], locations: Tensor, rows: int) -> tuple[tuple[int, ...], tuple]:
     """Grid of programs and the arguments that both kernels end with."""
     batch, pixels, heads, channels = value.shape
     queries, points = locations.shape[1], locations.shape[4]
     levels, first = [], 0
-    for rows, columns in zip(shapes[::2], shapes[1::2], strict=True):
-        levels.append((rows, columns, first))
-        first += rows * columns
-    point_block = min(triton.next_power_of_2(points), ROWS)
-    query_block = ROWS // point_block
-    blocks = query_block, point_block, triton.next_power_of_2(channels)
-    grid = triton.cdiv(queries, query_block), heads, batch
+    for height, width in zip(shapes[::2], shapes[1::2], strict=True):
+        levels.append((height, width, first))
+        first += height * width
+    point_block = min(1 << (points - 1).bit_length(), POINTS)
+    query_block = rows // point_block
+    blocks = query_block, point_block, 1 << (channels - 1).bit_length()
+    grid = -(-queries // query_block), heads, batch
     return grid, (queries, tuple(levels), pixels, heads, points, channels, *blocks)

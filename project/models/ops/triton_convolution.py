@@ -9,13 +9,12 @@ additions to whole cache lines.
 from collections.abc import Sequence
 
 import torch
-import triton
 from torch import Tensor
 
 from project.models.ops.triton_convolution_kernels import sample, sample_backward
 
-ROWS = 4
-"""Output pixels that one program samples at a time."""
+ROWS = 2
+"""Output pixels that one program samples at a time, each by one warp."""
 
 
 def triton_deformable_convolution(
@@ -47,7 +46,7 @@ def _convolve(
 ) -> Tensor:
     grid, maps, sizes = _problem(x, offset, mask, weight, stride, padding, dilation)
     columns = x.new_empty(maps[0].shape[0], weight[0].numel())
-    sample[grid](_rows(x), *maps, columns, *sizes, num_warps=4)
+    sample[grid](_rows(x), *maps, columns, *sizes, num_warps=ROWS)
     out = columns @ _filters(weight).T
     return out.view(x.shape[0], *offset.shape[2:], -1).permute(0, 3, 1, 2)
 
@@ -74,7 +73,7 @@ def _convolve_backward(
     columns, grad_offset, grad_mask = torch.empty_like(grad_columns), _empty_like(offset), _empty_like(mask)
     grad_x = _empty_like(x, torch.promote_types(x.dtype, torch.float32)).zero_()
     gradients = grad_x, grad_offset, grad_mask
-    sample_backward[grid](_rows(x), *maps, grad_columns, columns, *gradients, *sizes, num_warps=2)
+    sample_backward[grid](_rows(x), *maps, grad_columns, columns, *gradients, *sizes, num_warps=ROWS)
     taps_first = (weight.shape[0], *weight.shape[2:], weight.shape[1])
     grad_weight = (grad.T @ columns).view(taps_first).permute(0, 3, 1, 2)
     return grad_x.to(x.dtype), grad_offset, grad_mask, grad_weight
@@ -104,9 +103,9 @@ def _problem(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, *geometry:
     group = x.shape[1] // groups
     strides = (*maps[0].stride(), *maps[1].stride())
     kernel = (*weight.shape[2:], *(step for pair in geometry for step in pair))
-    block = min(triton.next_power_of_2(group), 256)
+    block = min(1 << (group - 1).bit_length(), 256)
     sizes = pixels, strides, (*x.shape[2:], *offset.shape[2:]), kernel, x.shape[1], group, block, ROWS
-    return (triton.cdiv(pixels, ROWS), groups), maps, sizes
+    return (-(-pixels // ROWS), groups), maps, sizes
 
 
 def _rows(x: Tensor) -> Tensor:
