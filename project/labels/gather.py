@@ -21,7 +21,7 @@ def gather(scene: Scene) -> World:
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
-    sweeps = _Sweeps(scene)
+    sweeps = Sweeps(scene)
     domain = domain_around(sweeps.scene_from_lidar[scene.keyframe_sweeps, :3, 3])
     steps = 2 * len(scene.keyframes) - 1
     sorted_points = _Sorted(domain, *(Collector(steps) for _ in range(3)))
@@ -59,7 +59,7 @@ class _Sorted:
         self.static.add(step, points[tiles >= 0], tiles[tiles >= 0])
 
 
-class _Sweeps:
+class Sweeps:
     """Reads the sweeps of a scene, each with the boxes at its time."""
 
     def __init__(self, scene: Scene):
@@ -94,7 +94,7 @@ class _Sweeps:
         )
 
 
-def _sort_keyframe(sweeps: _Sweeps, k: int, sorted_points: _Sorted) -> None:
+def _sort_keyframe(sweeps: Sweeps, k: int, sorted_points: _Sorted) -> None:
     """At a keyframe lidarseg tells what is static; a movable point belongs to its box or, without one, to nothing."""
     points, boxes = sweeps.keyframe(k)
     points = points[points.raw != NOISE]
@@ -108,7 +108,7 @@ def _sort_keyframe(sweeps: _Sweeps, k: int, sorted_points: _Sorted) -> None:
 
 
 def _sort_sweeps_between(
-    sweeps: _Sweeps, step: int, labels: LabelMap, evidence: Evidence, sorted_points: _Sorted
+    sweeps: Sweeps, step: int, labels: LabelMap, evidence: Evidence, sorted_points: _Sorted
 ) -> None:
     """Between keyframes k and k + 1 what is static follows from the labels of keyframes and from the boxes."""
     k = step // 2

@@ -6,12 +6,13 @@ import numpy as np
 
 from project.formats import FORMATS, OccupancyLabels, points
 from project.grid import VoxelGrid
-from project.labels.gather import World, gather
+from project.labels.cloud import World
+from project.labels.gather import gather
 from project.labels.geometry import inverse
 from project.labels.scene import Scene
 from project.labels.settings import Settings
 from project.labels.vote import PARTS, Ballot, cast, count, new_ballot
-from project.taxonomy import NOISE
+from project.taxonomy import NOISE, LabelMapping
 
 
 def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None] = lambda: None) -> int:
@@ -49,61 +50,78 @@ def _write(scene: Scene, world: World, k: int, name: str, settings: Settings, ba
     module = FORMATS[name]
     if name not in ballots:
         ballots[name] = new_ballot(module.GRID, world.size, with_sums=name == points.NAME)
-    ballot = ballots[name]
-    learned = np.resize(settings.mapping.learning_map, 256)
-    path = settings.save_path / module.path(scene.keyframes[k])
     if name == points.NAME:
-        raw = np.arange(256, dtype=np.uint8)
-        vote(ballot, module.GRID, scene, world, k, settings.num_sweeps, raw)
-        positions, labels, entries = count(ballot, learned == NOISE)
-        content = thinned_points(ballot, module.GRID, positions, labels, entries)
+        content = thinned_points(scene, world, k, settings.num_sweeps, module.GRID, settings.mapping, ballots[name])
     else:
-        vote(ballot, module.GRID, scene, world, k, settings.num_sweeps, learned)
-        positions, labels, _ = count(ballot, np.arange(256) == NOISE)
-        content = OccupancyLabels(module.GRID, module.GRID.unravel(positions), labels)
+        content = vote_keyframe(scene, world, k, settings.num_sweeps, module.GRID, settings.mapping, ballots[name])
+    path = settings.save_path / module.path(scene.keyframes[k])
     try:
         module.write(path, content)
     except OSError as error:
         raise OSError(f'{path}: cannot be written: {error.strerror or error}') from error
 
 
-def vote(
-    ballot: Ballot, grid: VoxelGrid, scene: Scene, world: World, k: int, num_sweeps: int, label_of: np.ndarray
-) -> None:
-    """Cast the votes of everything that is there at a keyframe, as seen in the window around it.
+def vote_keyframe(
+    scene: Scene, world: World, k: int, num_sweeps: int, grid: VoxelGrid, mapping: LabelMapping | None = None,
+    ballot: Ballot | None = None,
+) -> OccupancyLabels:  # fmt: skip
+    """Labels of a keyframe on a grid.
 
     Args:
-        ballot: takes the votes.
-        grid: the ballot's grid, around the lidar or the car at this keyframe.
         scene: the scene.
         world: its points.
         k: the keyframe.
         num_sweeps: keyframes before and after it that are in the window.
-        label_of: (256,) uint8 label of each lidarseg index.
+        grid: a grid around the lidar or the car.
+        mapping: label of each lidarseg index; the 16 classes by default.
+        ballot: one of this grid to use again; a new one by default.
     """
+    mapping = mapping or LabelMapping.default()
+    ballot = ballot or new_ballot(grid, world.size)
+    cast_keyframe(ballot, grid, scene, world, k, num_sweeps, np.resize(mapping.learning_map, 256))
+    positions, labels, _ = count(ballot, np.arange(256) == NOISE)
+    return OccupancyLabels(grid, grid.unravel(positions), labels)
+
+
+def cast_keyframe(
+    ballot: Ballot, grid: VoxelGrid, scene: Scene, world: World, k: int, num_sweeps: int, label_of: np.ndarray
+) -> None:
+    """Cast the votes of everything that is there at a keyframe, as seen in the window around it."""
     last = len(scene.keyframes) - 1
     window = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, last)
+    from_global = grid_from_global(scene, k, grid)
+    from_scene = from_global @ inverse(world.scene_from_global)
+    tiles = world.tiles_in(grid, from_scene)
+    cast(ballot, grid, world.static, window, tiles, np.broadcast_to(from_scene, (len(tiles), 4, 4)), label_of)
+    tracks = np.flatnonzero(scene.tracks.present[k])
+    from_box = from_global @ scene.tracks.global_from_box[k, tracks]
+    cast(ballot, grid, world.objects, window, tracks, from_box, label_of)
+    # What moves without a box was where it was seen at this keyframe only.
+    cast(ballot, grid, world.loose, (2 * k, 2 * k), np.zeros(1, np.int64), from_scene[None], label_of)
+
+
+def grid_from_global(scene: Scene, k: int, grid: VoxelGrid) -> np.ndarray:
+    """(4, 4) float64, into the frame of a grid around the lidar or the car at keyframe k."""
     sweep = scene.keyframe_sweeps[k]
     grid_from_ego = inverse(scene.ego_from_lidar[sweep]) if grid.frame == 'lidar' else np.eye(4)
-    grid_from_global = grid_from_ego @ inverse(scene.global_from_ego[sweep])
-    grid_from_scene = grid_from_global @ inverse(world.scene_from_global)
-    tiles = world.tiles_in(grid, grid_from_scene)
-    cast(ballot, grid, world.static, window, tiles, np.broadcast_to(grid_from_scene, (len(tiles), 4, 4)), label_of)
-    tracks = np.flatnonzero(scene.tracks.present[k])
-    grid_from_box = grid_from_global @ scene.tracks.global_from_box[k, tracks]
-    cast(ballot, grid, world.objects, window, tracks, grid_from_box, label_of)
-    # What moves without a box was where it was seen at this keyframe only.
-    cast(ballot, grid, world.loose, (2 * k, 2 * k), np.zeros(1, np.int64), grid_from_scene[None], label_of)
+    return grid_from_ego @ inverse(scene.global_from_ego[sweep])
 
 
 def thinned_points(
-    ballot: Ballot, grid: VoxelGrid, positions: np.ndarray, raw: np.ndarray, entries: np.ndarray
+    scene: Scene, world: World, k: int, num_sweeps: int, grid: VoxelGrid, mapping: LabelMapping, ballot: Ballot
 ) -> np.ndarray:
-    """One point a voxel: the mean of the points of the label that won.
+    """One point a voxel: the mean of the points of the lidarseg index that wins the vote.
+
+    Args:
+        scene, world, k, num_sweeps, grid: as for :func:`vote_keyframe`.
+        mapping: lidarseg indices that it makes noise yield to all others.
+        ballot: one of this grid, with sums.
 
     Returns:
-        (N, 5) float64 x, y, z, intensity, lidarseg index.
+        (N, 5) float64 x, y, z (the grid's frame, metres), intensity, lidarseg index.
     """
+    cast_keyframe(ballot, grid, scene, world, k, num_sweeps, np.arange(256, dtype=np.uint8))
+    positions, raw, entries = count(ballot, np.resize(mapping.learning_map, 256) == NOISE)
     means = ballot.sums[entries] / ballot.counts[entries, None]
     # Sums are of positions cut to whole parts, which is half a part too low on average.
     inside = (means[:, :3] + 0.5) / PARTS

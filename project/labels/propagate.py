@@ -1,8 +1,8 @@
 """Step 3, propagate: sweeps between keyframes have no lidarseg; their points take the label of what was labelled near.
 
 A point on the labelled ground is ground, also inside a box. Other points in a box are the object's. The rest takes the
-label of the nearest labelled cell within reach; a point with none is dropped, and so is one near a movable point without
-a box of the keyframes before and after: a mover leaves no trail.
+label of the nearest labelled cell within reach; a point with none is dropped, and so is one near a movable point of the
+keyframes before and after that has no box: a mover leaves no trail.
 """
 
 from typing import NamedTuple
@@ -39,8 +39,8 @@ class LabelMap(NamedTuple):
     Attributes:
         domain: what the cells are part of.
         cells: (columns * height,) uint8 state of each cell of 0.25 m: 0 unknown; 5-7 the lidarseg index - 23 of what
-            was labelled there other than ground; bit 32 a code found near, bit 64 nothing found near; bit 128 an unboxed
-            mover is near, as long as an interval between keyframes is worked on.
+            was labelled there other than ground; bit 32 a code found near, bit 64 nothing found near; bit 128 a mover
+            without a box is near, as long as an interval between keyframes is worked on.
         ground: the ground.
         around: offsets of the cells within reach, nearest first.
     """

@@ -79,8 +79,8 @@ def count(ballot: Ballot, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         is_noise: (256,) bool, labels that yield to all others.
 
     Returns:
-        (N,) int64 positions of the occupied voxels in ``grid.ravel`` order, ascending; the (N,) uint8 label of each; the
-        (N,) int32 entry of the ballot that won, whose sums stay until the next vote.
+        (N,) int64 positions of the occupied voxels in ``grid.ravel`` order, ascending; the (N,) uint8 label of each;
+        the (N,) int32 entry of the ballot that won, whose sums stay until the next vote.
     """
     n_voxels = ballot.used[0]
     positions, labels = np.empty(n_voxels, np.int64), np.empty(n_voxels, np.uint8)

@@ -1,0 +1,162 @@
+"""Labels: how right they are against the exact truth of a made world, and how long they take."""
+
+import argparse
+import cProfile
+import os
+import pstats
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from project.formats import FORMATS, occ3d
+from project.grid import VoxelGrid
+from project.labels.convert import convert
+from project.labels.dataset import make_dataset
+from project.labels.gather import gather
+from project.labels.generate import label_scene, vote_keyframe
+from project.labels.scene import Scene
+from project.labels.settings import Settings
+from project.labels.tables import find_version, read_tables
+from project.synthetic import Difficulties, WorldSettings, make_world
+from project.synthetic.truth import keyframe_truth
+from tools.benchmarks._label_baseline import plain_labels, plain_world
+from tools.benchmarks._label_quality import Quality
+
+NUM_SWEEPS = 10
+GRIDS = {
+    'lidar, 0.4 m': VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.4),
+    'Occ3D': occ3d.GRID,
+}
+STEPS = {
+    'read': ('read_sweep',),
+    'align': ('boxes_at', 'box_of_points', 'in_box_frames'),
+    'propagate': ('label_map', 'mark_movers', 'propagate'),
+    'sort': ('add_static', 'cloud'),
+    'clean': ('clean_static', 'clean_objects'),
+    'vote': ('cast', 'count'),
+    'write': ('write',),
+}
+"""Functions whose time makes up each step."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Command line of this benchmark."""
+    parser.add_argument('--world', type=Path, help='a world of tools/make_synthetic.py (one is made for this run)')
+    parser.add_argument('--seed', type=int, default=0, help='of the world that is made (%(default)s)')
+    parser.add_argument(
+        '--keyframes', type=int, default=20, metavar='N', help='of each of its two scenes (%(default)s)'
+    )
+    parser.add_argument('--all-difficulties', action='store_true', help='wrong ego poses and missing heights as well')
+    parser.add_argument('--every', type=int, default=1, metavar='N', help='judge every N-th keyframe (%(default)s)')
+    parser.add_argument('--skip', choices=('quality', 'speed'), help='leave out a half')
+
+
+def run(arguments: argparse.Namespace) -> dict:
+    """Print and return the figures."""
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder:
+        root = arguments.world or _make_world(Path(folder) / 'world', arguments)
+        scenes = make_dataset(read_tables(root, find_version(root)), root).scenes
+        figures = {}
+        if arguments.skip != 'quality':
+            figures['quality'] = _quality(console, root, scenes, arguments.every)
+        if arguments.skip != 'speed':
+            figures['speed'] = _speed(console, scenes, Path(folder) / 'labels')
+    return figures
+
+
+def _make_world(root: Path, arguments: argparse.Namespace) -> Path:
+    difficulties = Difficulties.all() if arguments.all_difficulties else Difficulties()
+    settings = WorldSettings(
+        seed=arguments.seed, keyframes=arguments.keyframes, images=False, difficulties=difficulties
+    )
+    make_world(root, settings, os.cpu_count())
+    return root
+
+
+def _quality(console: Console, root: Path, scenes: list[Scene], every: int) -> dict:
+    judged = {(method, grid): Quality() for grid in GRIDS for method in ('this project', 'plain majority vote')}
+    for scene in scenes:
+        world, plain = gather(scene), plain_world(scene)
+        for k in track(range(0, len(scene.keyframes), every), f'judging {scene.name}', console=console):
+            for name, grid in GRIDS.items():
+                truth = keyframe_truth(root, scene.name, k, grid, NUM_SWEEPS)
+                ours = vote_keyframe(scene, world, k, NUM_SWEEPS, grid).dense()
+                judged['this project', name].add(ours, truth)
+                judged['plain majority vote', name].add(plain_labels(plain, scene, k, NUM_SWEEPS, grid), truth)
+    summaries = {f'{method}, {grid}': quality.summary() for (method, grid), quality in judged.items()}
+    _print_table(console, 'quality, %', summaries, '{:.2f}')
+    classes = {f'{method}, {grid}': quality.iou() for (method, grid), quality in judged.items()}
+    by_class = {name: {title: iou[name] for title, iou in classes.items()} for name in next(iter(classes.values()))}
+    _print_table(console, 'IoU, %', by_class, '{:.1f}')
+    return {'summary': summaries, 'IoU': classes}
+
+
+def _speed(console: Console, scenes: list[Scene], folder: Path) -> dict:
+    keyframes = sum(len(scene.keyframes) for scene in scenes)
+    settings = Settings(folder, overwrite=True)
+    _label_all(scenes[:1], replace(settings, formats=tuple(FORMATS)))  # compiles what is not compiled yet
+    figures = {'s a keyframe, one thread': _timed(lambda: _label_all(scenes, settings)) / keyframes}
+    with _profiled() as steps:
+        _label_all(scenes, settings)
+    figures |= {f'  {step}': seconds / keyframes for step, seconds in steps.items()}
+    for name in FORMATS:
+        if name not in settings.formats:
+            both = replace(settings, formats=(*settings.formats, name))
+            seconds = _timed(lambda both=both: _label_all(scenes, both)) / keyframes
+            figures[f'{name} as well: more'] = seconds - figures['s a keyframe, one thread']
+    for workers in (1, 2):
+        start = time.perf_counter()
+        convert(scenes, settings, workers)
+        figures[f'wall clock, workers: {workers}'] = (time.perf_counter() - start) / keyframes
+    figures['GB of memory, one worker'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    _print_table(
+        console, f'speed over {keyframes} keyframes, s a keyframe', {k: {'': v} for k, v in figures.items()}, '{:.3f}'
+    )
+    return figures
+
+
+def _label_all(scenes: list[Scene], settings: Settings) -> None:
+    for scene in scenes:
+        label_scene(scene, settings)
+
+
+def _timed(work: Callable[[], None]) -> float:
+    """Seconds of processor time, which other programs on the machine disturb least."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+@contextmanager
+def _profiled() -> Iterator[dict[str, float]]:
+    """Seconds of each of the :data:`STEPS` while the body runs."""
+    seconds = {}
+    profile = cProfile.Profile(time.process_time)
+    profile.enable()
+    yield seconds
+    profile.disable()
+    functions = pstats.Stats(profile).stats
+    for step, names in STEPS.items():
+        of_step = [
+            entry[3] for (file, _, name), entry in functions.items() if name in names and f'project{os.sep}' in file
+        ]
+        seconds[step] = sum(of_step)
+
+
+def _print_table(console: Console, title: str, rows: dict[str, dict[str, float]], style: str) -> None:
+    table = Table(title=title, title_style='')
+    table.add_column('')
+    for column in next(iter(rows.values())):
+        table.add_column(column, justify='right')
+    for name, values in rows.items():
+        table.add_row(name, *(style.format(value) for value in values.values()))
+    console.print(table)
