@@ -66,13 +66,14 @@ class OccupancyBEVFormer(Base3DDetector):
     def _forward(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Tensor:
         """(B, classes, X, Y, Z) logits."""
         images = inputs['imgs']
-        image_from_grid = _stack(data_samples, 'lidar2img', images.device).float()
+        image_from_grid = _tensor(_stack(data_samples, 'lidar2img'), images.device)
         if images.dim() == 5:
             return self.head(self.see(images, image_from_grid))
-        past, past_from_grid = images[:, :-1], image_from_grid[:, :-1]
-        poses = _stack(data_samples, 'global_from_grid', images.device)
-        exists = _stack(data_samples, 'frame_exists', images.device)
-        history = self.remember(past, past_from_grid, poses, exists)
+        poses = _stack(data_samples, 'global_from_grid')
+        # In float64 and on the host: global coordinates are large, the motion from frame to frame is not.
+        motions = _tensor(np.linalg.solve(poses[:, :-1], poses[:, 1:]), images.device)
+        exists = torch.from_numpy(_stack(data_samples, 'frame_exists')).to(images.device)
+        history = self.remember(images[:, :-1], image_from_grid[:, :-1], motions, exists)
         return self.head(self.see(images[:, -1], image_from_grid[:, -1], history))
 
     def see(self, images: Tensor, image_from_grid: Tensor, history: History | None = None) -> Tensor:
@@ -85,13 +86,13 @@ class OccupancyBEVFormer(Base3DDetector):
         return [level.unflatten(0, images.shape[:2]) for level in levels]
 
     @torch.no_grad()
-    def remember(self, images: Tensor, image_from_grid: Tensor, poses: Tensor, exists: Tensor) -> History:
+    def remember(self, images: Tensor, image_from_grid: Tensor, motions: Tensor, exists: Tensor) -> History:
         """Run through the earlier frames, without gradients and as in evaluation.
 
         Args:
             images: (B, T - 1, N, 3, H, W), oldest first.
             image_from_grid: (B, T - 1, N, 4, 4).
-            poses: (B, T, 4, 4) float64, global from the grid's frame, the present moment last.
+            motions: (B, T - 1, 4, 4), each frame from the one after it.
             exists: (B, T) bool.
         """
         training = {module: module.training for module in self.modules()}
@@ -99,15 +100,14 @@ class OccupancyBEVFormer(Base3DDetector):
         history = None
         for frame in range(images.shape[1]):
             bev = self.see(images[:, frame], image_from_grid[:, frame], history)
-            motion = torch.linalg.solve(poses[:, frame], poses[:, frame + 1])
-            history = History(bev, motion, exists[:, frame])
+            history = History(bev, motions[:, frame], exists[:, frame])
         for module, mode in training.items():
             module.training = mode
         return history
 
 
-def _stack(data_samples: Sequence, key: str, device: torch.device) -> Tensor:
-    """Arrays of the samples' metainfo as one tensor.
+def _stack(data_samples: Sequence, key: str) -> np.ndarray:
+    """Arrays of the samples' metainfo as one.
 
     Raises:
         KeyError: a sample lacks it.
@@ -115,4 +115,9 @@ def _stack(data_samples: Sequence, key: str, device: torch.device) -> Tensor:
     missing = [index for index, sample in enumerate(data_samples) if key not in sample.metainfo]
     if missing:
         raise KeyError(f'data samples {missing} have no metainfo {key!r}: add it to the meta_keys of the pipeline')
-    return torch.from_numpy(np.stack([np.asarray(sample.metainfo[key]) for sample in data_samples])).to(device)
+    return np.stack([np.asarray(sample.metainfo[key]) for sample in data_samples])
+
+
+def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
+    """A float32 tensor on a device."""
+    return torch.from_numpy(array.astype(np.float32)).to(device)

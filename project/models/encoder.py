@@ -19,7 +19,7 @@ class History:
 
     Attributes:
         bev: (B, C, X, Y) bird's-eye view of that moment, in its own frame.
-        previous_from_current: (B, 4, 4) float64 motion of the grid's frame.
+        previous_from_current: (B, 4, 4) motion of the grid's frame.
         exists: (B,) bool, False for samples at the start of their scene; their `bev` is not looked at.
     """
 

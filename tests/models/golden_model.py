@@ -74,7 +74,12 @@ def parts(seed: dict) -> dict:
     dcn = dict(seed['img_backbone']['dcn'], type='OccupancyDCNv2')
     cameras = len(arrays('state_dict')['pts_bbox_head.transformer.cams_embeds'])
     return dict(
-        img_backbone=dict(seed['img_backbone'], type='mmdet.ResNet', dcn=dcn, stem_channels=64),
+        img_backbone=dict(
+            seed['img_backbone'],
+            type='mmdet.ResNet',
+            dcn=dcn,
+            stem_channels=seed['img_backbone'].get('stem_channels', 64),
+        ),
         img_neck=dict(seed['img_neck'], type='mmdet.FPN'),
         encoder=dict(
             type='BEVFormerEncoder',

@@ -64,17 +64,19 @@ def test_the_past_is_half_of_what_is_read():
     torch.testing.assert_close(attended, expected)
 
 
-def feature_maps(points, cameras, strides=(1, 2)):
-    """(1, N, S, 1) maps that are 1 in the pixel in which a point (3,) lies, in each camera that sees it."""
-    places, visible = project(torch.tensor(points, dtype=torch.float32).view(1, 1, 3), cameras, IMAGE)
+def photographs(point, cameras, strides=(1, 2)):
+    """(1, N, S, 1) maps that are 1 in the pixel that shows a point (3,), their shapes, and (N,) who sees it."""
+    pixels = cameras @ np.append(point, 1)
+    with np.errstate(divide='ignore'):
+        columns, rows = pixels[:, 0] / pixels[:, 2], pixels[:, 1] / pixels[:, 2]
+    seeing = (pixels[:, 2] > 0) & (columns > 0) & (columns < IMAGE[1]) & (rows > 0) & (rows < IMAGE[0])
     levels, shapes = [], [(IMAGE[0] // stride, IMAGE[1] // stride) for stride in strides]
-    for rows, columns in shapes:
-        level = torch.zeros(cameras.shape[1], rows, columns)
-        for camera in visible[0, :, 0, 0].nonzero()[:, 0].tolist():
-            column, row = (places[0, camera, 0, 0] * torch.tensor([columns, rows])).int().tolist()
-            level[camera, row, column] = 1
+    for shape, stride in zip(shapes, strides, strict=True):
+        level = torch.zeros(len(cameras), *shape)
+        for camera in np.flatnonzero(seeing):
+            level[camera, int(rows[camera] / stride), int(columns[camera] / stride)] = 1
         levels.append(level.flatten(1))
-    return torch.cat(levels, dim=1)[None, ..., None], shapes, visible[0, :, 0, 0]
+    return torch.cat(levels, dim=1)[None, ..., None], shapes, torch.from_numpy(seeing)
 
 
 @pytest.mark.parametrize('cell', [(5, 4), (5, 1), (0, 2), (6, 0), (3, 4)])
@@ -82,16 +84,18 @@ def feature_maps(points, cameras, strides=(1, 2)):
 def test_a_light_in_a_voxel_is_seen_by_that_voxels_query(cell, anchor):
     anchors = pillar_anchors(GRID, ANCHORS)
     # Eight overlapping cameras, so that several see the light from their own sides.
+    features, shapes, seeing = photographs(anchors[*cell, anchor], rig(8))
     cameras = torch.from_numpy(rig(8))[None].float()
-    features, shapes, seeing = feature_maps(anchors[*cell, anchor], cameras)
     assert seeing.any()
     attention = see_through(SpatialCrossAttention(DIMS, HEADS, 2, ANCHORS, points_per_anchor=1))
     points = torch.from_numpy(anchors).flatten(0, 1)
     views = CameraViews.of(*project(points, cameras, IMAGE))
     query, position = torch.zeros(1, CELLS, DIMS), torch.zeros(CELLS, DIMS)
-    response = attention(query, position, features.expand(-1, -1, -1, DIMS), shapes, views)
-    response = response[0, :, 0].view(SHAPE)
-    assert response[cell] > 0
+    features = features.expand(-1, -1, -1, DIMS)
+    response = attention(query, position, features, shapes, views)[0, :, 0].view(SHAPE)
+    for camera in torch.eye(8)[seeing]:  # each that sees the light suffices
+        of_one = attention(query, position, features * camera[:, None, None], shapes, views)
+        assert of_one[0, :, 0].view(SHAPE)[cell] > 0
     # Who responds looks along the same line of sight: its projection is the same pixel in some camera.
     places, _ = project(points, cameras, IMAGE)
     light = places[0, :, cell[0] * SHAPE[1] + cell[1], anchor]
