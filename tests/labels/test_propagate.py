@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from project.labels.domain import domain_around
+from project.labels.propagate import DROPPED, OBJECT, label_map, mark_movers, propagate
+from project.labels.read import Points
+
+ROAD, SIDEWALK, WALL, LEAVES = 24, 26, 28, 30
+DOMAIN = domain_around(np.array([(0, 0, 1.8), (40, 10, 1.8)]))
+
+
+def labelled(*parts):
+    """Points of (xyz, lidarseg index) pairs."""
+    xyz = np.concatenate([np.reshape(xyz, (-1, 3)) for xyz, _ in parts]).astype(np.float32)
+    raw = np.concatenate([np.full(np.size(xyz) // 3, raw, np.uint8) for xyz, raw in parts])
+    return Points(xyz, raw, np.zeros(len(raw), np.uint8))
+
+
+def told(labels, xyz, in_box=False, labelled_object=False, guessed=False):
+    xyz = np.reshape(xyz, (-1, 3)).astype(np.float32)
+    flags = (np.full(len(xyz), flag) for flag in (in_box, labelled_object, guessed))
+    return propagate(labels, xyz, *flags).tolist()
+
+
+def ring(x, z=0.0):
+    y = np.arange(-3, 3, 0.1)
+    return np.column_stack([np.full(len(y), x), y, np.full(len(y), z)])
+
+
+@pytest.fixture
+def street():
+    """Road at height 0 in rings three metres apart, a wall at x = 10, leaves at x = 6."""
+    wall = ring(10.0, z=1.0)
+    return label_map(DOMAIN, labelled((ring(2.0), ROAD), (ring(5.0), ROAD), (wall, WALL), (ring(6.1, z=2.0), LEAVES)))
+
+
+def test_ground_reaches_far_along_itself_and_hardly_upwards(street):
+    assert told(street, [(3.5, 0, 0.02), (3.5, 0, 0.12), (3.5, 0, 0.5), (-2.5, 0, 0), (-4.5, 0, 0)]) == [
+        ROAD, ROAD, DROPPED, ROAD, DROPPED,
+    ]  # fmt: skip
+
+
+def test_other_things_reach_as_far_as_a_metre(street):
+    assert told(street, [(9.4, 0, 1.0), (10.2, 0.4, 1.3), (8.7, 0, 1.0), (6.3, 0, 2.6), (6.3, 0, 3.6)]) == [
+        WALL, WALL, DROPPED, LEAVES, DROPPED,
+    ]  # fmt: skip
+
+
+def test_the_nearest_label_counts_and_the_answer_is_the_same_when_asked_again(street):
+    middle = [(7.9, 0, 1.6), (6.9, 0, 1.8), (9.2, 0, 1.2)]
+    labels = label_map(DOMAIN, labelled((ring(8.6, z=1.6), WALL), (ring(7.6, z=1.6), LEAVES)))
+    first = told(labels, middle)
+    assert first[0] == LEAVES and first == told(labels, middle)
+
+
+def test_a_kerb_is_told_by_height():
+    labels = label_map(
+        DOMAIN, labelled((ring(2.05), ROAD), (ring(2.2, z=0.15), SIDEWALK), (ring(2.7, z=0.15), SIDEWALK))
+    )
+    assert told(labels, [(2.1, 0, 0.01), (2.1, 0, 0.14), (2.6, 0, 0.0), (1.6, 0, 0.15)]) == [
+        ROAD,
+        SIDEWALK,
+        ROAD,
+        SIDEWALK,
+    ]
+
+
+def test_in_a_box_ground_stays_ground_and_the_rest_is_the_object(street):
+    points = [(3.5, 0, 0.02), (3.5, 0, 0.1), (3.5, 0, 0.6)]
+    assert told(street, points, in_box=True) == [ROAD, ROAD, OBJECT]
+    assert told(street, points, in_box=True, labelled_object=True) == [ROAD, OBJECT, OBJECT]
+    assert told(street, points, in_box=True, guessed=True) == [ROAD, ROAD, DROPPED]
+
+
+def test_an_object_far_from_any_label_is_an_object(street):
+    assert told(street, [(-500, 0, 0)], in_box=True) == [OBJECT]
+    assert told(street, [(-500, 0, 0)]) == [DROPPED]
+
+
+def test_near_an_unboxed_mover_only_ground_remains_and_only_for_a_while(street):
+    beside_wall = np.array([(9.6, 0, 1.0), (9.6, 0, 0.0), (9.6, 2, 1.0)], np.float32)
+    mover = np.array([(9.6, 0, 1.0), (9.6, 0, 0.1)], np.float32)
+    mark_movers(street, mover, True)
+    assert told(street, beside_wall) == [DROPPED, ROAD, WALL]
+    mark_movers(street, mover, False)
+    assert told(street, beside_wall) == [WALL, ROAD, WALL]
+
+
+def test_the_majority_of_labels_in_a_cell_counts():
+    labels = label_map(DOMAIN, labelled(([(1.1, 1.1, 1.1)] * 3, LEAVES), ([(1.1, 1.2, 1.1)] * 2, WALL)))
+    assert told(labels, [(1.15, 1.15, 1.15)]) == [LEAVES]
