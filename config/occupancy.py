@@ -10,13 +10,13 @@ load_from = 'ckpts/r101_dcn_fcos3d_pretrain.pth'
 embed_dims = 256
 num_anchors = 8
 encoder_layer = dict(
-    type='BEVFormerLayer',
+    type='OccupancyEncoderLayer',
     embed_dims=embed_dims,
     feedforward_dims=512,
     dropout=0.1,
-    self_attention=dict(type='TemporalSelfAttention', embed_dims=embed_dims, num_heads=8, num_points=4),
+    self_attention=dict(type='OccupancyTemporalAttention', embed_dims=embed_dims, num_heads=8, num_points=4),
     cross_attention=dict(
-        type='SpatialCrossAttention',
+        type='OccupancySpatialAttention',
         embed_dims=embed_dims,
         num_heads=8,
         num_levels=4,
@@ -56,13 +56,13 @@ model = dict(
         relu_before_extra_convs=True,
     ),
     encoder=dict(
-        type='BEVFormerEncoder', layers=[encoder_layer] * 3, embed_dims=embed_dims, num_cameras=6, num_levels=4
+        type='OccupancyEncoder', layers=[encoder_layer] * 3, embed_dims=embed_dims, num_cameras=6, num_levels=4
     ),
     head=dict(
         type='OccupancyHead',
         embed_dims=embed_dims,
         hidden_dims=512,
         num_classes=18,
-        losses=dict(ce=dict(type='OccupancyCrossEntropy'), lovasz=dict(type='LovaszSoftmax')),
+        losses=dict(ce=dict(type='OccupancyCrossEntropy'), lovasz=dict(type='OccupancyLovaszSoftmax')),
     ),
 )

@@ -27,19 +27,19 @@ test_dataloader = val_dataloader
 
 embed_dims = 128
 encoder_layer = dict(
-    type='BEVFormerLayer',
+    type='OccupancyEncoderLayer',
     embed_dims=embed_dims,
     feedforward_dims=256,
-    self_attention=dict(type='TemporalSelfAttention', embed_dims=embed_dims),
+    self_attention=dict(type='OccupancyTemporalAttention', embed_dims=embed_dims),
     cross_attention=dict(
-        type='SpatialCrossAttention', embed_dims=embed_dims, num_levels=3, num_anchors=4, points_per_anchor=4
+        type='OccupancySpatialAttention', embed_dims=embed_dims, num_levels=3, num_anchors=4, points_per_anchor=4
     ),
 )
 model = dict(
     data_preprocessor=dict(std=(57.375, 57.12, 58.395)),
     img_backbone=dict(
         _delete_=True,
-        type='TimmBackbone',
+        type='OccupancyTimmBackbone',
         name='convnext_tiny.in12k_ft_in1k',
         out_indices=(1, 2, 3),
         pretrained=True,

@@ -19,13 +19,15 @@ test_dataloader = loading
 
 embed_dims = 64
 encoder_layer = dict(
-    type='BEVFormerLayer',
+    type='OccupancyEncoderLayer',
     embed_dims=embed_dims,
     feedforward_dims=128,
     dropout=0.0,
-    self_attention=dict(type='TemporalSelfAttention', embed_dims=embed_dims, num_heads=4, num_points=4, dropout=0.0),
+    self_attention=dict(
+        type='OccupancyTemporalAttention', embed_dims=embed_dims, num_heads=4, num_points=4, dropout=0.0
+    ),
     cross_attention=dict(
-        type='SpatialCrossAttention',
+        type='OccupancySpatialAttention',
         embed_dims=embed_dims,
         num_heads=4,
         num_levels=3,
@@ -37,7 +39,7 @@ encoder_layer = dict(
 model = dict(
     data_preprocessor=dict(std=(58.0, 57.0, 57.0), grid_mask_probability=0.0),
     grid=grid,
-    img_backbone=dict(_delete_=True, type='TimmBackbone', name='resnet10t', out_indices=(1, 2, 3)),
+    img_backbone=dict(_delete_=True, type='OccupancyTimmBackbone', name='resnet10t', out_indices=(1, 2, 3)),
     img_neck=dict(_delete_=True, type='mmdet.FPN', in_channels=[64, 128, 256], out_channels=embed_dims, num_outs=3),
     encoder=dict(layers=[encoder_layer] * 2, embed_dims=embed_dims, num_levels=3),
     head=dict(embed_dims=embed_dims, hidden_dims=embed_dims),

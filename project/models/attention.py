@@ -12,7 +12,7 @@ from project.models.views import CameraViews
 
 
 @MODELS.register_module()
-class TemporalSelfAttention(nn.Module):
+class OccupancyTemporalAttention(nn.Module):
     """Deformable attention of each cell of the bird's-eye view to the past and the present view.
 
     Without a past the present stands in for it, in all or in single cells.
@@ -80,7 +80,7 @@ class TemporalSelfAttention(nn.Module):
 
 
 @MODELS.register_module()
-class SpatialCrossAttention(nn.Module):
+class OccupancySpatialAttention(nn.Module):
     """Deformable attention of each cell to the images, around the projected anchors of its pillar.
 
     Args:

@@ -28,7 +28,8 @@ class OccupancyBEVFormer(Base3DDetector):
         img_backbone, img_neck, encoder, head: modules, or their configs; those of encoder and head need not repeat
             `grid` and `seed_compatible`.
         grid: voxels of the output; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
-        seed_compatible: do as the seed does, errors included, so that its checkpoints give its predictions.
+        seed_compatible: do as the seed does, errors included, so that its checkpoints give its predictions. (An
+            encoder and a head that are given as modules have been told already.)
         data_preprocessor, init_cfg: as in every mmdet3d detector.
     """
 

@@ -29,7 +29,7 @@ class History:
 
 
 @MODELS.register_module()
-class BEVFormerLayer(nn.Module):
+class OccupancyEncoderLayer(nn.Module):
     """Self-attention, cross-attention and a feed-forward network, each followed by a norm.
 
     Args:
@@ -67,7 +67,7 @@ class BEVFormerLayer(nn.Module):
 
 
 @MODELS.register_module()
-class BEVFormerEncoder(nn.Module):
+class OccupancyEncoder(nn.Module):
     """Learned queries, one a cell of the ground, that gather image features layer by layer.
 
     Args:

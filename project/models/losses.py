@@ -32,7 +32,7 @@ class OccupancyCrossEntropy(nn.Module):
 
 
 @MODELS.register_module()
-class LovaszSoftmax(nn.Module):
+class OccupancyLovaszSoftmax(nn.Module):
     """Smooth surrogate of the mean IoU, over the classes that occur among the voxels that count.
 
     Berman et al., The Lovász-Softmax loss (CVPR 2018); the whole batch is one set of voxels.

@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @MODELS.register_module()
-class TimmBackbone(nn.Module):
+class OccupancyTimmBackbone(nn.Module):
     """Feature maps of a timm model.
 
     Args:
@@ -46,7 +46,7 @@ class TimmBackbone(nn.Module):
         maps = self.model(x.flip(1))
         return [_channels_first(features, count) for features, count in zip(maps, self.channels, strict=True)]
 
-    def train(self, mode: bool = True) -> 'TimmBackbone':
+    def train(self, mode: bool = True) -> 'OccupancyTimmBackbone':
         """Switch between training and evaluation, batch norms apart if `norm_eval`."""
         super().train(mode)
         if self.norm_eval:

@@ -57,12 +57,12 @@ def parts(seed: dict) -> dict:
     sampling, dims = cross_attention['deformable_attention'], transformer['embed_dims']
     anchors = transformer['encoder']['num_points_in_pillar']
     layer = dict(
-        type='BEVFormerLayer',
+        type='OccupancyEncoderLayer',
         embed_dims=dims,
         feedforward_dims=layers['feedforward_channels'],
-        self_attention=dict(type='TemporalSelfAttention', embed_dims=dims),
+        self_attention=dict(type='OccupancyTemporalAttention', embed_dims=dims),
         cross_attention=dict(
-            type='SpatialCrossAttention',
+            type='OccupancySpatialAttention',
             embed_dims=dims,
             num_levels=sampling['num_levels'],
             num_anchors=anchors,
@@ -70,7 +70,7 @@ def parts(seed: dict) -> dict:
         ),
     )
     fusion = seed['fusion_head']
-    losses = dict(ce=dict(type='OccupancyCrossEntropy'), lovasz=dict(type='LovaszSoftmax'))
+    losses = dict(ce=dict(type='OccupancyCrossEntropy'), lovasz=dict(type='OccupancyLovaszSoftmax'))
     dcn = dict(seed['img_backbone']['dcn'], type='OccupancyDCNv2')
     cameras = len(arrays('state_dict')['pts_bbox_head.transformer.cams_embeds'])
     return dict(
@@ -82,7 +82,7 @@ def parts(seed: dict) -> dict:
         ),
         img_neck=dict(seed['img_neck'], type='mmdet.FPN'),
         encoder=dict(
-            type='BEVFormerEncoder',
+            type='OccupancyEncoder',
             layers=[layer] * transformer['encoder']['num_layers'],
             embed_dims=dims,
             num_cameras=cameras,

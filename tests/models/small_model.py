@@ -7,14 +7,14 @@ from torch import nn
 
 from project.grid import VoxelGrid
 from project.models import (
-    BEVFormerEncoder,
-    BEVFormerLayer,
-    LovaszSoftmax,
     OccupancyBEVFormer,
     OccupancyCrossEntropy,
+    OccupancyEncoder,
+    OccupancyEncoderLayer,
     OccupancyHead,
-    SpatialCrossAttention,
-    TemporalSelfAttention,
+    OccupancyLovaszSoftmax,
+    OccupancySpatialAttention,
+    OccupancyTemporalAttention,
 )
 
 GRID = VoxelGrid.from_range('lidar', (-14.0, -10.0, -3.0, 14.0, 10.0, 3.0), (4.0, 4.0, 2.0))
@@ -40,9 +40,9 @@ class Pyramid(nn.Module):
 
 def small_layer():
     """One layer of the encoder."""
-    return BEVFormerLayer(
-        TemporalSelfAttention(DIMS, HEADS, num_points=2),
-        SpatialCrossAttention(DIMS, HEADS, num_levels=2, num_anchors=ANCHORS, points_per_anchor=2),
+    return OccupancyEncoderLayer(
+        OccupancyTemporalAttention(DIMS, HEADS, num_points=2),
+        OccupancySpatialAttention(DIMS, HEADS, num_levels=2, num_anchors=ANCHORS, points_per_anchor=2),
         embed_dims=DIMS,
         feedforward_dims=12,
     )
@@ -51,13 +51,13 @@ def small_layer():
 def small_encoder(cameras=4, layers=2, **options):
     """An encoder for the pyramid."""
     torch.manual_seed(0)
-    return BEVFormerEncoder([small_layer() for _ in range(layers)], GRID, DIMS, cameras, num_levels=2, **options)
+    return OccupancyEncoder([small_layer() for _ in range(layers)], GRID, DIMS, cameras, num_levels=2, **options)
 
 
 def small_detector(cameras=4):
     """A detector built without a configuration."""
     encoder = small_encoder(cameras)
-    losses = {'ce': OccupancyCrossEntropy(), 'lovasz': LovaszSoftmax()}
+    losses = {'ce': OccupancyCrossEntropy(), 'lovasz': OccupancyLovaszSoftmax()}
     head = OccupancyHead(GRID, DIMS, hidden_dims=10, losses=losses)
     detector = OccupancyBEVFormer(Pyramid(), nn.Identity(), encoder, head, GRID)
     for name, parameter in detector.named_parameters():

@@ -6,7 +6,7 @@ import torch
 from small_model import ANCHORS, DIMS, GRID, HEADS, IMAGE, rig
 from torch import nn
 
-from project.models import SpatialCrossAttention, TemporalSelfAttention
+from project.models import OccupancySpatialAttention, OccupancyTemporalAttention
 from project.models.encoder import _cell_centres
 from project.models.geometry import pillar_anchors, project
 from project.models.views import CameraViews
@@ -26,7 +26,7 @@ def see_through(attention):
 
 def self_attention():
     torch.manual_seed(3)
-    attention = TemporalSelfAttention(DIMS, HEADS, num_points=2).eval()
+    attention = OccupancyTemporalAttention(DIMS, HEADS, num_points=2).eval()
     nn.init.normal_(attention.sampling_offsets.weight, std=0.1)
     nn.init.normal_(attention.attention_weights.weight, std=0.1)
     return attention, torch.randn(2, CELLS, DIMS), torch.randn(CELLS, DIMS), _cell_centres(SHAPE)
@@ -87,7 +87,7 @@ def test_a_light_in_a_voxel_is_seen_by_that_voxels_query(cell, anchor):
     features, shapes, seeing = photographs(anchors[*cell, anchor], rig(8))
     cameras = torch.from_numpy(rig(8))[None].float()
     assert seeing.any()
-    attention = see_through(SpatialCrossAttention(DIMS, HEADS, 2, ANCHORS, points_per_anchor=1))
+    attention = see_through(OccupancySpatialAttention(DIMS, HEADS, 2, ANCHORS, points_per_anchor=1))
     points = torch.from_numpy(anchors).flatten(0, 1)
     views = CameraViews.of(*project(points, cameras, IMAGE))
     query, position = torch.zeros(1, CELLS, DIMS), torch.zeros(CELLS, DIMS)
@@ -106,7 +106,7 @@ def test_a_light_in_a_voxel_is_seen_by_that_voxels_query(cell, anchor):
 
 
 def test_turning_the_cameras_half_way_round_turns_the_view():
-    attention = SpatialCrossAttention(DIMS, HEADS, 2, ANCHORS, points_per_anchor=2).eval()
+    attention = OccupancySpatialAttention(DIMS, HEADS, 2, ANCHORS, points_per_anchor=2).eval()
     torch.manual_seed(4)
     features, shapes = torch.randn(1, 3, 24 * 40 + 12 * 20, DIMS), [(24, 40), (12, 20)]
     half_turn = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -122,7 +122,7 @@ def test_turning_the_cameras_half_way_round_turns_the_view():
 
 
 def test_points_belong_to_anchors_in_turn():
-    attention = see_through(SpatialCrossAttention(DIMS, HEADS, num_levels=1, num_anchors=3, points_per_anchor=2))
+    attention = see_through(OccupancySpatialAttention(DIMS, HEADS, num_levels=1, num_anchors=3, points_per_anchor=2))
     # All weight on the second of the two points of the last anchor.
     weights = attention.sampling.attention_weights.bias.data.view(HEADS, 6)
     weights[:], weights[:, 1 * 3 + 2] = -100, 100

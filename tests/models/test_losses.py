@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from project.models.losses import LovaszSoftmax, OccupancyCrossEntropy
+from project.models.losses import OccupancyCrossEntropy, OccupancyLovaszSoftmax
 
-LOSSES = [OccupancyCrossEntropy(), LovaszSoftmax()]
+LOSSES = [OccupancyCrossEntropy(), OccupancyLovaszSoftmax()]
 
 
 def case(batch=2, classes=5, shape=(7, 5, 3)):
@@ -46,13 +46,13 @@ def slow_lovasz(probabilities, labels):
 
 def test_lovasz_is_the_papers():
     logits, target = case()
-    ours = LovaszSoftmax()(logits, target)
+    ours = OccupancyLovaszSoftmax()(logits, target)
     torch.testing.assert_close(ours.double(), slow_lovasz(*voxels(logits, target)), rtol=1e-5, atol=0)
 
 
 def test_lovasz_gradient_is_the_papers():
     logits, target = case(shape=(3, 2, 2))
-    (ours,) = torch.autograd.grad(LovaszSoftmax()(logits, target), logits)
+    (ours,) = torch.autograd.grad(OccupancyLovaszSoftmax()(logits, target), logits)
     (slow,) = torch.autograd.grad(slow_lovasz(*voxels(logits, target)), logits)
     torch.testing.assert_close(ours, slow, rtol=1e-4, atol=1e-7)
 
@@ -102,7 +102,7 @@ def test_lovasz_of_one_voxel_is_its_error():
     target[:] = 0
     target[1, 3, 2, 1] = 2
     error = 1 - logits[1, :, 3, 2, 1].softmax(0)[2]
-    torch.testing.assert_close(LovaszSoftmax()(logits, target).double(), error, rtol=1e-5, atol=0)
+    torch.testing.assert_close(OccupancyLovaszSoftmax()(logits, target).double(), error, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize('loss', LOSSES)
@@ -115,5 +115,5 @@ def test_bfloat16_logits_are_summed_in_float32(loss):
 
 def test_weight_is_a_factor():
     logits, target = case()
-    for kind in (OccupancyCrossEntropy, LovaszSoftmax):
+    for kind in (OccupancyCrossEntropy, OccupancyLovaszSoftmax):
         torch.testing.assert_close(kind(loss_weight=3.0)(logits, target), 3 * kind()(logits, target))
