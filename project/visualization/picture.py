@@ -12,7 +12,8 @@ from project.visualization.raycast import MISS, SOLID, cast, shaded
 from project.visualization.scenery import ego_car, following_view, overhead_view
 from project.visualization.scores import frame_scores
 
-EGO_COLOUR = (252, 252, 252)
+EGO_COLOURS = ((252, 252, 252), (72, 82, 96))
+"""Body and cabin of the ego car."""
 GAP_PX = 6
 AROUND = (
     ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT'),
@@ -65,9 +66,10 @@ def render_voxels(
         (camera.height_px, camera.width_px, 3) uint8 RGB.
     """
     hits = cast(frame.grid, layer.occupied(mask), camera.scaled(smooth), ego_car(frame.grid))
-    colours = np.concatenate([layer.palette, [EGO_COLOUR, BACKGROUND]])
-    codes = np.full(hits.positions.shape, len(layer.names) + 1, np.uint8)
-    codes[hits.positions <= SOLID] = len(layer.names)
+    colours = np.concatenate([layer.palette, EGO_COLOURS, [BACKGROUND]])
+    codes = np.full(hits.positions.shape, len(colours) - 1, np.uint8)
+    car = hits.positions <= SOLID
+    codes[car] = len(layer.names) + SOLID - hits.positions[car]
     voxels = hits.positions > MISS
     codes[voxels] = layer.codes.ravel()[hits.positions[voxels]]
     picture = shaded(colours, codes, hits)

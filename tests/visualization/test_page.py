@@ -69,7 +69,7 @@ def test_draws_the_known_world_without_server_and_network(open_page, clip):
     page.get_by_label('Truth').check()
     assert_colour(page, ON_CAR, PALETTE[CAR])
     assert_colour(page, ON_ROAD, PALETTE[ROAD])
-    assert_colour(page, (1.0, 0.1, 1.55), (244, 244, 244))
+    assert_colour(page, (3.1, 0.1, 0.95), (252, 252, 252))
     np.testing.assert_array_equal(canvas(page)[2, 2], BACKGROUND)
     assert page.locator('#title').inner_text() == 'scene-0001, frame 0'
 

@@ -15,7 +15,7 @@ from project.visualization.camera_images import overlaid
 from project.visualization.drawing import BACKGROUND
 from project.visualization.files import write_gif, write_mp4, write_png
 from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RIGHT, WRONG_CLASS
-from project.visualization.picture import EGO_COLOUR, frame_picture, render_voxels
+from project.visualization.picture import EGO_COLOURS, frame_picture, render_voxels
 from project.visualization.scenery import ego_car, following_view, forward, from_ego, overhead_view
 
 
@@ -33,7 +33,8 @@ def test_from_behind_every_thing_has_its_colour_at_its_projected_place():
     for point, colour in (
         ((10.5, 0.5, 1.0), PALETTE[CAR]),
         ((16.5, -4.5, 0.0), PALETTE[ROAD]),
-        ((1.0, 0.1, 1.55), EGO_COLOUR),
+        ((3.1, 0.1, 0.95), EGO_COLOURS[0]),
+        ((1.0, 0.1, 1.55), EGO_COLOURS[1]),
         ((60.0, 0.0, 0.0), BACKGROUND),
     ):
         row, column = pixel_of(camera, point)

@@ -1,7 +1,13 @@
 // Around the voxels: the ego car, lidar points, boxes, and cameras with their images.
 
 const FRUSTUM_METRES = 3;
+const EGO_COLOURS = [0xfcfcfc, 0x485260];
+// Corners of a box are numbered 0-7: bit 0 is x, bit 1 is y, bit 2 is z.
 const EDGES = [0, 1, 1, 3, 3, 2, 2, 0, 4, 5, 5, 7, 7, 6, 6, 4, 0, 4, 1, 5, 2, 6, 3, 7];
+// prettier-ignore
+const BOX_TRIANGLES = [
+  0, 2, 1, 1, 2, 3, 4, 5, 6, 5, 7, 6, 0, 1, 4, 1, 5, 4, 2, 6, 3, 3, 6, 7, 0, 4, 2, 2, 4, 6, 1, 3, 5, 3, 7, 5,
+];
 
 const POINT_SHADER = `
 uniform float nearer;
@@ -26,29 +32,24 @@ function lines(points, material) {
   return new THREE.LineSegments(new THREE.BufferGeometry().setFromPoints(points), material);
 }
 
+/** The ego car: a white body and a dark cabin. */
 function egoCar(boxes) {
   const group = new THREE.Group();
-  const paint = new THREE.MeshBasicMaterial({
-    color: 0xf4f4f4,
-    polygonOffset: true,
-    polygonOffsetFactor: 1,
-    polygonOffsetUnits: 1,
-  });
   const edges = new THREE.LineBasicMaterial({ color: 0x303640 });
-  for (const box of boxes) {
+  boxes.forEach((box, i) => {
     const corners = boxCorners(box.slice(0, 3), box.slice(3), new THREE.Matrix4());
     const geometry = new THREE.BufferGeometry().setFromPoints(corners);
-    geometry.setIndex([
-      0, 2, 1, 1, 2, 3, 4, 5, 6, 5, 7, 6, 0, 1, 4, 1, 5, 4, 2, 6, 3, 3, 6, 7, 0, 4, 2, 2, 4, 6, 1, 3, 5, 3, 7, 5,
-    ]);
-    group.add(
-      new THREE.Mesh(geometry, paint),
-      lines(
-        EDGES.map((i) => corners[i]),
-        edges,
-      ),
-    );
-  }
+    geometry.setIndex(BOX_TRIANGLES);
+    const paint = new THREE.MeshBasicMaterial({
+      color: EGO_COLOURS[i],
+      side: THREE.DoubleSide,
+      polygonOffset: true,
+      polygonOffsetFactor: 1,
+      polygonOffsetUnits: 1,
+    });
+    const outline = EDGES.map((corner) => corners[corner]);
+    group.add(new THREE.Mesh(geometry, paint), lines(outline, edges));
+  });
   return group;
 }
 
