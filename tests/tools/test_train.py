@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ def shell(*command: str | Path, **environment: str) -> subprocess.CompletedProce
         'CUDA_VISIBLE_DEVICES': '',
         'OMP_NUM_THREADS': '1',
         'PYTHONFAULTHANDLER': '1',
+        'PYTHON': sys.executable,
         **environment,
     }
     return subprocess.run(
@@ -45,7 +47,7 @@ def test_training_leaves_checkpoints_config_versions_and_scalars(trained):
 
 def test_a_checkpoint_is_tested(trained, tmp_path):
     options = ['--work-dir', tmp_path, '--save-predictions', tmp_path / 'predictions', '--geometric']
-    done = shell('python', 'tools/test.py', TOY, trained / 'epoch_1.pth', *options)
+    done = shell(sys.executable, 'tools/test.py', TOY, trained / 'epoch_1.pth', *options)
     assert done.returncode == 0, done.stderr
     assert 'geometric IoU' in done.stdout
     result = json.loads((tmp_path / 'epoch_1.json').read_text())
@@ -60,7 +62,7 @@ def test_a_checkpoint_is_tested(trained, tmp_path):
 @pytest.mark.slow
 def test_another_models_checkpoint_is_one_sentence(trained, tmp_path):
     options = ['--work-dir', tmp_path, '--cfg-options', 'model.channels=7']
-    done = shell('python', 'tools/test.py', TOY, trained / 'epoch_1.pth', *options)
+    done = shell(sys.executable, 'tools/test.py', TOY, trained / 'epoch_1.pth', *options)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith('error: ') and 'another model' in done.stderr
     assert 'Traceback' not in done.stderr
