@@ -3,6 +3,9 @@
 const PLAY_MILLISECONDS = 500;
 const REMEMBER_MILLISECONDS = 150;
 
+// Without WebGL, say, the page would stay empty and silent.
+window.addEventListener('error', (event) => notify(event.message));
+
 const state = initialState(location.hash);
 const cache = new FrameCache(8);
 // The first frame loads while the graphics start.
