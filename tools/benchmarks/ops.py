@@ -120,12 +120,14 @@ def _measure(compute: Callable[..., Tensor], inputs: list[Tensor], repeats: int)
 
 def _median_time(work: Callable[[], object], repeats: int) -> float:
     """Median milliseconds of the device between events, caches emptied before each run."""
-    flush = torch.empty(2**28, dtype=torch.uint8, device='cuda')
+    other = torch.empty(2**31, dtype=torch.uint8, device='cuda')
     for _ in range(5):
         work()
     times = []
     for _ in range(repeats):
-        flush.zero_()  # also keeps the device busy while the next kernels are launched
+        # Empties the caches, and keeps the device busy for longer than the launches of what is timed take.
+        for _ in range(4):
+            other.zero_()
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
         work()

@@ -11,7 +11,7 @@ import torch
 import torchvision
 from mmengine.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, grid_sample
+from torch.nn.functional import grid_sample
 from torch.nn.modules.utils import _pair
 
 from project.models.ops.operator import Backend, Operator, compiled_mmcv_obstacle, runs_anywhere, triton_obstacle
@@ -130,8 +130,9 @@ def _torch(
     features = x.reshape(batch * groups, channels // groups, height, width)
     samples = grid_sample(features, grid, align_corners=False).unflatten(2, (taps, out_shape[0]))
     samples = samples * mask.view(batch * groups, 1, taps, *out_shape)
-    samples = samples.reshape(batch, channels * taps, *out_shape)
-    return conv2d(samples, weight.reshape(weight.shape[0], -1, 1, 1))
+    # Not as a 1x1 convolution, which cuDNN would by default compute in TF32.
+    out = weight.flatten(1) @ samples.reshape(batch, channels * taps, -1)
+    return out.view(batch, -1, *out_shape)
 
 
 @_in_float32

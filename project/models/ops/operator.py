@@ -35,7 +35,7 @@ class Operator:
         self.name = name
         self.variable = f'OCCUPANCY_{name.upper()}'
         self.backends = {backend.name: backend for backend in backends}
-        self._chosen: dict[tuple[str, str | None], Backend] = {}
+        self._chosen: dict[tuple[str, str | None], str] = {}
 
     def available(self, device_type: str) -> list[str]:
         """Names of the backends that can run on a type of device."""
@@ -48,13 +48,17 @@ class Operator:
             ValueError: no backend has that name.
             RuntimeError: the backend asked for cannot run here.
         """
+        return self.backends[self._chosen_name(device_type, name)]
+
+    @torch.compiler.assume_constant_result  # what finds out about backends cannot be compiled
+    def _chosen_name(self, device_type: str, name: str | None) -> str:
         key = (device_type, name)
         if key not in self._chosen:
             self._chosen[key] = self._find(device_type, name or os.environ.get(self.variable))
-            print_log(f'{self.name} on {device_type}: {self._chosen[key].name}', logger='current')
+            print_log(f'{self.name} on {device_type}: {self._chosen[key]}', logger='current')
         return self._chosen[key]
 
-    def _find(self, device_type: str, name: str | None) -> Backend:
+    def _find(self, device_type: str, name: str | None) -> str:
         if name is None:
             name = self.available(device_type)[0]
         if name not in self.backends:
@@ -62,7 +66,7 @@ class Operator:
         obstacle = self.backends[name].obstacle(device_type)
         if obstacle:
             raise RuntimeError(f'{self.name}: {name} cannot run on {device_type}, because {obstacle}')
-        return self.backends[name]
+        return name
 
 
 def runs_anywhere(device_type: str) -> str:

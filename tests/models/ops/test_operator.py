@@ -57,3 +57,8 @@ def test_plain_torch_is_always_there():
     for known in (ATTENTION, CONVOLUTION):
         assert 'torch' in known.available('cpu')
         assert 'torch' in known.available(torch.device('cuda').type)
+
+
+def test_it_may_be_chosen_while_compiling(operator):
+    compiled = torch.compile(lambda x: operator.choose('cpu').compute(x), fullgraph=True, backend='eager')
+    assert compiled(torch.ones(1)) == 2
