@@ -19,4 +19,4 @@ val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
 model = dict(seed_compatible=True)
-param_scheduler = [dict(type='SeedCosineLR', by_epoch=False, warmup=500)]
+param_scheduler = [dict(type='OccupancySeedLR', by_epoch=False, warmup=500)]

@@ -49,7 +49,7 @@ def main() -> None:
         about=dict(config=args.config, checkpoint=args.checkpoint),
     )
     if args.save_predictions:
-        hook = dict(type='SavePredictionsHook', directory=args.save_predictions)
+        hook = dict(type='OccupancyPredictionsHook', directory=args.save_predictions)
         config.custom_hooks = [*config.get('custom_hooks', []), hook]
     if args.amp:
         command.test_in_bfloat16(config)

@@ -7,11 +7,11 @@ runner_type = 'OccupancyRunner'
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     # iteration_interval=500 would also save within an epoch.
-    checkpoint=dict(type='WholeCheckpointHook', interval=1, max_keep_ckpts=2, save_best='mIoU'),
+    checkpoint=dict(type='OccupancyCheckpointHook', interval=1, max_keep_ckpts=2, save_best='mIoU'),
     # A picture of the first validation frame; frames=(0, 40, 80) shows more of them.
     visualization=dict(type='OccupancyVisualizationHook', interval=1),
 )
-custom_hooks = [dict(type='FiniteLossHook'), dict(type='ProgressHook')]
+custom_hooks = [dict(type='OccupancyLossCheckHook'), dict(type='OccupancyProgressHook')]
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 
 randomness = dict(seed=0)

@@ -1,18 +1,18 @@
 """How training and tests run: mmengine's runner, made exact to resume, safe to load and whole on disk."""
 
-from project.engine.amp import Bfloat16OptimWrapper
-from project.engine.checkpoint_hook import WholeCheckpointHook
-from project.engine.loop import ResumableTrainLoop
-from project.engine.monitor import FiniteLossHook, ProgressHook
+from project.engine.amp import OccupancyBfloat16OptimWrapper
+from project.engine.checkpoint_hook import OccupancyCheckpointHook
+from project.engine.loop import OccupancyTrainLoop
+from project.engine.monitor import OccupancyLossCheckHook, OccupancyProgressHook
 from project.engine.runner import OccupancyRunner
-from project.engine.schedule import SeedCosineLR
+from project.engine.schedule import OccupancySeedLR
 
 __all__ = [
-    'Bfloat16OptimWrapper',
-    'FiniteLossHook',
+    'OccupancyBfloat16OptimWrapper',
+    'OccupancyCheckpointHook',
+    'OccupancyLossCheckHook',
+    'OccupancyProgressHook',
     'OccupancyRunner',
-    'ProgressHook',
-    'ResumableTrainLoop',
-    'SeedCosineLR',
-    'WholeCheckpointHook',
+    'OccupancySeedLR',
+    'OccupancyTrainLoop',
 ]

@@ -9,7 +9,7 @@ from mmengine.optim import OptimWrapper
 
 
 @OPTIM_WRAPPERS.register_module()
-class Bfloat16OptimWrapper(OptimWrapper):
+class OccupancyBfloat16OptimWrapper(OptimWrapper):
     """Runs the forward pass under bfloat16 autocast; weights, gradients and the optimiser stay float32.
 
     bfloat16 has the range of float32, so losses need no scaling. mmengine's ``AmpOptimWrapper`` scales them all the

@@ -15,7 +15,7 @@ LAST_CHECKPOINT = 'last_checkpoint'
 
 
 @HOOKS.register_module()
-class WholeCheckpointHook(Hook):
+class OccupancyCheckpointHook(Hook):
     """Writes checkpoints so that a stop at any moment leaves a whole one to go on from.
 
     A new checkpoint is written aside and renamed, then ``last_checkpoint`` points to it, and only then old ones go.

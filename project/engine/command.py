@@ -63,11 +63,11 @@ def use_bfloat16(config: Config) -> None:
         ValueError: the optimiser's wrapper is of a kind that this cannot replace.
     """
     kind = config.optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'Bfloat16OptimWrapper'):
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'OccupancyBfloat16OptimWrapper'):
         raise ValueError(f'--amp knows nothing of optim_wrapper.type={kind}; set the precision in the configuration')
     for key in ('loss_scale', 'dtype'):
         config.optim_wrapper.pop(key, None)
-    config.optim_wrapper.type = 'Bfloat16OptimWrapper'
+    config.optim_wrapper.type = 'OccupancyBfloat16OptimWrapper'
 
 
 def test_in_bfloat16(config: Config) -> None:

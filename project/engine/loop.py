@@ -7,7 +7,7 @@ from project.engine.randomness import PlacedSampler, SeededDataset, seed_iterati
 
 
 @LOOPS.register_module()
-class ResumableTrainLoop(EpochBasedTrainLoop):
+class OccupancyTrainLoop(EpochBasedTrainLoop):
     """mmengine's loop over epochs, which continues a checkpoint made within an epoch with the sample that comes next.
 
     A run resumed from an epoch's end validates first: the run before may have been stopped while it did.

@@ -19,7 +19,7 @@ _HOW = ' loss {task.fields[loss]:.4f}  {task.fields[seconds]:.2f} s/it '
 
 
 @HOOKS.register_module()
-class ProgressHook(Hook):
+class OccupancyProgressHook(Hook):
     """Keeps a line below the log of a terminal: epoch, iteration, loss, seconds an iteration, time left."""
 
     priority = 'LOW'
@@ -60,7 +60,7 @@ class ProgressHook(Hook):
 
 
 @HOOKS.register_module()
-class FiniteLossHook(Hook):
+class OccupancyLossCheckHook(Hook):
     """Stops training at the first loss that is not a finite number, before a checkpoint can be spoiled."""
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:

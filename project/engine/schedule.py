@@ -11,7 +11,7 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
 
 @PARAM_SCHEDULERS.register_module()
-class SeedCosineLR(LRSchedulerMixin, _ParamScheduler):
+class OccupancySeedLR(LRSchedulerMixin, _ParamScheduler):
     """Linear warm-up, then a cosine over all of training, the way the seed has them.
 
     It lags by one step, and its start and its floor are the same for all groups: the backbone, with a tenth of the
@@ -29,7 +29,7 @@ class SeedCosineLR(LRSchedulerMixin, _ParamScheduler):
         self.warmup, self.start, self.floor = warmup, start, floor
         super().__init__(optimizer, **kwargs)
         if self.by_epoch:
-            raise ValueError('SeedCosineLR counts iterations: set by_epoch=False')
+            raise ValueError('OccupancySeedLR counts iterations: set by_epoch=False')
 
     def _get_value(self) -> list[float]:
         step = max(self.last_step - 1, 0)

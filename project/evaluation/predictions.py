@@ -13,7 +13,7 @@ _COMPRESSION = 1
 
 
 @HOOKS.register_module()
-class SavePredictionsHook(Hook):
+class OccupancyPredictionsHook(Hook):
     """Write every prediction of a test as ``<sample token>.npz``: one (X, Y, Z) uint8 array ``arr_0`` of labels 0-17.
 
     Args:

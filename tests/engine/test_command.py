@@ -45,7 +45,7 @@ def test_amp_is_bfloat16(kind):
     config = read(TOY)
     config.optim_wrapper.update(type=kind, **({'loss_scale': 'dynamic'} if kind == 'AmpOptimWrapper' else {}))
     command.use_bfloat16(config)
-    assert config.optim_wrapper.type == 'Bfloat16OptimWrapper' and 'loss_scale' not in config.optim_wrapper
+    assert config.optim_wrapper.type == 'OccupancyBfloat16OptimWrapper' and 'loss_scale' not in config.optim_wrapper
     config.optim_wrapper.type = 'OtherOptimWrapper'
     with pytest.raises(ValueError, match='OtherOptimWrapper'):
         command.use_bfloat16(config)
@@ -56,7 +56,7 @@ def test_bfloat16_is_that_of_the_forward_pass_only():
 
     model = torch.nn.Linear(2, 2)
     optimiser = torch.optim.AdamW(model.parameters())
-    wrapper = build_from_cfg(dict(type='Bfloat16OptimWrapper', optimizer=optimiser), OPTIM_WRAPPERS)
+    wrapper = build_from_cfg(dict(type='OccupancyBfloat16OptimWrapper', optimizer=optimiser), OPTIM_WRAPPERS)
     with wrapper.optim_context(model):
         output = model(torch.ones(1, 2))
     wrapper.update_params(output.float().sum())

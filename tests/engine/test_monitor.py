@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 
-from project.engine.monitor import FiniteLossHook, ProgressHook
+from project.engine.monitor import OccupancyLossCheckHook, OccupancyProgressHook
 
 
 def runner(iteration: int = 3) -> SimpleNamespace:
@@ -27,14 +27,14 @@ def runner(iteration: int = 3) -> SimpleNamespace:
 def test_a_loss_that_is_no_number_stops_training(bad):
     outputs = {'loss': torch.tensor(bad), 'loss_ce': torch.tensor(1.0), 'loss_lovasz': torch.tensor(bad)}
     with pytest.raises(FloatingPointError, match=r'loss, loss_lovasz is not finite in iteration 4.*0\.0002.*out/run1'):
-        FiniteLossHook().after_train_iter(runner(), 0, outputs=outputs)
-    FiniteLossHook().after_train_iter(runner(), 0, outputs={'loss': torch.tensor(1.0)})
+        OccupancyLossCheckHook().after_train_iter(runner(), 0, outputs=outputs)
+    OccupancyLossCheckHook().after_train_iter(runner(), 0, outputs={'loss': torch.tensor(1.0)})
 
 
 def test_progress_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setenv('FORCE_COLOR', '1')
     monkeypatch.setenv('COLUMNS', '80')
-    hook, watched = ProgressHook(), runner()
+    hook, watched = OccupancyProgressHook(), runner()
     hook.before_train(watched)
     hook.after_train_iter(watched, 3)
     watched.logger.error('a line of the log')
@@ -47,7 +47,7 @@ def test_progress_on_a_terminal(monkeypatch, capsys):
 
 def test_no_line_without_a_terminal(monkeypatch, capsys):
     monkeypatch.delenv('FORCE_COLOR', raising=False)
-    hook = ProgressHook()
+    hook = OccupancyProgressHook()
     hook.before_train(runner())
     hook.after_train_iter(runner(), 3)
     hook.after_train(runner())

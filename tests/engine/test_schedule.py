@@ -36,7 +36,7 @@ def test_the_seeds_schedule():
     golden = np.load(GOLDEN)
     total = int(golden['t_initial'])
     schedule = dict(
-        type='SeedCosineLR',
+        type='OccupancySeedLR',
         by_epoch=False,
         warmup=int(golden['warmup_t']),
         start=float(golden['warmup_lr_init']),

@@ -17,7 +17,7 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
 test_dataloader = val_dataloader
-train_cfg = dict(type='ResumableTrainLoop', max_epochs=4, val_interval=1)
+train_cfg = dict(type='OccupancyTrainLoop', max_epochs=4, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 val_evaluator = dict(type='OccupancyMetric')
@@ -29,8 +29,8 @@ param_scheduler = [
 ]
 default_hooks = dict(
     _delete_=True,
-    checkpoint=dict(type='WholeCheckpointHook', iteration_interval=3),
+    checkpoint=dict(type='OccupancyCheckpointHook', iteration_interval=3),
     logger=dict(type='LoggerHook', interval=1),
 )
-custom_hooks = [dict(type='FiniteLossHook'), dict(type='ProgressHook'), dict(type='TrailHook')]
+custom_hooks = [dict(type='OccupancyLossCheckHook'), dict(type='OccupancyProgressHook'), dict(type='TrailHook')]
 auto_scale_lr = dict(enable=False, base_batch_size=8)

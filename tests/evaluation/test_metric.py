@@ -9,7 +9,7 @@ from mmdet3d.registry import METRICS
 
 from project.evaluation.confusion import confusion_matrices, mean_iou
 from project.evaluation.metric import OccupancyMetric
-from project.evaluation.predictions import SavePredictionsHook
+from project.evaluation.predictions import OccupancyPredictionsHook
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (-7, -5, -1, 7, 5, 5), 2)
@@ -82,7 +82,7 @@ def test_predictions_are_written_for_submission(tmp_path):
         sample_token = 'a' * 32
         pred_occupancy = keyframe(1)['pred_occupancy'].long()
 
-    SavePredictionsHook(tmp_path / 'predictions').after_test_iter(None, 0, outputs=[Sample()])
+    OccupancyPredictionsHook(tmp_path / 'predictions').after_test_iter(None, 0, outputs=[Sample()])
     with np.load(tmp_path / 'predictions' / f'{"a" * 32}.npz') as saved:
         assert saved.files == ['arr_0']
         assert saved['arr_0'].dtype == np.uint8

@@ -40,7 +40,7 @@ def trained(tmp_path_factory) -> Path:
 def test_training_leaves_checkpoints_config_versions_and_scalars(trained):
     names = {path.name for path in trained.iterdir()}
     assert {'epoch_1.pth', 'last_checkpoint', 'toy_config.py', 'versions.json'} <= names
-    assert 'Bfloat16OptimWrapper' in (trained / 'toy_config.py').read_text()
+    assert 'OccupancyBfloat16OptimWrapper' in (trained / 'toy_config.py').read_text()
     assert json.loads((trained / 'versions.json').read_text())['torch']
     assert list(trained.glob('*/vis_data/events.out.tfevents.*'))
 
