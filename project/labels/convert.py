@@ -67,14 +67,17 @@ def label_reported(scene: Scene, settings: Settings, on_keyframe: Callable[[], N
     labelled, error = 0, None
     try:
         labelled = label_scene(scene, settings, on_keyframe)
-    except OSError as problem:
-        error = f'{problem.filename}: {problem.strerror}' if problem.filename and problem.strerror else str(problem)
-    except ValueError as problem:
-        error = str(problem)
     except Exception as problem:
-        error = f'{type(problem).__name__}: {problem}'
+        error = what_is_wrong(problem)
     present = 0 if error else len(scene.keyframes) - labelled
     return Outcome(scene.name, labelled, present, time.perf_counter() - start, error)
+
+
+def what_is_wrong(error: Exception) -> str:
+    """One sentence for the user; errors that nobody foresaw are named by their type."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f'{error.filename}: {error.strerror}'
+    return str(error) if isinstance(error, OSError | ValueError) else f'{type(error).__name__}: {error}'
 
 
 def _convert_here(scenes: Sequence[Scene], settings: Settings, on_progress: Callable[[int], None]) -> list[Outcome]:

@@ -109,7 +109,13 @@ def read_tables(dataroot: Path, version: str, scene_names: list[str] | None = No
     Raises:
         ValueError: a table is missing or damaged, or there is no scene of a name asked for.
     """
-    folder = dataroot / version
+    try:
+        return _read_tables(dataroot / version, version, scene_names)
+    except KeyError as key:
+        raise ValueError(f'{dataroot / version}: {key} is used by a record and is nowhere in the tables') from None
+
+
+def _read_tables(folder: Path, version: str, scene_names: list[str] | None) -> Tables:
     tables = Tables(version)
     tables.scenes = [scene for scene in read_table(folder, 'scene') if not scene_names or scene['name'] in scene_names]
     unknown = sorted(set(scene_names or ()) - {scene['name'] for scene in tables.scenes})

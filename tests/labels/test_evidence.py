@@ -8,7 +8,7 @@ def test_evidence_is_near_labelled_points_of_the_same_track():
     xyz = np.array([(1.9, 0.8, -0.7), (0.0, 0.0, 0.0)], np.float32)
     points = Points(xyz, np.zeros(2, np.uint8), np.zeros(2, np.uint8))
     evidence = Evidence(points, np.array([0, 1]), np.array([(4.0, 2.0, 1.6), (0.6, 0.6, 1.8)]))
-    asked = np.array([(1.8, 0.7, -0.6), (1.2, 0.7, -0.6), (2.1, 1.0, -0.8), (-1.9, 0.8, -0.7)])
+    asked = np.array([(1.8, 0.7, -0.6), (1.2, 0.7, -0.6), (1.8, 0.9, -0.8), (-1.9, 0.8, -0.7)])
     assert evidence.at(asked, np.zeros(4, int)).tolist() == [True, False, True, False]
     assert evidence.at(np.array([(0.1, 0.1, 0.1), (0.1, 0.1, 0.8)]), np.ones(2, int)).tolist() == [True, False]
 

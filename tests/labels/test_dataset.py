@@ -1,0 +1,80 @@
+"""Scenes as plain data, beside what nuscenes-devkit makes of the same tables."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nuscenes.nuscenes import NuScenes
+
+from project.labels.boxes import boxes_at, extended
+from project.labels.dataset import CAMERAS, make_dataset
+from project.labels.geometry import poses
+from project.labels.tables import read_tables
+from project.taxonomy import RAW_NAMES
+
+
+@pytest.fixture(scope='module')
+def devkit(tiny_world: Path) -> NuScenes:
+    return NuScenes('v1.0-mini', str(tiny_world), verbose=False)
+
+
+@pytest.fixture(scope='module')
+def dataset(tiny_world: Path):
+    return make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world)
+
+
+def test_all_scenes_are_there_and_one_can_be_asked_for(dataset, tiny_world):
+    assert [scene.name for scene in dataset.scenes] == ['scene-0061', 'scene-0103'] and not dataset.broken
+    assert [scene['name'] for scene in read_tables(tiny_world, 'v1.0-mini', ['scene-0103']).scenes] == ['scene-0103']
+    with pytest.raises(ValueError, match='has no scene scene-0001'):
+        read_tables(tiny_world, 'v1.0-mini', ['scene-0103', 'scene-0001'])
+
+
+def test_sweeps_and_poses_are_those_of_the_devkit(dataset, devkit):
+    scene = dataset.scenes[0]
+    assert len(scene.keyframes) == 3 and len(scene.sweep_files) == 21
+    assert scene.ticks.tolist() == [0] + [1] * 9 + [2] + [3] * 9 + [4]
+    token = devkit.get('sample', scene.keyframes[0].sample_token)['data']['LIDAR_TOP']
+    for sweep, file in enumerate(scene.sweep_files):
+        record = devkit.get('sample_data', token)
+        assert (record['filename'], record['timestamp']) == (file, scene.timestamps_us[sweep])
+        pose = devkit.get('ego_pose', record['ego_pose_token'])
+        calibration = devkit.get('calibrated_sensor', record['calibrated_sensor_token'])
+        np.testing.assert_allclose(scene.global_from_ego[sweep], poses(pose['rotation'], pose['translation']))
+        expected = poses(calibration['rotation'], calibration['translation'])
+        np.testing.assert_allclose(scene.ego_from_lidar[sweep], expected)
+        token = record['next']
+    for k, keyframe in enumerate(scene.keyframes):
+        assert devkit.get('lidarseg', keyframe.lidar_token)['filename'] == scene.lidarseg_files[k]
+        assert scene.sweep_files[scene.keyframe_sweeps[k]].endswith(keyframe.lidar_file)
+
+
+def test_boxes_are_those_of_the_devkit_at_keyframes_and_between(dataset, devkit):
+    scene = dataset.scenes[0]
+    times_s = scene.timestamps_us / 1e6
+    tracks = extended(scene.tracks, times_s[scene.keyframe_sweeps])
+    token = scene.keyframes[0].lidar_token
+    for sweep in range(len(scene.sweep_files)):
+        k = max(int(scene.ticks[sweep]) // 2, 0)
+        step_s = np.diff(times_s[scene.keyframe_sweeps])[min(k, 1)]
+        fraction = (times_s[sweep] - times_s[scene.keyframe_sweeps[k]]) / step_s
+        boxes = boxes_at(tracks, scene.tracks.present, k, fraction, np.eye(4))
+        theirs = {tuple(np.round(box.center, 3)): box for box in devkit.get_boxes(token)}
+        sure = np.flatnonzero(~boxes.guessed)
+        assert len(sure) > 10
+        for i in sure:
+            pose = boxes.scene_from_box[i]
+            nearest = min(theirs.values(), key=lambda box, centre=pose[:3, 3]: np.abs(box.center - centre).max())
+            np.testing.assert_allclose(pose[:3, 3], nearest.center, atol=1e-6)
+            np.testing.assert_allclose(pose[:3, :3], nearest.rotation_matrix, atol=1e-6)
+            np.testing.assert_allclose(boxes.sizes[i], nearest.wlh[[1, 0, 2]])
+            assert RAW_NAMES[boxes.categories[i]] == nearest.name
+        token = devkit.get('sample_data', token)['next']
+
+
+def test_records_of_keyframes_are_complete(dataset):
+    for scene in dataset.scenes:
+        records = dataset.records[scene.name]
+        assert [record.keyframe for record in records] == list(scene.keyframes)
+        assert all(tuple(record.cameras) == CAMERAS for record in records)
+        assert all(camera.camera_matrix.shape == (3, 3) for record in records for camera in record.cameras.values())
