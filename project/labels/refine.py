@@ -1,8 +1,8 @@
 """Step 0, refine: the poses of the car are corrected where the sweeps of a scene do not meet.
 
 Poses of nuScenes have no height and drift by centimetres, so that the ground seen at different times lies in layers.
-Whether a scene's poses are exact already shows when they are corrected: corrections that registration is not sure of are
-not applied.
+How exact the poses of a scene are shows when they are corrected: corrections that registration is not sure of are not
+made.
 """
 
 import warnings
@@ -28,8 +28,8 @@ SEEN_M, SEEN_KEYFRAMES = 20.0, 10
 def refined(scene: Scene) -> Scene:
     """The scene with corrected poses, or as it is where its poses are as good as registration could make them.
 
-    Boxes and cameras are given in the global frame that the pose of their keyframe leads to; they are corrected with it.
-    So what lies in a box before does so after.
+    Boxes and cameras are told in the global frame that the pose of their keyframe leads to, and are corrected with it:
+    what lies in a box before does so after.
 
     Raises:
         ImportError: small_gicp is not installed.
@@ -38,10 +38,11 @@ def refined(scene: Scene) -> Scene:
     sweeps = Sweeps(scene)
     used = np.flatnonzero(scene.ticks >= 0)
     given = sweeps.scene_from_global @ scene.global_from_ego
-    poses, lost = registered([_still(sweeps, sweep, inverse(given[sweep])) for sweep in used], given[used])
-    if lost:
+    poses, lost = registered((_still(sweeps, sweep, inverse(given[sweep])) for sweep in used), given[used])
+    if lost.any():
         warnings.warn(
-            f'{scene.name}: {lost} of {len(used)} sweeps show too little that stands still; they keep the poses given',
+            f'{scene.name}: {lost.sum()} of {len(used)} sweeps show too little that stands still to correct their '
+            'poses by; they move as they are given to',
             stacklevel=2,
         )
     at_keyframes = np.searchsorted(used, scene.keyframe_sweeps)
@@ -71,8 +72,8 @@ def displacement(some: np.ndarray, others: np.ndarray) -> float:
         others: (K, 4, 4) float64, in a frame of their own.
 
     Returns:
-        Root mean square distance, metres, between points `SEEN_M` around the car over all pairs of keyframes that are at
-        most `SEEN_KEYFRAMES` apart; 0 for a single keyframe.
+        Root mean square distance, metres, between points `SEEN_M` around the car over all pairs of keyframes that are
+        at most `SEEN_KEYFRAMES` apart; 0 for a single keyframe.
     """
     angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     points = np.stack([SEEN_M * np.cos(angles), SEEN_M * np.sin(angles), 0 * angles, 1 + 0 * angles])
