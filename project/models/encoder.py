@@ -121,6 +121,9 @@ class OccupancyEncoder(nn.Module):
 
         Returns:
             (B, C, X, Y) bird's-eye view.
+
+        Raises:
+            ValueError: there are more or fewer cameras or levels than the encoder was built for.
         """
         query = self.queries.expand(len(image_from_grid), -1, -1)
         position = self._position()
@@ -147,6 +150,9 @@ class OccupancyEncoder(nn.Module):
         return embedding.flatten(0, 1)
 
     def _flatten(self, features: Sequence[Tensor]) -> Tensor:
+        found, expected = (features[0].shape[1], len(features)), (len(self.camera_embed), len(self.level_embed))
+        if found != expected:
+            raise ValueError(f'{found} cameras and levels of features; the encoder was built for {expected}')
         embedded = [
             level.flatten(3).transpose(2, 3) + self.camera_embed[:, None] + self.level_embed[index]
             for index, level in enumerate(features)

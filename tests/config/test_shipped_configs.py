@@ -4,6 +4,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -70,6 +71,22 @@ def test_its_data_pipelines_and_metric_are_built(name):
         assert loader.dataset.frame == grid.frame
         assert loader.dataset.queue_length == config.train_dataloader.dataset.queue_length
     METRICS.build(config.val_evaluator)
+
+
+@pytest.mark.parametrize('name', ['occupancy_tiny', pytest.param('occupancy_medium', marks=pytest.mark.slow)])
+def test_every_parameter_takes_part(name):
+    """Distributed training waits for the gradients of all of them."""
+    from project.datasets.data_sample import OccupancyDataSample
+
+    model = build(name).train()
+    # All anchors straight ahead of each camera, at its middle.
+    middle = np.diag([0.0, 0.0, 0.0, 1.0])
+    middle[:, 3] = 32, 32, 1, 1
+    data_sample = OccupancyDataSample(metainfo={'lidar2img': np.stack([middle] * 6)})
+    data_sample.gt_occupancy = torch.randint(0, 18, model.grid.shape, dtype=torch.uint8)
+    losses = model({'imgs': torch.randn(1, 6, 3, 64, 64)}, [data_sample], mode='loss')
+    sum(losses.values()).backward()
+    assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
 def test_the_baseline_has_the_seeds_parameters():

@@ -11,7 +11,7 @@ import pytest
 from project.synthetic import WorldSettings, make_world
 
 ROOT = Path(__file__).parents[2]
-EPOCHS = 70
+EPOCHS = 90
 
 
 def run(*arguments, **environment):

@@ -169,6 +169,11 @@ def test_labels_of_another_grid_are_refused(detector):
         detector(images(), [data_sample], mode='loss')
 
 
+def test_missing_cameras_are_named(detector):
+    with pytest.raises(ValueError, match=r'\(3, 2\) cameras and levels of features; .* for \(4, 2\)'):
+        detector(images(cameras=3), [sample(lidar2img=rig()[:3])], mode='tensor')
+
+
 def test_missing_metainfo_is_named(detector):
     data_sample = sample()
     del data_sample.lidar2img
