@@ -67,6 +67,9 @@ def label_reported(scene: Scene, settings: Settings, on_keyframe: Callable[[], N
     labelled, error = 0, None
     try:
         labelled = label_scene(scene, settings, on_keyframe)
+        if not labelled:
+            for _ in scene.keyframes:
+                on_keyframe()
     except Exception as problem:
         error = what_is_wrong(problem)
     present = 0 if error else len(scene.keyframes) - labelled

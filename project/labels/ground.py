@@ -66,11 +66,11 @@ def ground_map(domain: Domain, labelled: Points) -> GroundMap:
 
 
 @njit(inline='always', error_model='numpy')
-def ground_at(ground, ix, iy, z, across_kerbs):
+def ground_at(ground, ix, iy, z, in_box):
     """Nearest ground at a column and height: its class (0-3; -1 where there is none) and how far z is above it.
 
-    Where a column holds two classes, as at a kerb, the one whose height is nearer counts; `across_kerbs` looks for such
-    a one in the columns around as well.
+    Where a column holds two classes, as at a kerb, the one whose height is nearer counts. A point that is off the ground
+    of its column is compared with that of the columns around, but for one above it in a box, which may be the object's.
     """
     column = column_of(ground.domain, ix, iy)
     if column < 0:
@@ -87,7 +87,7 @@ def ground_at(ground, ix, iy, z, across_kerbs):
     if source < 0:
         return -1, FAR_ABOVE_M
     code, above = _nearest_height(ground, source, z)
-    if across_kerbs and STEP_M < abs(above) < HIGHEST_STEP_M:
+    if (above < 0 or not in_box) and STEP_M < abs(above) < HIGHEST_STEP_M:
         for at in range(len(ground.around)):
             if ground.around[at, 2] * CELL_M**2 > STEP_REACH_M**2:
                 break

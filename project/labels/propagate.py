@@ -95,7 +95,7 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
     result = np.full(len(xyz), DROPPED, np.uint8)
     for i in range(len(xyz)):
         ix, iy, iz = cell_indices(domain, xyz[i])
-        ground, above = ground_at(labels.ground, ix, iy, xyz[i, 2], not in_box[i])
+        ground, above = ground_at(labels.ground, ix, iy, xyz[i, 2], in_box[i])
         surely = -NEARLY_GROUND_M < above < SURELY_GROUND_M
         nearly = abs(above) < NEARLY_GROUND_M
         if in_box[i]:

@@ -1,0 +1,164 @@
+"""data_converter.py as a user runs it."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from data_converter import main
+from project.formats import infos, voxels
+from project.taxonomy import LEARNING_MAP, RAW_NAMES
+
+REAL = Path(os.environ.get('OCCUPANCY_REAL', Path(__file__).parents[2] / 'shared/real')) / 'nuscenes_one_keyframe'
+
+
+@pytest.fixture
+def world(tiny_world: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny world that may be damaged: sensor data as links, tables as files."""
+    shutil.copytree(tiny_world, tmp_path / 'world', copy_function=os.link)
+    for table in (tmp_path / 'world/v1.0-mini').glob('*.json'):
+        content = table.read_bytes()
+        table.unlink()
+        table.write_bytes(content)
+    return tmp_path / 'world'
+
+
+def run(root, labels, *more) -> int:
+    return main(['--dataroot', str(root), '--save_path', str(labels), '--workers', '1', '--num_sweeps', '1', *more])
+
+
+def damage(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def file_of(world: Path, scene: str, keyframe: bool = False) -> Path:
+    """Some lidar file of a scene."""
+    tables = {
+        name: json.loads((world / f'v1.0-mini/{name}.json').read_text()) for name in ('scene', 'sample', 'sample_data')
+    }
+    token = next(row['token'] for row in tables['scene'] if row['name'] == scene)
+    samples = {row['token'] for row in tables['sample'] if row['scene_token'] == token}
+    return world / next(
+        row['filename'] for row in tables['sample_data']
+        if row['sample_token'] in samples and 'LIDAR_TOP' in row['filename'] and row['is_key_frame'] == keyframe
+    )  # fmt: skip
+
+
+def test_a_world_becomes_labels_and_an_index(tiny_world, tmp_path, capsys):
+    assert run(f'{tiny_world}/', tmp_path / 'labels') == 0
+    said = capsys.readouterr().out
+    assert '2 labelled, 0 failed' in said and '6 labelled now, 0 were there already' in said
+    for split, scene in (('train', 'scene-0061'), ('val', 'scene-0103')):
+        entries = infos.read(tmp_path / f'labels/nuscenes_infos_{split}.pkl')['data_list']
+        assert [entry['scene_name'] for entry in entries] == [scene] * 3
+        for entry in entries:
+            assert len(voxels.read(tmp_path / 'labels' / entry['occupancy_path']['voxels']).classes) > 1000
+    made = voxels.read_manifest(tmp_path / 'labels')['settings']
+    assert (made['dataset'], made['num_sweeps']) == ('v1.0-mini', 1)
+    assert run(tiny_world, f'{tmp_path}/labels/') == 0
+    assert '0 labelled now, 6 were there already' in capsys.readouterr().out
+
+
+def test_scenes_one_after_the_other_give_the_index_of_all(tiny_world, tmp_path):
+    assert run(tiny_world, tmp_path / 'all') == 0
+    assert run(tiny_world, tmp_path / 'one', '--scenes', 'scene-0103') == 0
+    assert len(infos.read(tmp_path / 'one/nuscenes_infos_train.pkl')['data_list']) == 0
+    assert run(tiny_world, tmp_path / 'one', '--scenes', 'scene-0061') == 0
+    for split in ('train', 'val'):
+        name = f'nuscenes_infos_{split}.pkl'
+        assert (tmp_path / 'one' / name).read_bytes() == (tmp_path / 'all' / name).read_bytes()
+
+
+def test_labels_made_in_another_way_are_not_mixed_in(tiny_world, tmp_path, capsys):
+    assert run(tiny_world, tmp_path, '--scenes', 'scene-0061') == 0
+    assert run(tiny_world, tmp_path, '--num_sweeps', '2') == 2
+    assert 'made with another num_sweeps' in capsys.readouterr().out
+    assert run(tiny_world, tmp_path, '--num_sweeps', '2', '--overwrite') == 0
+
+
+def test_a_label_mapping_of_ones_own(tiny_world, tmp_path, capsys):
+    mapping = tmp_path / 'mapping.yaml'
+    learned = [4 if label in (3, 10) else label for label in LEARNING_MAP]
+    rows = '\n'.join(f'  {raw}: {label}' for raw, label in enumerate(learned))
+    names = '\n'.join(f'  {raw}: {name}' for raw, name in enumerate(RAW_NAMES))
+    mapping.write_text(f'labels:\n{names}\nlearning_map:\n{rows}\n')
+    assert run(tiny_world, tmp_path / 'labels', '--label_mapping', str(mapping)) == 0
+    found = set()
+    for path in (tmp_path / 'labels/voxels').rglob('*.npz'):
+        found |= set(voxels.read(path).classes.tolist())
+    assert 4 in found and not found & {3, 10}
+    mapping.write_text('labels: {}')
+    assert run(tiny_world, tmp_path / 'labels', '--label_mapping', str(mapping)) == 2
+    assert 'mapping.yaml: needs the keys' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    'fault', ['sweep missing', 'sweep truncated', 'lidarseg missing', 'lidarseg short', 'calibration']
+)
+def test_a_scene_with_bad_files_is_named_and_the_other_is_finished(world, tmp_path, capsys, fault):
+    sweep = file_of(world, 'scene-0061')
+    table = world / 'v1.0-mini/lidarseg.json'
+    keyframe = file_of(world, 'scene-0061', keyframe=True)
+    rows = json.loads((world / 'v1.0-mini/sample_data.json').read_text())
+    record = next(row for row in rows if row['filename'] == str(keyframe.relative_to(world)))
+    lidarseg = world / next(
+        row['filename'] for row in json.loads(table.read_text()) if row['sample_data_token'] == record['token']
+    )
+    expected = {
+        'sweep missing': f'{sweep}: missing',
+        'sweep truncated': f'{sweep}: its ',
+        'lidarseg missing': f'{lidarseg}: missing',
+        'lidarseg short': f'{lidarseg}: has 100 labels',
+        'calibration': f'calibrated_sensor.json lacks the calibration of {record["filename"]}',
+    }[fault]
+    if fault == 'sweep missing':
+        sweep.unlink()
+    elif fault == 'sweep truncated':
+        damage(sweep, sweep.read_bytes()[:-7])
+    elif fault == 'lidarseg missing':
+        lidarseg.unlink()
+    elif fault == 'lidarseg short':
+        damage(lidarseg, lidarseg.read_bytes()[:100])
+    else:
+        record['calibrated_sensor_token'] = '0' * 32
+        (world / 'v1.0-mini/sample_data.json').write_text(json.dumps(rows))
+    assert run(world, tmp_path / 'labels') == 1
+    said = capsys.readouterr().out
+    assert 'scene-0061 failed:' in said and expected in said and '1 labelled, 1 failed' in said
+    assert len(list((tmp_path / 'labels/voxels/scene-0103').iterdir())) == 3
+    assert not list((tmp_path / 'labels').rglob('.*')) and not (tmp_path / 'labels/voxels/scene-0061').exists()
+    assert len(infos.read(tmp_path / 'labels/nuscenes_infos_train.pkl')['data_list']) == 0
+
+
+def test_what_cannot_be_done_at_all_is_said_in_a_sentence(world, tmp_path, capsys):
+    def said(*arguments) -> str:
+        assert run(*arguments) == 2
+        return capsys.readouterr().out
+
+    assert 'neither boxes nor lidarseg' in said(world, tmp_path / 'labels', '--version', 'v1.0-test')
+    assert 'has no scene scene-9999' in said(world, tmp_path / 'labels', '--scenes', 'scene-9999')
+    (tmp_path / 'file').write_text('')
+    assert str(tmp_path / 'file') in said(world, tmp_path / 'file/labels')
+    (world / 'v1.0-mini/lidarseg.json').unlink()
+    assert 'lidarseg.json: this table is missing' in said(world, tmp_path / 'labels')
+    assert 'holds no folder of tables' in said(tmp_path / 'labels', tmp_path / 'more')
+
+
+def test_custom_splits_and_scenes_of_no_split(world, tmp_path):
+    (world / 'v1.0-mini/splits.json').write_text(json.dumps({'val': ['scene-0061']}))
+    assert run(world, tmp_path / 'labels') == 0
+    for split, scene in (('train', 'scene-0103'), ('val', 'scene-0061')):
+        entries = infos.read(tmp_path / f'labels/nuscenes_infos_{split}.pkl')['data_list']
+        assert {entry['scene_name'] for entry in entries} == {scene}
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason='the real keyframe of nuScenes is not here')
+@pytest.mark.parametrize('num_sweeps', [0, 10])
+def test_the_real_keyframe_converts(tmp_path, num_sweeps):
+    assert run(REAL, tmp_path, '--num_sweeps', str(num_sweeps), '--format', 'voxels', '--format', 'points') == 0
+    (path,) = (tmp_path / 'voxels').rglob('*.npz')
+    # Its lidarseg, made of boxes, knows barriers, pedestrians, cones, cars and trucks and no static world.
+    assert {1, 4, 7, 8, 10} <= set(voxels.read(path).classes.tolist())
