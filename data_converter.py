@@ -5,6 +5,8 @@ Examples:
       all scenes below ./project/data/nuscenes/, as sparse 0.2 m voxels, on all cores
   python data_converter.py --dataroot /data/nuscenes --save_path /data/labels --format voxels --format occ3d
       two formats in one pass
+  python data_converter.py --format voxels --masks --flow
+      with masks of what lidar and cameras see, and the velocity of every voxel
   python data_converter.py --scenes scene-0061 scene-0103 --num_sweeps 5 --workers 2
       two scenes, with a shorter window
 """
@@ -16,11 +18,12 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from project.formats import FORMATS
-from project.labels.convert import Outcome, convert
+from project.labels.convert import Outcome, convert, what_is_wrong
 from project.labels.dataset import Dataset, make_dataset
 from project.labels.index import write_infos
 from project.labels.settings import Settings, prepare_folder
@@ -58,6 +61,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--overwrite', action='store_true', help='make labels again that exist already')
     parser.add_argument(
+        '--masks',
+        action=argparse.BooleanOptionalAction,
+        help='which voxels lidar and cameras see, in occ3d and voxels (occ3d only)',
+    )
+    parser.add_argument(
+        '--flow',
+        action=argparse.BooleanOptionalAction,
+        help='velocity of every voxel, in openocc, openoccupancy and voxels (openocc only)',
+    )
+    parser.add_argument(
         '--label_mapping',
         type=Path,
         metavar='YAML',
@@ -74,7 +87,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         mapping = LabelMapping.from_yaml(options.label_mapping) if options.label_mapping else LabelMapping.default()
         formats = tuple(dict.fromkeys(options.formats or ['voxels']))
-        settings = Settings(options.save_path, formats, options.num_sweeps, mapping, options.overwrite)
+        settings = Settings(
+            options.save_path, formats, options.num_sweeps, mapping, options.overwrite, options.masks, options.flow
+        )
         version = find_version(options.dataroot, options.version)
         prepare_folder(settings, version)
         with console.status(f'reading the tables of {version}'):
@@ -85,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
         records = {name: dataset.records[name] for name in dataset.records if name in labelled}
         counts = write_infos(options.save_path, options.dataroot, version, records)
     except (OSError, ValueError) as error:
-        console.print(f'[red]error:[/] {error}', highlight=False, soft_wrap=True)
+        console.print(f'[red]error:[/] {escape(what_is_wrong(error))}', highlight=False, soft_wrap=True)
         return 2
     _print_summary(console, outcomes, counts, options.save_path, time.perf_counter() - start)
     return 1 if any(outcome.error for outcome in outcomes) else 0
@@ -121,7 +136,7 @@ def _print_summary(console: Console, outcomes: list[Outcome], counts: dict, save
     table.add_row('written to', str(save_path))
     console.print(table)
     for outcome in failed:
-        console.print(f'[red]{outcome.scene_name} failed:[/] {outcome.error}', highlight=False, soft_wrap=True)
+        console.print(f'[red]{outcome.scene_name} failed:[/] {escape(outcome.error)}', highlight=False, soft_wrap=True)
 
 
 def _whole_number(text: str) -> int:

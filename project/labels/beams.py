@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from project.labels.geometry import inverse
 from project.labels.read import EGO_BOX, NEAR_M, hits_world, read_returns
 from project.labels.scene import Scene
 
@@ -17,7 +16,7 @@ LONGEST_SWEEP_S = 0.1
 
 @dataclass(frozen=True)
 class Beams:
-    """Beams of S sweeps, scene frame. The lidar moves while it turns: a beam starts where it was at the beam's own time.
+    """Beams of S sweeps, scene frame. The lidar moves while it turns, so each beam starts at its own place.
 
     Attributes:
         ends: (N, 3) float32 where they ended, sweep after sweep.

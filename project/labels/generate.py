@@ -7,9 +7,12 @@ import numpy as np
 from project.formats import FORMATS, OccupancyLabels, points
 from project.grid import VoxelGrid
 from project.labels.cloud import World
+from project.labels.flow import flow_of
 from project.labels.gather import gather
 from project.labels.geometry import inverse
+from project.labels.masks import add_masks
 from project.labels.scene import Scene
+from project.labels.see import Sight, sight_of
 from project.labels.settings import Settings
 from project.labels.vote import PARTS, Ballot, cast, count, new_ballot
 from project.taxonomy import NOISE, LabelMapping
@@ -33,10 +36,13 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
     todo = [_missing_formats(scene, k, settings) for k in range(len(scene.keyframes))]
     if any(todo):
         world = gather(scene)
+        sight = None
+        if any(settings.with_masks(name) for name in settings.formats):
+            sight = sight_of(scene, world.scene_from_global)
         ballots: dict[str, Ballot] = {}
         for k, names in enumerate(todo):
             for name in names:
-                _write(scene, world, k, name, settings, ballots)
+                _write(scene, world, sight, k, name, settings, ballots)
             on_keyframe()
     return sum(bool(names) for names in todo)
 
@@ -46,7 +52,9 @@ def _missing_formats(scene: Scene, k: int, settings: Settings) -> list[str]:
     return [name for name, path in paths.items() if settings.overwrite or not path.is_file()]
 
 
-def _write(scene: Scene, world: World, k: int, name: str, settings: Settings, ballots: dict[str, Ballot]) -> None:
+def _write(
+    scene: Scene, world: World, sight: Sight | None, k: int, name: str, settings: Settings, ballots: dict[str, Ballot]
+) -> None:
     module = FORMATS[name]
     if name not in ballots:
         ballots[name] = new_ballot(module.GRID, world.size, with_sums=name == points.NAME)
@@ -54,6 +62,10 @@ def _write(scene: Scene, world: World, k: int, name: str, settings: Settings, ba
         content = thinned_points(scene, world, k, settings.num_sweeps, module.GRID, settings.mapping, ballots[name])
     else:
         content = vote_keyframe(scene, world, k, settings.num_sweeps, module.GRID, settings.mapping, ballots[name])
+        if settings.with_masks(name):
+            add_masks(content, scene, sight, k, settings.num_sweeps, settings.mapping)
+        if settings.with_flow(name):
+            content.flow = flow_of(content, scene, k, settings.mapping)
     path = settings.save_path / module.path(scene.keyframes[k])
     try:
         module.write(path, content)
@@ -89,7 +101,7 @@ def cast_keyframe(
     """Cast the votes of everything that is there at a keyframe, as seen in the window around it."""
     last = len(scene.keyframes) - 1
     window = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, last)
-    from_global = grid_from_global(scene, k, grid)
+    from_global = scene.grid_from_global(k, grid.frame)
     from_scene = from_global @ inverse(world.scene_from_global)
     tiles = world.tiles_in(grid, from_scene)
     cast(ballot, grid, world.static, window, tiles, np.broadcast_to(from_scene, (len(tiles), 4, 4)), label_of)
@@ -98,13 +110,6 @@ def cast_keyframe(
     cast(ballot, grid, world.objects, window, tracks, from_box, label_of)
     # What moves without a box was where it was seen at this keyframe only.
     cast(ballot, grid, world.loose, (2 * k, 2 * k), np.zeros(1, np.int64), from_scene[None], label_of)
-
-
-def grid_from_global(scene: Scene, k: int, grid: VoxelGrid) -> np.ndarray:
-    """(4, 4) float64, into the frame of a grid around the lidar or the car at keyframe k."""
-    sweep = scene.keyframe_sweeps[k]
-    grid_from_ego = inverse(scene.ego_from_lidar[sweep]) if grid.frame == 'lidar' else np.eye(4)
-    return grid_from_ego @ inverse(scene.global_from_ego[sweep])
 
 
 def thinned_points(

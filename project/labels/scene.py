@@ -1,4 +1,4 @@
-"""A scene as plain data: all that label generation needs to know of it, in arrays that travel well between processes."""
+"""A scene as plain data: all that label generation needs to know of it, in arrays that travel between processes."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -21,7 +21,7 @@ def carried(m, point, minimum, size):
 
 @njit(inline='always', error_model='numpy')
 def clipped(start, stop, shape):
-    """The part of a line inside the grid, as two shares of the line; the second is less than the first if there is none."""
+    """The part of a line inside the grid, as two shares of the line; the second is the lower one if there is none."""
     enter, leave = 0.0, 1.0
     for axis in range(3):
         step = stop[axis] - start[axis]
@@ -36,7 +36,7 @@ def clipped(start, stop, shape):
 
 @njit(inline='always', error_model='numpy')
 def _axis(start, stop, n, stride):
-    """Along one axis: the first voxel, number of steps, stride of a step, share of the line at the next and per step."""
+    """Along one axis: first voxel, number of steps, stride of a step, share of the line at the next and per step."""
     cell = min(max(int(np.floor(start)), 0), n - 1)
     last = min(max(int(np.floor(stop)), 0), n - 1)
     if cell == last:
@@ -48,16 +48,17 @@ def _axis(start, stop, n, stride):
 
 
 @njit(error_model='numpy')
-def walk(start, stop, shape, path):
+def walk(start, stop, shape, path, walls=None):
     """Walk along a line, given in units of voxels, inside the grid.
 
     Args:
         start, stop: (x, y, z); what rounding puts outside the grid counts as its border voxel.
         shape: of the grid.
         path: takes the positions of the voxels in ``grid.ravel`` order; :func:`longest` says how many there may be.
+        walls: (voxels,) bool; if given, the walk ends early in the first of these after the voxel it starts in.
 
     Returns:
-        Number of voxels; the first holds `start` and the last `stop`.
+        Number of voxels; the first holds `start` and the last, unless there was a wall, `stop`.
     """
     x, nx, sx, tx, dx = _axis(start[0], stop[0], shape[0], shape[1] * shape[2])
     y, ny, sy, ty, dy = _axis(start[1], stop[1], shape[1], shape[2])
@@ -80,4 +81,6 @@ def walk(start, stop, shape, path):
             nz -= 1
             tz = tz + dz if nz else np.inf
         path[i] = position
+        if walls is not None and walls[position]:
+            return i + 1
     return n + 1

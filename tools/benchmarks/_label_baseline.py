@@ -13,7 +13,6 @@ from project.formats.vote import majority
 from project.grid import VoxelGrid
 from project.labels.boxes import box_of_points, in_box_frames
 from project.labels.gather import Sweeps
-from project.labels.generate import grid_from_global
 from project.labels.geometry import inverse
 from project.labels.scene import Scene
 from project.taxonomy import FREE, NOISE, RAW_STATIC, LabelMapping
@@ -72,7 +71,7 @@ def plain_world(scene: Scene) -> PlainWorld:
 
 def plain_labels(world: PlainWorld, scene: Scene, k: int, num_sweeps: int, grid: VoxelGrid) -> np.ndarray:
     """(X, Y, Z) uint8 labels of a keyframe by the majority of points."""
-    from_global = grid_from_global(scene, k, grid)
+    from_global = scene.grid_from_global(k, grid.frame)
     from_scene = from_global @ inverse(Sweeps(scene).scene_from_global)
     window = np.abs(world.steps - 2 * k) <= 2 * num_sweeps
     positions, labels = [], []

@@ -1,0 +1,120 @@
+"""Step 5, see: the parts of beams inside tracked boxes, in the frame of the box.
+
+A moving object carries the space around it: a beam that passes over the bonnet of a car tells that this place over the
+bonnet is free, wherever the car is at another time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from project.labels.beams import Beams, origin_of
+from project.labels.boxes import MARGIN_M, Boxes, boxes_at
+from project.labels.geometry import inverse
+from project.labels.scene import Scene
+from project.labels.walk import carried, clipped
+
+BINS = 720
+"""Directions into which a sweep is divided to find the beams that may meet a box."""
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Parts of beams inside boxes, each in its box's frame, sorted by track and by time.
+
+    Attributes:
+        lines: (N, 2, 3) float32 from where the beam enters the box to where it leaves it or ends.
+        ended: (N,) bool, whether it ended inside.
+        starts: (T, time steps + 1) int64 where those of each track and time step start; the last column is the end.
+    """
+
+    lines: np.ndarray
+    ended: np.ndarray
+    starts: np.ndarray
+
+
+def find_passages(scene: Scene, beams: Beams, scene_from_global: np.ndarray) -> Passages:
+    """Find where beams pass through annotated boxes; between keyframes boxes are interpolated."""
+    seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
+    at_keyframe = seconds[scene.keyframe_sweeps]
+    steps = 2 * len(scene.keyframes) - 1
+    lines, ended, keys = [np.zeros((0, 2, 3), np.float32)], [np.zeros(0, bool)], [np.zeros(0, np.int64)]
+    for sweep, tick in enumerate(scene.ticks):
+        if tick < 0:
+            continue
+        k = tick // 2
+        span = at_keyframe[k + 1] - at_keyframe[k] if tick % 2 else 1.0
+        fraction = (seconds[sweep] - at_keyframe[k]) / span
+        boxes = boxes_at(scene.tracks, scene.tracks.present, k, fraction, scene_from_global)
+        found = _in_boxes(beams, sweep, boxes)
+        lines.append(found[0])
+        ended.append(found[1])
+        keys.append(boxes.tracks[found[2]] * steps + tick)
+    key = np.concatenate(keys)
+    order = np.argsort(key, kind='stable')
+    n_tracks = scene.tracks.present.shape[1]
+    starts = np.searchsorted(key[order], np.arange(n_tracks * steps + 1))
+    starts = np.column_stack([starts[:-1].reshape(n_tracks, steps), starts[steps::steps]])
+    return Passages(np.concatenate(lines)[order], np.concatenate(ended)[order], starts)
+
+
+def _in_boxes(beams: Beams, sweep: int, boxes: Boxes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Passages of one sweep: lines, ended, and the box of each."""
+    start, stop = beams.starts[sweep : sweep + 2]
+    origins, ends = beams.origins[sweep], beams.ends[start:stop]
+    members, bounds = _boxes_by_direction(origins, boxes)
+    flat = ends[:, :2] - origins.mean(axis=0)[:2]
+    direction = ((np.arctan2(flat[:, 1], flat[:, 0]) / (2 * np.pi) + 0.5) * BINS).astype(np.int64) % BINS
+    capacity = (bounds[direction + 1] - bounds[direction]).sum()
+    lines, ended = np.empty((capacity, 2, 3), np.float32), np.empty(capacity, bool)
+    owners = np.empty(capacity, np.int64)
+    size = boxes.sizes + 2 * MARGIN_M
+    box_from_scene = inverse(boxes.scene_from_box)
+    n = _pass(
+        origins, ends, beams.shares[start:stop], direction, bounds, members, box_from_scene, size, lines, ended, owners
+    )
+    return lines[:n], ended[:n], owners[:n]
+
+
+def _boxes_by_direction(origins: np.ndarray, boxes: Boxes) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes that beams may meet, direction after direction, and (BINS + 1,) where those of each direction start."""
+    lidar = origins.mean(axis=0)
+    away = boxes.scene_from_box[:, :2, 3] - lidar[:2]
+    distance = np.hypot(away[:, 0], away[:, 1])
+    # The lidar moves while it turns, and directions are taken from the middle of its way.
+    radius = np.linalg.norm(boxes.sizes / 2 + MARGIN_M, axis=1) + np.linalg.norm(origins[1] - origins[0])
+    near = distance <= radius
+    half_angle = np.where(near, np.pi, np.arcsin(np.minimum(radius / np.maximum(distance, 1e-9), 1))) + 2 * np.pi / BINS
+    middles = (np.arange(BINS) + 0.5) / BINS * 2 * np.pi - np.pi
+    apart = np.abs((middles[:, None] - np.arctan2(away[:, 1], away[:, 0]) + np.pi) % (2 * np.pi) - np.pi)
+    directions, members = np.nonzero(apart <= half_angle)
+    return members, np.searchsorted(directions, np.arange(BINS + 1))
+
+
+@njit(cache=True, error_model='numpy')
+def _pass(origins, ends, shares, direction, bounds, members, box_from_scene, size, lines, ended, owners):
+    n = 0
+    one = np.ones(3)
+    start, stop = np.empty(3), np.empty(3)
+    for i in range(len(ends)):
+        if bounds[direction[i]] == bounds[direction[i] + 1]:
+            continue
+        origin = origin_of(origins, shares[i])
+        for at in range(bounds[direction[i]], bounds[direction[i] + 1]):
+            box = members[at]
+            low = -size[box] / 2
+            # In units of the box, whose corners are then (0, 0, 0) and (1, 1, 1).
+            start = carried(box_from_scene[box], origin, low, size[box])
+            stop = carried(box_from_scene[box], ends[i], low, size[box])
+            enter, leave = clipped(start, stop, one)
+            if enter >= leave:
+                continue
+            for axis in range(3):
+                way = stop[axis] - start[axis]
+                lines[n, 0, axis] = (start[axis] + enter * way) * size[box, axis] + low[axis]
+                lines[n, 1, axis] = (start[axis] + leave * way) * size[box, axis] + low[axis]
+            ended[n] = leave >= 1
+            owners[n] = box
+            n += 1
+    return n
