@@ -7,6 +7,8 @@ Examples:
       two formats in one pass
   python data_converter.py --format voxels --masks --flow
       with masks of what lidar and cameras see, and the velocity of every voxel
+  python data_converter.py --refine-poses
+      with layers of ground laid onto one another; needs small_gicp (pip install small_gicp)
   python data_converter.py --scenes scene-0061 scene-0103 --num_sweeps 5 --workers 2
       two scenes, with a shorter window
 """
@@ -26,6 +28,7 @@ from project.formats import FORMATS
 from project.labels.convert import Outcome, convert, what_is_wrong
 from project.labels.dataset import Dataset, make_dataset
 from project.labels.index import write_infos
+from project.labels.register import require_library
 from project.labels.settings import Settings, prepare_folder
 from project.labels.tables import find_version, read_tables
 from project.taxonomy import LabelMapping
@@ -71,6 +74,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help='velocity of every voxel, in openocc, openoccupancy and voxels (openocc only)',
     )
     parser.add_argument(
+        '--refine-poses',
+        action='store_true',
+        help='correct the poses of the car by registering the sweeps of a scene; nuScenes gives them no height',
+    )
+    parser.add_argument(
         '--label_mapping',
         type=Path,
         metavar='YAML',
@@ -88,8 +96,11 @@ def main(arguments: list[str] | None = None) -> int:
         mapping = LabelMapping.from_yaml(options.label_mapping) if options.label_mapping else LabelMapping.default()
         formats = tuple(dict.fromkeys(options.formats or ['voxels']))
         settings = Settings(
-            options.save_path, formats, options.num_sweeps, mapping, options.overwrite, options.masks, options.flow
-        )
+            options.save_path, formats, options.num_sweeps, mapping, options.overwrite, options.masks, options.flow,
+            options.refine_poses,
+        )  # fmt: skip
+        if settings.refine_poses:
+            require_library()
         version = find_version(options.dataroot, options.version)
         prepare_folder(settings, version)
         with console.status(f'reading the tables of {version}'):
@@ -99,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         labelled = {outcome.scene_name for outcome in outcomes if outcome.error is None}
         records = {name: dataset.records[name] for name in dataset.records if name in labelled}
         counts = write_infos(options.save_path, options.dataroot, version, records)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         console.print(f'[red]error:[/] {escape(what_is_wrong(error))}', highlight=False, soft_wrap=True)
         return 2
     _print_summary(console, outcomes, counts, options.save_path, time.perf_counter() - start)

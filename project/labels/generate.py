@@ -11,6 +11,7 @@ from project.labels.flow import flow_of
 from project.labels.gather import gather
 from project.labels.geometry import inverse
 from project.labels.masks import add_masks
+from project.labels.refine import refined
 from project.labels.scene import Scene
 from project.labels.see import Sight, sight_of
 from project.labels.settings import Settings
@@ -32,9 +33,12 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
     Raises:
         FileNotFoundError, ValueError: a file of the dataset is missing or damaged; the message names it.
         OSError: a label could not be written; the message names it.
+        ImportError: poses are to be refined and small_gicp is not installed.
     """
     todo = [_missing_formats(scene, k, settings) for k in range(len(scene.keyframes))]
     if any(todo):
+        if settings.refine_poses:
+            scene = refined(scene)
         world = gather(scene)
         sight = None
         if any(settings.with_masks(name) for name in settings.formats):

@@ -77,11 +77,11 @@ def displacement(some: np.ndarray, others: np.ndarray) -> float:
     """
     angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     points = np.stack([SEEN_M * np.cos(angles), SEEN_M * np.sin(angles), 0 * angles, 1 + 0 * angles])
-    squares = [np.zeros(1)]
+    squares = []
     for apart in range(1, min(SEEN_KEYFRAMES + 1, len(some))):
         first, second = (inverse(poses[:-apart]) @ poses[apart:] @ points for poses in (some, others))
         squares.append(((first - second) ** 2).sum(axis=1).ravel())
-    return float(np.sqrt(np.concatenate(squares).mean()))
+    return float(np.sqrt(np.concatenate(squares).mean())) if squares else 0.0
 
 
 def _still(sweeps: Sweeps, sweep: int, ego_from_scene: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ class Settings:
         masks: write the masks of what lidar and cameras see, where a format has a place for them; None where the format
             is published with them.
         flow: the same for the velocity of voxels.
+        refine_poses: correct the poses of the car first.
     """
 
     save_path: Path
@@ -40,6 +41,7 @@ class Settings:
     overwrite: bool = False
     masks: bool | None = None
     flow: bool | None = None
+    refine_poses: bool = False
 
     def with_masks(self, name: str) -> bool:
         """Whether a format is written with masks."""
@@ -58,6 +60,7 @@ class Settings:
             'learning_map': self.mapping.learning_map.tolist(),
             'masks': self.with_masks(name),
             'flow': self.with_flow(name),
+            'refine_poses': self.refine_poses,
         }
 
 
