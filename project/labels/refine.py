@@ -12,11 +12,14 @@ import numpy as np
 
 from project.labels.boxes import box_of_points
 from project.labels.gather import Sweeps
-from project.labels.geometry import inverse
+from project.labels.geometry import interpolate, inverse
 from project.labels.read import UNLABELLED
 from project.labels.register import registered
 from project.labels.scene import Scene
 from project.taxonomy import RAW_STATIC
+
+EVERY = 2
+"""Keyframes are registered, and of the sweeps every second one; another is corrected like its neighbours."""
 
 UNCERTAINTY_M = 0.03
 """How well registration knows where what was seen at one keyframe lies at another, root mean square."""
@@ -36,7 +39,7 @@ def refined(scene: Scene) -> Scene:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
     sweeps = Sweeps(scene)
-    used = np.flatnonzero(scene.ticks >= 0)
+    used = np.union1d(np.flatnonzero(scene.ticks >= 0)[::EVERY], scene.keyframe_sweeps)
     given = sweeps.scene_from_global @ scene.global_from_ego
     poses, lost = registered((_still(sweeps, sweep, inverse(given[sweep])) for sweep in used), given[used])
     if lost.any():
@@ -48,8 +51,11 @@ def refined(scene: Scene) -> Scene:
     at_keyframes = np.searchsorted(used, scene.keyframe_sweeps)
     if displacement(given[used][at_keyframes], poses[at_keyframes]) < UNCERTAINTY_M:
         return scene
-    # Sweeps before the first and after the last keyframe move with it.
-    corrections = (poses @ inverse(given[used]))[np.clip(np.arange(len(given)), used[0], used[-1]) - used[0]]
+    corrections = poses @ inverse(given[used])
+    # Sweeps before the first keyframe move with it, as do those after the last.
+    every = np.clip(np.arange(len(given)), used[0], used[-1])
+    before, after = np.searchsorted(used, every, side='right') - 1, np.searchsorted(used, every)
+    corrections = interpolate(corrections[before], corrections[after], 0.5)
     return with_poses(scene, inverse(sweeps.scene_from_global) @ corrections @ given)
 
 

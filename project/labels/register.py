@@ -32,7 +32,7 @@ FARTHEST_M = 1.0
 MIN_POINTS = 300
 """Fewer points, in a sweep or where it meets the map, do not tell a pose."""
 
-GIVEN_ERRORS = np.array([np.radians(0.1), np.radians(0.1), np.radians(0.05), 0.02, 0.02, 0.1])
+GIVEN_ERRORS = np.array([np.radians(0.1), np.radians(0.1), np.radians(0.1), 0.05, 0.05, 0.1])
 """How far off given poses may be (standard deviations): roll and pitch; yaw, x, y and z from one sweep to the next."""
 
 INDEPENDENT = 0.01
