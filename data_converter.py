@@ -40,12 +40,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--dataroot', type=Path, default='./project/data/nuscenes/', help='root folder of nuScenes (%(default)s)'
     )
-    parser.add_argument(
-        '--save_path',
-        type=Path,
-        default='./project/data/nuscenes/occupancy/',
-        help='root folder of the labels (%(default)s)',
-    )
+    parser.add_argument('--save_path', type=Path, help='root folder of the labels (occupancy/ below the dataroot)')
     parser.add_argument('--version', help='v1.0-trainval or v1.0-mini (the one that is there)')
     parser.add_argument(
         '--num_sweeps', type=_whole_number, default=10, metavar='N',
@@ -84,7 +79,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='YAML',
         help='"labels" and "learning_map" of another choice of classes (16 classes)',
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.save_path = options.save_path or options.dataroot / 'occupancy'
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
