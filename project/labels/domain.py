@@ -53,30 +53,31 @@ def domain_around(positions: np.ndarray) -> Domain:
 @njit(cache=True, error_model='numpy')
 def tile_of_points(domain, xyz):
     """Tile of (N, 3) float32 points of the scene frame: (N,) int32, -1 outside the domain."""
-    tiles = np.empty(len(xyz), np.int32)
+    origin, tiles, height = domain.origin, domain.tiles, domain.height
+    result = np.empty(len(xyz), np.int32)
     for i in range(len(xyz)):
-        ix, iy, iz = cell_indices(domain, xyz[i])
-        column = column_of(domain, ix, iy)
-        tiles[i] = column >> (2 * TILE_BITS) if column >= 0 and 0 <= iz < domain.height else -1
-    return tiles
+        ix, iy, iz = cell_indices(origin, xyz[i])
+        column = column_of(tiles, ix, iy)
+        result[i] = column >> (2 * TILE_BITS) if column >= 0 and 0 <= iz < height else -1
+    return result
 
 
 @njit(inline='always', error_model='numpy')
-def cell_indices(domain, point):
+def cell_indices(origin, point):
     """Indices of the cell at a point of the scene frame; they count through all tiles."""
-    ix = int(np.floor((point[0] - domain.origin[0]) / CELL_M))
-    iy = int(np.floor((point[1] - domain.origin[1]) / CELL_M))
-    iz = int(np.floor((point[2] - domain.origin[2]) / CELL_M))
+    ix = int(np.floor((point[0] - origin[0]) / CELL_M))
+    iy = int(np.floor((point[1] - origin[1]) / CELL_M))
+    iz = int(np.floor((point[2] - origin[2]) / CELL_M))
     return ix, iy, iz
 
 
 @njit(inline='always', error_model='numpy')
-def column_of(domain, ix, iy):
+def column_of(tiles, ix, iy):
     """Number of a column of cells, -1 out of reach: tile * 1024 + cell of the tile."""
     tx, ty = ix >> TILE_BITS, iy >> TILE_BITS
-    if not (0 <= tx < domain.tiles.shape[0] and 0 <= ty < domain.tiles.shape[1]):
+    if not (0 <= tx < tiles.shape[0] and 0 <= ty < tiles.shape[1]):
         return -1
-    tile = domain.tiles[tx, ty]
+    tile = tiles[tx, ty]
     if tile < 0:
         return -1
     return (((tile << TILE_BITS) | (ix & (TILE_CELLS - 1))) << TILE_BITS) | (iy & (TILE_CELLS - 1))
@@ -85,11 +86,12 @@ def column_of(domain, ix, iy):
 @njit(cache=True, error_model='numpy')
 def cells_of_points(domain, xyz):
     """Column and cell of (N, 3) points inside the domain: two (N,) int64 arrays."""
+    origin, tiles, height = domain.origin, domain.tiles, domain.height
     columns, cells = np.empty(len(xyz), np.int64), np.empty(len(xyz), np.int64)
     for i in range(len(xyz)):
-        ix, iy, iz = cell_indices(domain, xyz[i])
-        columns[i] = column_of(domain, ix, iy)
-        cells[i] = columns[i] * domain.height + iz
+        ix, iy, iz = cell_indices(origin, xyz[i])
+        columns[i] = column_of(tiles, ix, iy)
+        cells[i] = columns[i] * height + iz
     return columns, cells
 
 

@@ -64,17 +64,17 @@ def label_map(domain: Domain, labelled: Points) -> LabelMap:
 @njit(cache=True, error_model='numpy')
 def mark_movers(labels, xyz, marked):
     """Mark cells within one cell of (N, 3) unboxed movable points, or take the marks off."""
-    domain = labels.domain
+    origin, tiles, height, cells = labels.domain.origin, labels.domain.tiles, labels.domain.height, labels.cells
     for i in range(len(xyz)):
-        ix, iy, iz = cell_indices(domain, xyz[i])
+        ix, iy, iz = cell_indices(origin, xyz[i])
         for dx in range(-1, 2):
             for dy in range(-1, 2):
-                column = column_of(domain, ix + dx, iy + dy)
+                column = column_of(tiles, ix + dx, iy + dy)
                 if column < 0:
                     continue
-                for z in range(max(iz - 1, 0), min(iz + 2, domain.height)):
-                    cell = column * domain.height + z
-                    labels.cells[cell] = labels.cells[cell] | _MOVER if marked else labels.cells[cell] & ~_MOVER
+                for z in range(max(iz - 1, 0), min(iz + 2, height)):
+                    cell = column * height + z
+                    cells[cell] = cells[cell] | _MOVER if marked else cells[cell] & ~_MOVER
 
 
 @njit(cache=True, error_model='numpy')
@@ -91,53 +91,56 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
     Returns:
         (N,) uint8: lidarseg index 24-30 for the static world, 254 for the object of the box, 255 to be dropped.
     """
-    domain = labels.domain
+    # Arrays are taken out of their tuples once: numba counts references each time.
+    origin, tiles, height = labels.domain.origin, labels.domain.tiles, labels.domain.height
+    cells, around, ground = labels.cells, labels.around, labels.ground
+    heights, sources, around_column = ground.heights, ground.sources, ground.around
     result = np.full(len(xyz), DROPPED, np.uint8)
     for i in range(len(xyz)):
-        ix, iy, iz = cell_indices(domain, xyz[i])
-        ground, above = ground_at(labels.ground, ix, iy, xyz[i, 2], in_box[i])
+        ix, iy, iz = cell_indices(origin, xyz[i])
+        code, above = ground_at(tiles, heights, sources, around_column, ix, iy, xyz[i, 2], in_box[i])
         surely = -NEARLY_GROUND_M < above < SURELY_GROUND_M
         nearly = abs(above) < NEARLY_GROUND_M
         if in_box[i]:
             if surely or (nearly and not labelled_object[i]):
-                result[i] = ground + RAW_GROUND[0]
+                result[i] = code + RAW_GROUND[0]
             elif not guessed[i]:
                 result[i] = OBJECT
             continue
-        column = column_of(domain, ix, iy)
-        if column < 0 or not 0 <= iz < domain.height:
+        column = column_of(tiles, ix, iy)
+        if column < 0 or not 0 <= iz < height:
             continue
-        cell = column * domain.height + iz
-        state = labels.cells[cell]
+        cell = column * height + iz
+        state = cells[cell]
         here = state & (_MOVER - 1)
         if surely or (nearly and not _GROUND_CODES < here < _FOUND):
-            result[i] = ground + RAW_GROUND[0]
+            result[i] = code + RAW_GROUND[0]
         elif not state & _MOVER:
-            code = _standing_near(labels, cell, ix, iy, iz)
+            code = _standing_near(tiles, height, cells, around, cell, ix, iy, iz)
             if code:
                 result[i] = code + _FIRST
     return result
 
 
 @njit(inline='always', error_model='numpy')
-def _standing_near(labels, cell, ix, iy, iz):
+def _standing_near(tiles, height, cells, around, cell, ix, iy, iz):
     """Most frequent code among the nearest labelled cells, 0 for none within reach."""
-    here = labels.cells[cell] & (_MOVER - 1)
+    here = cells[cell] & (_MOVER - 1)
     if here:
         return 0 if here & _NOTHING else here & (_FOUND - 1)
     votes = np.zeros(8, np.int64)
     nearest = -1
-    for at in range(len(labels.around)):
-        if nearest >= 0 and labels.around[at, 3] > nearest:
+    for at in range(len(around)):
+        if nearest >= 0 and around[at, 3] > nearest:
             break
-        column = column_of(labels.domain, ix + labels.around[at, 0], iy + labels.around[at, 1])
-        z = iz + labels.around[at, 2]
-        if column < 0 or not 0 <= z < labels.domain.height:
+        column = column_of(tiles, ix + around[at, 0], iy + around[at, 1])
+        z = iz + around[at, 2]
+        if column < 0 or not 0 <= z < height:
             continue
-        code = labels.cells[column * labels.domain.height + z] & (_MOVER - 1)
+        code = cells[column * height + z] & (_MOVER - 1)
         if _GROUND_CODES < code < _FOUND:
             votes[code] += 1
-            nearest = labels.around[at, 3]
+            nearest = around[at, 3]
     code = np.argmax(votes) if nearest >= 0 else 0
-    labels.cells[cell] |= code | _FOUND if code else _NOTHING
+    cells[cell] |= code | _FOUND if code else _NOTHING
     return code

@@ -66,9 +66,9 @@ def cast(
         label_of: (256,) uint8 label of each lidarseg index.
     """
     starts, stops = cloud.starts[groups, window[0]], cloud.starts[groups, window[1] + 1]
-    minimum, size, shape = np.array(grid.minimum), np.array(grid.voxel_size), np.array(grid.shape)
     points = cloud.points
-    _cast(ballot, points.xyz, points.raw, points.intensity, starts, stops, transforms, minimum, size, shape, label_of)
+    parts = points.xyz, points.raw, points.intensity, starts, stops, np.ascontiguousarray(transforms)
+    _cast(ballot, *parts, grid.minimum, grid.voxel_size, grid.shape, label_of)
 
 
 def count(ballot: Ballot, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -91,69 +91,74 @@ def count(ballot: Ballot, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 @njit(cache=True, error_model='numpy')
 def _cast(ballot, xyz, raw, intensity, starts, stops, transforms, minimum, size, shape, label_of):
-    n_voxels, n_entries = ballot.used
-    with_sums = len(ballot.sums) > 0
+    heads, nexts, labels, cells, counts, sums, used = ballot
+    n_voxels, n_entries = used
+    with_sums = len(sums) > 0
+    # Numbers, not elements of arrays, so that they stay in registers.
+    x_minimum, y_minimum, z_minimum = minimum
+    x_size, y_size, z_size = size
+    nx, ny, nz = shape
     for group in range(len(starts)):
         m = transforms[group]
+        xx, xy, xz, xo = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
+        yx, yy, yz, yo = m[1, 0], m[1, 1], m[1, 2], m[1, 3]
+        zx, zy, zz, zo = m[2, 0], m[2, 1], m[2, 2], m[2, 3]
         for i in range(starts[group], stops[group]):
             x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
-            u = (m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3] - minimum[0]) / size[0]
-            v = (m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3] - minimum[1]) / size[1]
-            w = (m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3] - minimum[2]) / size[2]
-            if not (0 <= u < shape[0] and 0 <= v < shape[1] and 0 <= w < shape[2]):
+            u = (xx * x + xy * y + xz * z + xo - x_minimum) / x_size
+            v = (yx * x + yy * y + yz * z + yo - y_minimum) / y_size
+            w = (zx * x + zy * y + zz * z + zo - z_minimum) / z_size
+            if not (0 <= u < nx and 0 <= v < ny and 0 <= w < nz):
                 continue
             # Not negative here, so that cutting the fraction off is the floor.
             iu, iv, iw = int(u), int(v), int(w)
             u, v, w = u - iu, v - iv, w - iw
-            voxel = (iu * shape[1] + iv) * shape[2] + iw
+            voxel = (iu * ny + iv) * nz + iw
             bit = (int(u * SPLIT) * SPLIT + int(v * SPLIT)) * SPLIT + int(w * SPLIT)
             label = label_of[raw[i]]
-            entry = ballot.heads[voxel]
+            entry = heads[voxel]
             if entry == 0:
                 n_voxels += 1
-            while entry != 0 and ballot.labels[entry] != label:
-                entry = ballot.nexts[entry]
+            while entry != 0 and labels[entry] != label:
+                entry = nexts[entry]
             if entry == 0:
                 n_entries += 1
                 entry = n_entries
-                ballot.nexts[entry] = ballot.heads[voxel]
-                ballot.heads[voxel] = entry
-                ballot.labels[entry], ballot.cells[entry], ballot.counts[entry] = label, 0, 0
+                nexts[entry] = heads[voxel]
+                heads[voxel] = entry
+                labels[entry], cells[entry], counts[entry] = label, 0, 0
                 if with_sums:
-                    ballot.sums[entry] = 0
-            ballot.cells[entry] |= np.uint64(1) << np.uint64(bit)
-            ballot.counts[entry] += 1
+                    sums[entry] = 0
+            cells[entry] |= np.uint64(1) << np.uint64(bit)
+            counts[entry] += 1
             if with_sums:
-                ballot.sums[entry, 0] += int(u * PARTS)
-                ballot.sums[entry, 1] += int(v * PARTS)
-                ballot.sums[entry, 2] += int(w * PARTS)
-                ballot.sums[entry, 3] += intensity[i]
-    ballot.used[0], ballot.used[1] = n_voxels, n_entries
+                sums[entry, 0] += int(u * PARTS)
+                sums[entry, 1] += int(v * PARTS)
+                sums[entry, 2] += int(w * PARTS)
+                sums[entry, 3] += intensity[i]
+    used[0], used[1] = n_voxels, n_entries
 
 
 @njit(cache=True, error_model='numpy')
-def _count(ballot, is_noise, positions, labels, entries):
+def _count(ballot, is_noise, positions, winners, entries):
+    heads, nexts, labels, cells, counts, _, used = ballot
     n = 0
-    for voxel in range(len(ballot.heads)):
-        entry = ballot.heads[voxel]
+    for voxel in range(len(heads)):
+        entry = heads[voxel]
         if entry == 0:
             continue
         best, best_area, best_count = 0, -1, 0
         while entry != 0:
-            label, points = ballot.labels[entry], ballot.counts[entry]
-            area = 0 if is_noise[label] else _bits(ballot.cells[entry])
+            label, points = labels[entry], counts[entry]
+            area = 0 if is_noise[label] else _bits(cells[entry])
             equal = area == best_area and points == best_count
-            if (
-                area > best_area
-                or (area == best_area and points > best_count)
-                or (equal and label < ballot.labels[best])
-            ):
+            if area > best_area or (area == best_area and points > best_count) or (equal and label < labels[best]):
                 best, best_area, best_count = entry, area, points
-            entry = ballot.nexts[entry]
-        positions[n], labels[n], entries[n] = voxel, ballot.labels[best], best
+            entry = nexts[entry]
+        positions[n], winners[n], entries[n] = voxel, labels[best], best
         n += 1
-        ballot.heads[voxel] = 0
-    ballot.used[:] = 0
+        heads[voxel] = 0
+    used[:] = 0
 
 
 @njit(inline='always', error_model='numpy')
