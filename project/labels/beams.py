@@ -46,7 +46,8 @@ def read_beams(scene: Scene, scene_from_global: np.ndarray) -> Beams:
         shares.append(kept[1])
     starts = np.concatenate([[0], np.cumsum([len(part) for part in ends])])
     positions = scene_from_lidar[:, :3, 3]
-    follows = np.diff(scene.timestamps_us, prepend=0) < LONGEST_SWEEP_S * 1e6
+    elapsed_us = np.diff(scene.timestamps_us, prepend=scene.timestamps_us[0])
+    follows = (elapsed_us > 0) & (elapsed_us < LONGEST_SWEEP_S * 1e6)
     before = np.where(follows[:, None], np.roll(positions, 1, axis=0), positions)
     return Beams(np.concatenate(ends), np.concatenate(shares), starts, np.stack([before, positions], axis=1))
 
