@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -26,7 +27,10 @@ from project.labels.scene import Scene
 from project.labels.settings import Settings
 from project.labels.tables import find_version, read_tables
 from project.synthetic import Difficulties, WorldSettings, make_world
-from project.synthetic.truth import keyframe_truth
+from project.synthetic.truth import Truth, keyframe_truth
+from project.visualization.files import write_png
+from project.visualization.frame import Frame
+from project.visualization.picture import frame_picture
 from tools.benchmarks._label_baseline import plain_labels, plain_world
 from tools.benchmarks._label_quality import Quality
 
@@ -35,6 +39,9 @@ GRIDS = {
     'lidar, 0.4 m': VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.4),
     'Occ3D': occ3d.GRID,
 }
+METHODS = {'this project': 'labels', 'plain majority vote': 'labels_plain'}
+"""Whose labels are judged, and what their picture is called."""
+
 STEPS = {
     'read': ('read_sweep',),
     'align': ('boxes_at', 'box_of_points', 'in_box_frames'),
@@ -56,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--all-difficulties', action='store_true', help='wrong ego poses and missing heights as well')
     parser.add_argument('--every', type=int, default=1, metavar='N', help='judge every N-th keyframe (%(default)s)')
+    parser.add_argument('--pictures', type=Path, metavar='FOLDER', help='draw truth, labels and what differs')
     parser.add_argument('--skip', choices=('quality', 'speed'), help='leave out a half')
 
 
@@ -67,7 +75,7 @@ def run(arguments: argparse.Namespace) -> dict:
         scenes = make_dataset(read_tables(root, find_version(root)), root).scenes
         figures = {}
         if arguments.skip != 'quality':
-            figures['quality'] = _quality(console, root, scenes, arguments.every)
+            figures['quality'] = _quality(console, root, scenes, arguments.every, arguments.pictures)
         if arguments.skip != 'speed':
             figures['speed'] = _speed(console, scenes, Path(folder) / 'labels')
     return figures
@@ -82,22 +90,35 @@ def _make_world(root: Path, arguments: argparse.Namespace) -> Path:
     return root
 
 
-def _quality(console: Console, root: Path, scenes: list[Scene], every: int) -> dict:
-    judged = {(method, grid): Quality() for grid in GRIDS for method in ('this project', 'plain majority vote')}
+def _quality(console: Console, root: Path, scenes: list[Scene], every: int, pictures: Path | None) -> dict:
+    judged = {(method, grid): Quality() for grid in GRIDS for method in METHODS}
+    middle = len(scenes[0].keyframes) // 2 // every * every
     for scene in scenes:
         world, plain = gather(scene), plain_world(scene)
         for k in track(range(0, len(scene.keyframes), every), f'judging {scene.name}', console=console):
             for name, grid in GRIDS.items():
                 truth = keyframe_truth(root, scene.name, k, grid, NUM_SWEEPS)
                 ours = vote_keyframe(scene, world, k, NUM_SWEEPS, grid).dense()
-                judged['this project', name].add(ours, truth)
-                judged['plain majority vote', name].add(plain_labels(plain, scene, k, NUM_SWEEPS, grid), truth)
+                for method, labels in zip(
+                    METHODS, (ours, plain_labels(plain, scene, k, NUM_SWEEPS, grid)), strict=True
+                ):
+                    judged[method, name].add(labels, truth)
+                    if pictures and scene is scenes[0] and k == middle and grid is occ3d.GRID:
+                        _draw(pictures / f'{METHODS[method]}.png', scene, k, truth, labels)
     summaries = {f'{method}, {grid}': quality.summary() for (method, grid), quality in judged.items()}
     _print_table(console, 'quality, %', summaries, '{:.2f}')
     classes = {f'{method}, {grid}': quality.iou() for (method, grid), quality in judged.items()}
     by_class = {name: {title: iou[name] for title, iou in classes.items()} for name in next(iter(classes.values()))}
     _print_table(console, 'IoU, %', by_class, '{:.1f}')
     return {'summary': summaries, 'IoU': classes}
+
+
+def _draw(path: Path, scene: Scene, k: int, truth: Truth, labels: np.ndarray) -> None:
+    """Truth, labels and difference where a surface could be seen or there is none."""
+    masks = {'lidar': truth.observable | truth.free}
+    keyframe = scene.keyframes[k]
+    frame = Frame(scene.name, k, keyframe.sample_token, truth.grid, truth.semantics, labels, masks)
+    write_png(path, frame_picture(frame, 'lidar', width_px=1200))
 
 
 def _speed(console: Console, scenes: list[Scene], folder: Path) -> dict:
