@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 from handmade import make_scene
 
+from data_converter import main
+from project.formats import occ3d
 from project.labels.dataset import make_dataset
+from project.labels.gather import gather
+from project.labels.generate import vote_keyframe
 from project.labels.geometry import inverse
 from project.labels.refine import SEEN_M, UNCERTAINTY_M, displacement, refined, with_poses
 from project.labels.tables import find_version, read_tables
 from project.synthetic import Difficulties, WorldSettings, make_world
 from project.synthetic.truth import load_scene
+from project.taxonomy import FREE
 
 pytest.importorskip('small_gicp')
 
@@ -48,6 +53,17 @@ def test_lost_heights_and_drift_are_corrected(hilly, corrected):
     assert displacement(at_keyframes(corrected), at_keyframe) < 0.5 * UNCERTAINTY_M
     # The sweeps between, against those near in time.
     assert displacement(corrected.global_from_ego, truth) < 0.5 * UNCERTAINTY_M
+
+
+def test_labels_become_those_of_exact_poses(hilly, corrected):
+    scene, truth = hilly
+    exact, given, refined_labels = (
+        vote_keyframe(each, gather(each), 0, 10, occ3d.GRID).dense()
+        for each in (with_poses(scene, truth), scene, corrected)
+    )
+    occupied = exact != FREE
+    assert (given == exact)[occupied].mean() < 0.92
+    assert (refined_labels == exact)[occupied].mean() > 0.97
 
 
 def test_boxes_and_cameras_stay_where_the_car_sees_them(hilly, corrected):
@@ -93,10 +109,12 @@ def test_sweeps_beyond_the_keyframes_move_with_the_nearest(hilly):
     np.testing.assert_allclose(corrections[-1], corrections[last], atol=1e-9)
 
 
-def test_a_missing_library_is_named(monkeypatch, hilly):
+def test_a_missing_library_is_named_before_anything_is_written(monkeypatch, tiny_world, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, 'small_gicp', None)
-    with pytest.raises(ImportError, match='pip install small_gicp'):
-        refined(hilly[0])
+    folder = tmp_path / 'labels'
+    assert main(['--dataroot', str(tiny_world), '--save_path', str(folder), '--refine-poses']) == 2
+    assert 'pip install small_gicp' in capsys.readouterr().out
+    assert not folder.exists()
 
 
 def test_displacement_is_that_of_points_around_the_car(random_rigid):
