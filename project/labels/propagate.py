@@ -95,7 +95,7 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
     origin, tiles, height = labels.domain.origin, labels.domain.tiles, labels.domain.height
     cells, around, ground = labels.cells, labels.around, labels.ground
     heights, sources, around_column = ground.heights, ground.sources, ground.around
-    result = np.full(len(xyz), DROPPED, np.uint8)
+    result, votes = np.full(len(xyz), DROPPED, np.uint8), np.zeros(8, np.int64)
     for i in range(len(xyz)):
         ix, iy, iz = cell_indices(origin, xyz[i])
         code, above = ground_at(tiles, heights, sources, around_column, ix, iy, xyz[i, 2], in_box[i])
@@ -116,19 +116,19 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
         if surely or (nearly and not _GROUND_CODES < here < _FOUND):
             result[i] = code + RAW_GROUND[0]
         elif not state & _MOVER:
-            code = _standing_near(tiles, height, cells, around, cell, ix, iy, iz)
+            code = _standing_near(tiles, height, cells, around, votes, cell, ix, iy, iz)
             if code:
                 result[i] = code + _FIRST
     return result
 
 
 @njit(inline='always', error_model='numpy')
-def _standing_near(tiles, height, cells, around, cell, ix, iy, iz):
+def _standing_near(tiles, height, cells, around, votes, cell, ix, iy, iz):
     """Most frequent code among the nearest labelled cells, 0 for none within reach."""
     here = cells[cell] & (_MOVER - 1)
     if here:
         return 0 if here & _NOTHING else here & (_FOUND - 1)
-    votes = np.zeros(8, np.int64)
+    votes[:] = 0
     nearest = -1
     for at in range(len(around)):
         if nearest >= 0 and around[at, 3] > nearest:
