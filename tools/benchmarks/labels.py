@@ -23,6 +23,7 @@ from project.labels.convert import convert
 from project.labels.dataset import make_dataset
 from project.labels.gather import gather
 from project.labels.generate import label_scene, vote_keyframe
+from project.labels.refine import refined
 from project.labels.scene import Scene
 from project.labels.settings import Settings
 from project.labels.tables import find_version, read_tables
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--keyframes', type=int, default=20, metavar='N', help='of each of its two scenes (%(default)s)'
     )
     parser.add_argument('--all-difficulties', action='store_true', help='wrong ego poses and missing heights as well')
+    parser.add_argument('--refine-poses', action='store_true', help='correct the poses first')
     parser.add_argument('--every', type=int, default=1, metavar='N', help='judge every N-th keyframe (%(default)s)')
     parser.add_argument('--pictures', type=Path, metavar='FOLDER', help='draw truth, labels and what differs')
     parser.add_argument('--skip', choices=('quality', 'speed'), help='leave out a half')
@@ -73,6 +75,8 @@ def run(arguments: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         root = arguments.world or _make_world(Path(folder) / 'world', arguments)
         scenes = make_dataset(read_tables(root, find_version(root)), root).scenes
+        if arguments.refine_poses:
+            scenes = [refined(scene) for scene in scenes]
         figures = {}
         if arguments.skip != 'quality':
             figures['quality'] = _quality(console, root, scenes, arguments.every, arguments.pictures)
