@@ -69,6 +69,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help='velocity of every voxel, in openocc, openoccupancy and voxels (openocc only)',
     )
     parser.add_argument(
+        '--remove-ghosts',
+        action=argparse.BooleanOptionalAction,
+        help='remove what beams of lidar pass through, in all formats but points (where masks are written)',
+    )
+    parser.add_argument(
         '--refine-poses',
         action='store_true',
         help='correct the poses of the car by registering the sweeps of a scene; nuScenes gives them no height',
@@ -94,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         formats = tuple(dict.fromkeys(options.formats or ['voxels']))
         settings = Settings(
             options.save_path, formats, options.num_sweeps, mapping, options.overwrite, options.masks, options.flow,
-            options.refine_poses,
+            options.refine_poses, options.remove_ghosts,
         )  # fmt: skip
         if settings.refine_poses:
             require_library()

@@ -10,10 +10,11 @@ from project.labels.cloud import World
 from project.labels.flow import flow_of
 from project.labels.gather import gather
 from project.labels.geometry import inverse
+from project.labels.ghosts import without_ghosts
 from project.labels.masks import add_masks
 from project.labels.refine import refined
 from project.labels.scene import Scene
-from project.labels.see import Sight, sight_of
+from project.labels.see import Sight, count_beams, sight_of
 from project.labels.settings import Settings
 from project.labels.vote import PARTS, Ballot, cast, count, new_ballot
 from project.taxonomy import NOISE, LabelMapping
@@ -41,7 +42,7 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
             scene = refined(scene)
         world = gather(scene)
         sight = None
-        if any(settings.with_masks(name) for name in settings.formats):
+        if any(settings.needs_beams(name) for name in settings.formats):
             sight = sight_of(scene, world.scene_from_global)
         ballots: dict[str, Ballot] = {}
         for k, names in enumerate(todo):
@@ -66,8 +67,12 @@ def _write(
         content = thinned_points(scene, world, k, settings.num_sweeps, module.GRID, settings.mapping, ballots[name])
     else:
         content = vote_keyframe(scene, world, k, settings.num_sweeps, module.GRID, settings.mapping, ballots[name])
-        if settings.with_masks(name):
-            add_masks(content, scene, sight, k, settings.num_sweeps, settings.mapping)
+        if settings.needs_beams(name):
+            beams = count_beams(scene, sight, k, settings.num_sweeps, module.GRID)
+            if settings.without_ghosts(name):
+                content = without_ghosts(content, beams, settings.mapping)
+            if settings.with_masks(name):
+                add_masks(content, scene, k, beams, settings.mapping)
         if settings.with_flow(name):
             content.flow = flow_of(content, scene, k, settings.mapping)
     path = settings.save_path / module.path(scene.keyframes[k])

@@ -6,26 +6,22 @@ from project.formats import OccupancyLabels
 from project.labels.ground import RAW_GROUND
 from project.labels.look import seen_by_cameras
 from project.labels.scene import Scene
-from project.labels.see import Sight, observed, seen_free
+from project.labels.see import BeamCounts, observed
 from project.taxonomy import LabelMapping
 
 
-def add_masks(
-    labels: OccupancyLabels, scene: Scene, sight: Sight, k: int, num_sweeps: int, mapping: LabelMapping
-) -> None:
+def add_masks(labels: OccupancyLabels, scene: Scene, k: int, beams: BeamCounts, mapping: LabelMapping) -> None:
     """Add both masks to labels.
 
     Args:
         labels: the labels of the keyframe; takes the masks.
         scene: the scene.
-        sight: its beams.
         k: the keyframe.
-        num_sweeps: keyframes before and after it that are in the window.
+        beams: beams through the voxels of the labels' grid.
         mapping: label of each lidarseg index.
     """
-    free = seen_free(scene, sight, k, num_sweeps, labels.grid)
     occupied = labels.grid.dense(labels.indices, np.ones(len(labels.indices), bool), False)
-    labels.mask_lidar = observed(free, labels, mapping.learning_map[list(RAW_GROUND)])
+    labels.mask_lidar = observed(beams.free, labels, mapping.learning_map[list(RAW_GROUND)])
     grid_from_global = scene.grid_from_global(k, labels.grid.frame)
     # As in Occ3D's files: what a camera sees but lidar never did has no known state to be scored by.
     labels.mask_camera = labels.mask_lidar & seen_by_cameras(scene.cameras[k], grid_from_global, labels.grid, occupied)

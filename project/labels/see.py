@@ -9,17 +9,16 @@ box's object.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy.ndimage import maximum_filter
 
 from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
-from project.labels.beams import Beams, origin_of, read_beams
+from project.labels.beams import Beams, read_beams
 from project.labels.boxes import MARGIN_M
 from project.labels.geometry import inverse
 from project.labels.passages import Passages, find_passages
 from project.labels.scene import Scene
-from project.labels.walk import carried, clipped, walk
+from project.labels.through import IN_BOX, cast_beams, cast_passages, mark_boxes
 
 GAP_M = 1.2
 """How far from labelled ground the ground may go on between the rings of the lidar."""
@@ -58,7 +57,7 @@ def observed(free: np.ndarray, labels: OccupancyLabels, ground: np.ndarray) -> n
     with ground nearby is not known.
 
     Args:
-        free: (X, Y, Z) bool as :func:`seen_free` returns it.
+        free: (X, Y, Z) bool, passed through as :class:`BeamCounts` has it.
         labels: what is occupied.
         ground: labels that are ground.
 
@@ -73,8 +72,24 @@ def observed(free: np.ndarray, labels: OccupancyLabels, ground: np.ndarray) -> n
     return known
 
 
-def seen_free(scene: Scene, sight: Sight, k: int, num_sweeps: int, grid: VoxelGrid) -> np.ndarray:
-    """Voxels that beams of the window around a keyframe have passed through.
+@dataclass(frozen=True)
+class BeamCounts:
+    """What the beams of a window tell about the voxels of a grid.
+
+    Attributes:
+        passes: (X, Y, Z) int32 beams that pass through a voxel; beams from one voxel to one voxel count once.
+        ends: (X, Y, Z) int32 beams that end in it.
+        free: (X, Y, Z) bool, passed through and, where the keyframe has a box, passed through in the box's frame as
+            well. Occupied voxels are among them, since a beam can pass beside what is in a voxel.
+    """
+
+    passes: np.ndarray
+    ends: np.ndarray
+    free: np.ndarray
+
+
+def count_beams(scene: Scene, sight: Sight, k: int, num_sweeps: int, grid: VoxelGrid) -> BeamCounts:
+    """Cast the beams of the window around a keyframe.
 
     Args:
         scene: the scene.
@@ -82,9 +97,6 @@ def seen_free(scene: Scene, sight: Sight, k: int, num_sweeps: int, grid: VoxelGr
         k: the keyframe.
         num_sweeps: keyframes before and after it that are in the window.
         grid: the voxels, around the lidar or the car at this keyframe.
-
-    Returns:
-        (X, Y, Z) bool. Occupied voxels are among them, since a beam can pass beside what is in a voxel.
     """
     first, last = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, len(scene.keyframes) - 1)
     grid_from_global = scene.grid_from_global(k, grid.frame)
@@ -95,108 +107,24 @@ def seen_free(scene: Scene, sight: Sight, k: int, num_sweeps: int, grid: VoxelGr
     minimum, size, shape = np.array(grid.minimum), np.array(grid.voxel_size), np.array(grid.shape)
 
     grid_from_scene = grid_from_global @ inverse(sight.scene_from_global)
-    free = np.zeros(grid.size, np.uint8)
-    _cast_beams(
-        free, sweeps, beams.ends, beams.shares, beams.starts, beams.origins, grid_from_scene, minimum, size, shape
-    )
-    in_box = np.zeros(grid.size, np.uint8)
-    _mark_boxes(
-        in_box,
-        inverse(grid_from_box),
-        grid_from_box,
-        scene.tracks.sizes[k, tracks] / 2 + MARGIN_M,
+    passes, ends = np.zeros(grid.size, np.int32), np.zeros(grid.size, np.int32)
+    cast_beams(
+        passes,
+        ends,
+        sweeps,
+        beams.ends,
+        beams.shares,
+        beams.starts,
+        beams.origins,
+        grid_from_scene,
         minimum,
         size,
         shape,
     )
+    in_box = np.zeros(grid.size, np.uint8)
+    half = scene.tracks.sizes[k, tracks] / 2 + MARGIN_M
+    mark_boxes(in_box, inverse(grid_from_box), grid_from_box, half, minimum, size, shape)
     starts, stops = passages.starts[tracks, first], passages.starts[tracks, last + 1]
-    _cast_passages(in_box, passages.lines, passages.ended, starts, stops, grid_from_box, minimum, size, shape)
-    return ((free == 1) & (in_box != IN_BOX)).reshape(grid.shape)
-
-
-IN_BOX, FREE_IN_BOX = 1, 2
-
-
-@njit(cache=True, error_model='numpy')
-def _cast_beams(free, sweeps, ends, shares, starts, origins, grid_from_scene, minimum, size, shape):
-    path = np.empty(shape.sum(), np.int64)
-    # Beams from one voxel to one voxel tell about the same: the first is cast. Whence the last beam to a voxel came:
-    cast_from = np.full(len(free), -1, np.int64)
-    for sweep in sweeps:
-        for i in range(starts[sweep], starts[sweep + 1]):
-            start = carried(grid_from_scene, origin_of(origins[sweep], shares[i]), minimum, size)
-            stop = carried(grid_from_scene, ends[i], minimum, size)
-            enter, leave = clipped(start, stop, shape)
-            if enter >= leave:
-                continue
-            wx, wy, wz = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
-            last = (start[0] + leave * wx, start[1] + leave * wy, start[2] + leave * wz)
-            voxel = _position(last, shape)
-            origin = _origin_key(start)
-            if cast_from[voxel] == origin:
-                continue
-            cast_from[voxel] = origin
-            n = walk((start[0] + enter * wx, start[1] + enter * wy, start[2] + enter * wz), last, shape, path)
-            # The voxel of the return itself is not free; one in which the beam leaves the grid is.
-            for at in range(n - (leave >= 1)):
-                free[path[at]] = 1
-
-
-@njit(inline='always', error_model='numpy')
-def _position(point, shape):
-    x = min(max(int(np.floor(point[0])), 0), shape[0] - 1)
-    y = min(max(int(np.floor(point[1])), 0), shape[1] - 1)
-    z = min(max(int(np.floor(point[2])), 0), shape[2] - 1)
-    return (x * shape[1] + y) * shape[2] + z
-
-
-@njit(inline='always', error_model='numpy')
-def _origin_key(point):
-    """A number for the voxel of a point that may be far outside the grid; never negative."""
-    x, y, z = int(np.floor(point[0])), int(np.floor(point[1])), int(np.floor(point[2]))
-    return ((x & 0xFFFFF) << 40) | ((y & 0xFFFFF) << 20) | (z & 0xFFFFF)
-
-
-@njit(cache=True, error_model='numpy')
-def _mark_boxes(in_box, box_from_grid, grid_from_box, half, minimum, size, shape):
-    """Mark the voxels whose centres lie in boxes."""
-    for b in range(len(half)):
-        low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-        for axis in range(3):
-            m = grid_from_box[b, axis]
-            reach = abs(m[0]) * half[b, 0] + abs(m[1]) * half[b, 1] + abs(m[2]) * half[b, 2]
-            low[axis] = max(int(np.floor((m[3] - reach - minimum[axis]) / size[axis])), 0)
-            high[axis] = min(int(np.floor((m[3] + reach - minimum[axis]) / size[axis])) + 1, shape[axis])
-        for x in range(low[0], high[0]):
-            for y in range(low[1], high[1]):
-                for z in range(low[2], high[2]):
-                    cx, cy, cz = (
-                        minimum[0] + (x + 0.5) * size[0],
-                        minimum[1] + (y + 0.5) * size[1],
-                        minimum[2] + (z + 0.5) * size[2],
-                    )
-                    inside = True
-                    for axis in range(3):
-                        m = box_from_grid[b, axis]
-                        inside = inside and abs(m[0] * cx + m[1] * cy + m[2] * cz + m[3]) <= half[b, axis]
-                    if inside:
-                        in_box[(x * shape[1] + y) * shape[2] + z] = IN_BOX
-
-
-@njit(cache=True, error_model='numpy')
-def _cast_passages(in_box, lines, ended, starts, stops, grid_from_box, minimum, size, shape):
-    path = np.empty(shape.sum(), np.int64)
-    for b in range(len(starts)):
-        for i in range(starts[b], stops[b]):
-            start = carried(grid_from_box[b], lines[i, 0], minimum, size)
-            stop = carried(grid_from_box[b], lines[i, 1], minimum, size)
-            enter, leave = clipped(start, stop, shape)
-            if enter >= leave:
-                continue
-            wx, wy, wz = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
-            first = (start[0] + enter * wx, start[1] + enter * wy, start[2] + enter * wz)
-            last = (start[0] + leave * wx, start[1] + leave * wy, start[2] + leave * wz)
-            n = walk(first, last, shape, path)
-            for at in range(n - (ended[i] and leave >= 1)):
-                if in_box[path[at]] == IN_BOX:
-                    in_box[path[at]] = FREE_IN_BOX
+    cast_passages(in_box, passages.lines, passages.ended, starts, stops, grid_from_box, minimum, size, shape)
+    free = (passes > 0) & (in_box != IN_BOX)
+    return BeamCounts(passes.reshape(grid.shape), ends.reshape(grid.shape), free.reshape(grid.shape))
