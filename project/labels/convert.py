@@ -49,8 +49,9 @@ def convert(
     """
     if workers == 1 or len(scenes) < 2:
         return _convert_here(scenes, settings, on_progress)
-    # Fresh processes: a fork of one that runs threads, such as a progress bar's, may hang.
-    context = multiprocessing.get_context('spawn')
+    # Forks of a fresh process that has imported everything: a fork of this one, in which threads run, might hang.
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([label_scene.__module__])
     counter = context.Value('q', 0)
     with ProcessPoolExecutor(min(workers, len(scenes)), context, _share_counter, (counter,)) as pool:
         futures = [pool.submit(_label_counted, scene, settings) for scene in scenes]

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -29,7 +30,6 @@ from project.labels.settings import Settings
 from project.labels.tables import find_version, read_tables
 from project.synthetic import Difficulties, WorldSettings, make_world
 from project.synthetic.truth import Truth, keyframe_truth
-from project.visualization.files import write_png
 from project.visualization.frame import Frame
 from project.visualization.picture import frame_picture
 from tools.benchmarks._label_baseline import plain_labels, plain_world
@@ -122,7 +122,8 @@ def _draw(path: Path, scene: Scene, k: int, truth: Truth, labels: np.ndarray) ->
     masks = {'lidar': truth.observable | truth.free}
     keyframe = scene.keyframes[k]
     frame = Frame(scene.name, k, keyframe.sample_token, truth.grid, truth.semantics, labels, masks)
-    write_png(path, frame_picture(frame, 'lidar', width_px=1200))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(frame_picture(frame, 'lidar', width_px=1200)).quantize(64).save(path)
 
 
 def _speed(console: Console, scenes: list[Scene], folder: Path) -> dict:
