@@ -36,7 +36,7 @@ model = dict(
     ),
     grid=_base_.grid,
     img_backbone=dict(
-        type='mmdet.ResNet',
+        type='OccupancyResNet',
         depth=101,
         num_stages=4,
         out_indices=(1, 2, 3),
@@ -48,7 +48,7 @@ model = dict(
         stage_with_dcn=(False, False, True, True),
     ),
     img_neck=dict(
-        type='mmdet.FPN',
+        type='OccupancyFPN',
         in_channels=[512, 1024, 2048],
         out_channels=embed_dims,
         num_outs=4,

@@ -2,7 +2,8 @@
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.01),
+    constructor='OccupancyOptimWrapperConstructor',
+    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.01, fused=True),
     paramwise_cfg=dict(custom_keys={'img_backbone': dict(lr_mult=0.1)}),
     clip_grad=dict(max_norm=35),
 )

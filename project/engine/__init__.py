@@ -4,6 +4,7 @@ from project.engine.amp import OccupancyBfloat16OptimWrapper
 from project.engine.checkpoint_hook import OccupancyCheckpointHook
 from project.engine.loop import OccupancyTrainLoop
 from project.engine.monitor import OccupancyLossCheckHook, OccupancyProgressHook
+from project.engine.optimizer import OccupancyOptimWrapperConstructor
 from project.engine.runner import OccupancyRunner
 from project.engine.schedule import OccupancySeedLR
 
@@ -11,6 +12,7 @@ __all__ = [
     'OccupancyBfloat16OptimWrapper',
     'OccupancyCheckpointHook',
     'OccupancyLossCheckHook',
+    'OccupancyOptimWrapperConstructor',
     'OccupancyProgressHook',
     'OccupancyRunner',
     'OccupancySeedLR',

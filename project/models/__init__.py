@@ -3,9 +3,11 @@
 from project.models.attention import OccupancySpatialAttention, OccupancyTemporalAttention
 from project.models.detector import OccupancyBEVFormer
 from project.models.encoder import OccupancyEncoder, OccupancyEncoderLayer
+from project.models.fpn import OccupancyFPN
 from project.models.head import OccupancyHead
 from project.models.losses import OccupancyCrossEntropy, OccupancyLovaszSoftmax
 from project.models.ops import ModulatedDeformableConv2d
+from project.models.resnet import OccupancyResNet
 from project.models.timm_backbone import OccupancyTimmBackbone
 
 __all__ = [
@@ -14,8 +16,10 @@ __all__ = [
     'OccupancyCrossEntropy',
     'OccupancyEncoder',
     'OccupancyEncoderLayer',
+    'OccupancyFPN',
     'OccupancyHead',
     'OccupancyLovaszSoftmax',
+    'OccupancyResNet',
     'OccupancySpatialAttention',
     'OccupancyTemporalAttention',
     'OccupancyTimmBackbone',

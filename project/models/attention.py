@@ -6,6 +6,7 @@ import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
+from project.models.constants import constant
 from project.models.ops import deformable_attention
 from project.models.ops.deformable_attention import Shapes
 from project.models.views import CameraViews
@@ -70,7 +71,7 @@ class OccupancyTemporalAttention(nn.Module):
         layout = (batch, queries, self.num_heads, 2, self.num_points)
         offsets = self.sampling_offsets(asking).view(*layout, 2).float()
         weights = self.attention_weights(asking).view(layout).softmax(-1) / 2  # the mean of both views
-        size = offsets.new_tensor([shape[1], shape[0]])
+        size = constant((shape[1], shape[0]), offsets.device)
         locations = reference[:, None, None, None] + offsets / size
         if len(views) == 1:
             locations, weights = locations.flatten(3, 4).unsqueeze(3), weights.flatten(3).unsqueeze(3)
@@ -144,9 +145,9 @@ class AnchorSampling(nn.Module):
     def forward(self, query: Tensor, places: Tensor, features: Tensor, shapes: Shapes) -> Tensor:
         """(B, M, C) of (B, M, C) queries, (B, M, P, 2) anchors in fractions of the image, and (B, S, C) features."""
         heads, levels, points, anchors = self.layout
-        offsets = self.sampling_offsets(query).unflatten(-1, (*self.layout, 2)).float()
-        sizes = offsets.new_tensor([(columns, rows) for rows, columns in shapes])[:, None, None]
-        locations = (places[:, :, None, None, None] + offsets / sizes).flatten(4, 5)
+        offsets = self.sampling_offsets(query).unflatten(-1, (*self.layout, 2))
+        pixels = constant(tuple((1 / columns, 1 / rows) for rows, columns in shapes), offsets.device)[:, None, None]
+        locations = torch.addcmul(places[:, :, None, None, None], offsets, pixels).flatten(4, 5)
         weights = self.attention_weights(query).unflatten(-1, (heads, levels * points * anchors)).softmax(-1)
         weights = weights.unflatten(-1, (levels, points * anchors))
         value = self.value_proj(features).unflatten(-1, (heads, -1))

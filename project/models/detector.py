@@ -1,6 +1,7 @@
 """Occupancy-BEVFormer: surround-view images in, a label for every voxel out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from project.grid import VoxelGrid
 from project.models.build import as_grid, build
 from project.models.encoder import History
+from project.models.graphs import Graphs
 
 
 @MODELS.register_module()
@@ -50,12 +52,12 @@ class OccupancyBEVFormer(Base3DDetector):
         self.img_neck = build(img_neck)
         self.encoder = build(encoder, grid=self.grid, seed_compatible=seed_compatible)
         self.head = build(head, grid=self.grid, seed_compatible=seed_compatible)
+        self._graphs = Graphs(self)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> dict[str, Tensor]:
         """Losses by name, against each sample's ``gt_occupancy``: (X, Y, Z) integer labels."""
-        logits = self._forward(inputs, data_samples)
-        target = torch.stack([sample.gt_occupancy.to(logits.device) for sample in data_samples])
-        return self.head.loss(logits, target)
+        target = torch.stack([sample.gt_occupancy.to(inputs['imgs'].device) for sample in data_samples])
+        return self._compute(self._losses, inputs, data_samples, target)
 
     def predict(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Sequence:
         """The data samples, each with its ``pred_occupancy``: (X, Y, Z) uint8 labels."""
@@ -66,20 +68,42 @@ class OccupancyBEVFormer(Base3DDetector):
 
     def _forward(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Tensor:
         """(B, classes, X, Y, Z) logits."""
+        return self._compute(self._logits, inputs, data_samples).clone()  # a graph writes to the same place each time
+
+    def _compute(self, compute: Callable, inputs: dict[str, Tensor], data_samples: Sequence, *target: Tensor) -> Any:
+        """What ``_logits`` or ``_losses`` make of a batch, by a CUDA graph where that can be."""
         images = inputs['imgs']
         image_from_grid = _tensor(_stack(data_samples, 'lidar2img'), images.device)
-        if images.dim() == 5:
-            return self.head(self.see(images, image_from_grid))
+        if images.dim() == 6:
+            motions, exists = self._motions(data_samples, images.device)
+            history = self.remember(images[:, :-1], image_from_grid[:, :-1], motions, exists)
+            return compute(images[:, -1], image_from_grid[:, -1], *target, history=history)
+        tensors = images, image_from_grid, *target
+        if not self._graphs.usable(images):
+            return compute(*tensors)
+        if getattr(self.img_backbone, 'folds', lambda device: False)('cuda'):
+            self.img_backbone.refresh()
+        return self._graphs(compute, tensors, self.encoder.most_seen(image_from_grid, images.shape[-2:]))
+
+    def _logits(self, images: Tensor, image_from_grid: Tensor, **options) -> Tensor:
+        return self.head(self.see(images, image_from_grid, **options))
+
+    def _losses(self, images: Tensor, image_from_grid: Tensor, target: Tensor, **options) -> dict[str, Tensor]:
+        return self.head.loss(self._logits(images, image_from_grid, **options), target)
+
+    @staticmethod
+    def _motions(data_samples: Sequence, device: torch.device) -> tuple[Tensor, Tensor]:
+        """(B, T - 1, 4, 4) each frame from the one after it, and (B, T) bool: the frame exists."""
         poses = _stack(data_samples, 'global_from_grid')
         # In float64 and on the host: global coordinates are large, the motion from frame to frame is not.
-        motions = _tensor(np.linalg.solve(poses[:, :-1], poses[:, 1:]), images.device)
-        exists = torch.from_numpy(_stack(data_samples, 'frame_exists')).to(images.device)
-        history = self.remember(images[:, :-1], image_from_grid[:, :-1], motions, exists)
-        return self.head(self.see(images[:, -1], image_from_grid[:, -1], history))
+        motions = _tensor(np.linalg.solve(poses[:, :-1], poses[:, 1:]), device)
+        return motions, torch.from_numpy(_stack(data_samples, 'frame_exists')).to(device)
 
-    def see(self, images: Tensor, image_from_grid: Tensor, history: History | None = None) -> Tensor:
-        """(B, C, X, Y) bird's-eye view of (B, N, 3, H, W) images."""
-        return self.encoder(self.extract_feat(images), image_from_grid, images.shape[-2:], history)
+    def see(
+        self, images: Tensor, image_from_grid: Tensor, history: History | None = None, capacity: int | None = None
+    ) -> Tensor:
+        """(B, C, X, Y) bird's-eye view of (B, N, 3, H, W) images; the rest as of the encoder."""
+        return self.encoder(self.extract_feat(images), image_from_grid, images.shape[-2:], history, capacity)
 
     def extract_feat(self, images: Tensor) -> list[Tensor]:
         """A level, (B, N, C, h, w) each, of (B, N, 3, H, W) images."""

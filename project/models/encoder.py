@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from project.grid import VoxelGrid
 from project.models.build import as_grid, build
 from project.models.geometry import align, pillar_anchors, project, seed_pillar_anchors
-from project.models.views import CameraViews
+from project.models.views import CameraViews, most_seen
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class OccupancyEncoder(nn.Module):
         image_from_grid: Tensor,
         image_shape: tuple[int, int],
         history: History | None = None,
+        capacity: int | None = None,
     ) -> Tensor:
         """Gather.
 
@@ -118,6 +119,7 @@ class OccupancyEncoder(nn.Module):
             image_from_grid: (B, N, 4, 4) homogeneous pixels from the grid's frame.
             image_shape: rows and columns of the images that the features come from, padding included.
             history: the view of a moment ago; not with `seed_compatible`.
+            capacity: queries to compute in each camera, no less than ``most_seen`` says, as it does by default.
 
         Returns:
             (B, C, X, Y) bird's-eye view.
@@ -131,7 +133,7 @@ class OccupancyEncoder(nn.Module):
             'position': position,
             'features': self._flatten(features),
             'shapes': [level.shape[-2:] for level in features],
-            'views': CameraViews.of(*project(self.anchors, image_from_grid, image_shape)),
+            'views': CameraViews.of(*project(self.anchors, image_from_grid, image_shape), capacity),
         }
         to_view = {
             'position': None if self.seed_compatible else position,
@@ -143,6 +145,10 @@ class OccupancyEncoder(nn.Module):
             query = layer(query, to_view, to_images)
         return query.transpose(1, 2).unflatten(2, self.shape)
 
+    def most_seen(self, image_from_grid: Tensor, image_shape: tuple[int, int]) -> int:
+        """The most queries that any camera sees; the least `capacity` for these cameras."""
+        return most_seen(project(self.anchors, image_from_grid, image_shape)[1])
+
     def _position(self) -> Tensor:
         embedding = self.position()
         if self.seed_compatible:
@@ -153,11 +159,9 @@ class OccupancyEncoder(nn.Module):
         found, expected = (features[0].shape[1], len(features)), (len(self.camera_embed), len(self.level_embed))
         if found != expected:
             raise ValueError(f'{found} cameras and levels of features; the encoder was built for {expected}')
-        embedded = [
-            level.flatten(3).transpose(2, 3) + self.camera_embed[:, None] + self.level_embed[index]
-            for index, level in enumerate(features)
-        ]
-        return torch.cat(embedded, dim=2)
+        embeddings = (self.camera_embed + self.level_embed[:, None])[:, :, None].to(features[0].dtype)
+        flat = [level.flatten(3).transpose(2, 3) for level in features]
+        return torch.cat([level + embedding for level, embedding in zip(flat, embeddings, strict=True)], dim=2)
 
     def _past(self, history: History | None) -> dict[str, Tensor]:
         if history is None:

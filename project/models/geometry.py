@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from project.grid import VoxelGrid
+from project.models.constants import constant
 
 NEAREST_DEPTH = 1e-5
 """Points at no more than this depth, metres, lie behind a camera."""
@@ -57,7 +58,7 @@ def project(points: Tensor, image_from_grid: Tensor, image_shape: tuple[int, int
     pixels = (matrices[..., :3, :3] * points.float()[:, :, None]).sum(-1) + matrices[..., :3, 3]
     depth = pixels[..., 2:]
     places = pixels[..., :2] / depth.clamp(min=NEAREST_DEPTH)
-    places = places / places.new_tensor([image_shape[1], image_shape[0]])
+    places = places / constant((image_shape[1], image_shape[0]), places.device)
     visible = (depth > NEAREST_DEPTH) & (places > 0) & (places < 1)
     return places, visible.all(-1)
 

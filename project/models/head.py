@@ -43,7 +43,8 @@ class OccupancyHead(nn.Module):
 
     def forward(self, bev: Tensor) -> Tensor:
         """(B, classes, X, Y, Z) logits of a (B, C, X, Y) bird's-eye view."""
-        volume = bev[..., None] + self.height_embed.T[:, None, None]
+        # Channels last, as the encoder has them anyway and as convolutions on a GPU want them.
+        volume = (bev.movedim(1, -1)[..., None, :] + self.height_embed).movedim(-1, 1)
         volume = self.activation(self.norm1(self.conv1(volume)))
         volume = self.activation(self.norm2(self.conv2(volume)))
         return self.classifier(volume)

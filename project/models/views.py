@@ -6,6 +6,11 @@ import torch
 from torch import Tensor
 
 
+def most_seen(visible: Tensor) -> int:
+    """The most queries that any camera sees, but at least 1, of (B, N, Q, P) bool. The host waits for the device."""
+    return max(int(visible.any(-1).sum(-1).max()), 1)
+
+
 @dataclass(frozen=True)
 class CameraViews:
     """The queries of each camera, padded to the same number M.
@@ -23,16 +28,17 @@ class CameraViews:
     cameras: Tensor
 
     @classmethod
-    def of(cls, places: Tensor, visible: Tensor) -> 'CameraViews':
+    def of(cls, places: Tensor, visible: Tensor, capacity: int | None = None) -> 'CameraViews':
         """Keep a query in a camera that sees at least one of its anchors (and then with all its anchors).
 
         Args:
             places: (B, N, Q, P, 2) anchors in fractions of the image.
             visible: (B, N, Q, P) bool.
+            capacity: M, no less than ``most_seen(visible)``, which it is by default.
         """
+        capacity = most_seen(visible) if capacity is None else capacity
         seen = visible.any(-1)
-        most = max(int(seen.sum(-1).max()), 1)  # the one place where the host waits for the device
-        queries = seen.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[..., :most]
+        queries = seen.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[..., :capacity]
         index = queries[..., None, None].expand(*queries.shape, *places.shape[-2:])
         cameras = seen.sum(1).clamp(min=1).float()[..., None]
         return cls(queries, seen.gather(2, queries), places.gather(2, index), cameras)

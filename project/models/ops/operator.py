@@ -52,9 +52,10 @@ class Operator:
 
     @torch.compiler.assume_constant_result  # what finds out about backends cannot be compiled
     def _chosen_name(self, device_type: str, name: str | None) -> str:
+        name = name or os.environ.get(self.variable)
         key = (device_type, name)
         if key not in self._chosen:
-            self._chosen[key] = self._find(device_type, name or os.environ.get(self.variable))
+            self._chosen[key] = self._find(device_type, name)
             print_log(f'{self.name} on {device_type}: {self._chosen[key]}', logger='current')
         return self._chosen[key]
 

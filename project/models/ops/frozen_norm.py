@@ -1,0 +1,57 @@
+"""What follows a convolution of a ResNet: batch norm, a residual, and ReLU, in one pass where the norm is frozen.
+
+Frozen means that mean, variance, factor and offset of each channel are given and are not learned; it is how detectors
+usually keep the norms of their backbone. ``torch`` below is the plain reference that defines the result, and computes
+all other norms.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from project.models.ops.operator import Backend, Operator, runs_anywhere, triton_obstacle
+
+
+def normalise(
+    x: Tensor, norm: nn.Module, residual: Tensor | None = None, activate: bool = True, backend: str | None = None
+) -> Tensor:
+    """Normalise, add, and clamp at zero.
+
+    Args:
+        x: (N, C, H, W).
+        norm: usually a ``BatchNorm2d``.
+        residual: (N, C, H, W), added after the norm.
+        activate: whether a ReLU follows.
+        backend: name of a backend; by default ``OCCUPANCY_FROZEN_NORM`` or, for a frozen norm, the first that can run.
+
+    Returns:
+        (N, C, H, W), dtype of `x`.
+    """
+    if backend is None and not is_frozen(norm):
+        backend = 'torch'
+    return FROZEN_NORM.choose(x.device.type, backend).compute(x, norm, residual, activate)
+
+
+def is_frozen(norm: nn.Module) -> bool:
+    """Whether a layer is a batch norm that computes and learns nothing."""
+    if not isinstance(norm, _BatchNorm) or norm.training or norm.running_mean is None or norm.weight is None:
+        return False
+    return not (norm.weight.requires_grad and torch.is_grad_enabled())
+
+
+def _torch(x: Tensor, norm: nn.Module, residual: Tensor | None, activate: bool) -> Tensor:
+    out = norm(x)
+    if residual is not None:
+        out = out + residual
+    return out.relu() if activate else out
+
+
+def _triton(x: Tensor, norm: _BatchNorm, residual: Tensor | None, activate: bool) -> Tensor:
+    from project.models.ops.triton_norm import triton_frozen_norm
+
+    return triton_frozen_norm(x, norm, residual, activate)
+
+
+FROZEN_NORM = Operator(
+    'frozen_norm', [Backend('triton', _triton, triton_obstacle), Backend('torch', _torch, runs_anywhere)]
+)

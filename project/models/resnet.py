@@ -1,0 +1,82 @@
+"""mmdet's ResNet, laid out for a GPU: channels last, and one pass for what follows a convolution."""
+
+from typing import ClassVar
+
+import torch
+from mmdet.models.backbones.resnet import Bottleneck, ResNet
+from mmdet3d.registry import MODELS
+from torch import Tensor
+
+from project.models.folded_resnet import FoldedResNet, can_be_folded
+from project.models.ops.frozen_norm import FROZEN_NORM, normalise
+
+
+class FusedBottleneck(Bottleneck):
+    """mmdet's Bottleneck; parameters and result are the same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C', H', W') of (N, C, H, W) features."""
+        if self.with_plugins or self.with_cp:
+            return super().forward(x)
+        residual = x if self.downsample is None else _downsample(self.downsample, x)
+        x = normalise(self.conv1(x), self.norm1)
+        x = normalise(self.conv2(x), self.norm2)
+        return normalise(self.conv3(x), self.norm3, residual)
+
+
+@MODELS.register_module()
+class OccupancyResNet(ResNet):
+    """mmdet's ResNet of bottlenecks (depth 50, 101 or 152); arguments, parameters and results are the same."""
+
+    arch_settings: ClassVar = {
+        depth: (FusedBottleneck, blocks)
+        for depth, (block, blocks) in ResNet.arch_settings.items()
+        if block is Bottleneck
+    }
+
+    _folded: FoldedResNet | None = None
+    _foldable: bool | None = None
+    _stale = True
+
+    def train(self, mode: bool = True) -> None:
+        """Switch between training and evaluation."""
+        super().train(mode)
+        self._stale = True  # weights that changed in ways that leave no trace, changed before evaluation
+
+    def folds(self, device_type: str) -> bool:
+        """Whether weights are folded for what is computed now: a prediction on a GPU in bfloat16."""
+        if self.training or torch.is_grad_enabled() or device_type != 'cuda' or not torch.is_autocast_enabled('cuda'):
+            return False
+        if self._foldable is None:
+            self._foldable = can_be_folded(self)
+        return self._foldable and FROZEN_NORM.choose('cuda').name != 'torch'
+
+    def refresh(self) -> None:
+        """Bring folded weights up to date; a CUDA graph must not, since it would do so each time."""
+        if self._folded is None:
+            self._folded = FoldedResNet(self, torch.get_autocast_dtype('cuda'))
+        self._folded.refresh(force=self._stale)
+        self._stale = False
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Feature maps of the stages in `out_indices`, of (N, 3, H, W) images."""
+        if self.folds(x.device.type):
+            if not torch.cuda.is_current_stream_capturing():
+                self.refresh()
+            return self._folded(x)
+        if x.is_cuda:
+            x = x.contiguous(memory_format=torch.channels_last)
+        x = self.stem(x) if self.deep_stem else normalise(self.conv1(x), self.norm1)
+        x = self.maxpool(x)
+        maps = []
+        for index, name in enumerate(self.res_layers):
+            x = getattr(self, name)(x)
+            if index in self.out_indices:
+                maps.append(x)
+        return tuple(maps)
+
+
+def _downsample(layers: torch.nn.Sequential, x: Tensor) -> Tensor:
+    for layer in layers[:-1]:
+        x = layer(x)
+    return normalise(x, layers[-1], activate=False)

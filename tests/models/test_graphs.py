@@ -1,0 +1,140 @@
+"""CUDA graphs of the detector: they compute what it computes without. Most of it needs a GPU."""
+
+import copy
+
+import pytest
+import torch
+from small_model import images, rig, sample, small_detector
+
+from project.models.graphs import VARIABLE, Graphs
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA graphs need a GPU')
+
+
+def frame(seed=0, **metainfo):
+    """A batch on the device."""
+    torch.manual_seed(seed)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    data_sample = sample(**metainfo)
+    data_sample.gt_occupancy = data_sample.gt_occupancy.to(device)
+    return {'imgs': images()['imgs'].to(device)}, [data_sample]
+
+
+def losses_and_gradients(detector, batch):
+    """One pass in training, without an optimiser."""
+    detector.zero_grad()
+    with torch.autocast('cuda', torch.bfloat16):
+        losses = detector(*batch, mode='loss')
+    sum(losses.values()).backward()
+    found = {name: loss.detach().clone() for name, loss in losses.items()}
+    return found, [None if each.grad is None else each.grad.clone() for each in detector.parameters()]
+
+
+@pytest.fixture
+def pair(monkeypatch):
+    """A detector and its twin; the twin is to be run without graphs. No dropout: the two draw different numbers."""
+    detector = small_detector().cuda()
+    for module in detector.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return detector, copy.deepcopy(detector)
+
+
+def plain(monkeypatch, function, *args):
+    with monkeypatch.context() as context:
+        context.setenv(VARIABLE, '0')
+        return function(*args)
+
+
+def test_queries_to_spare_change_nothing():
+    detector = small_detector().eval()
+    inputs = images()['imgs']
+    cameras = torch.from_numpy(rig())[None].float()
+    least = detector.encoder.most_seen(cameras, inputs.shape[-2:])
+    assert least > 1
+    exact, spare = (detector._logits(inputs, cameras, capacity=least + more) for more in (0, 3))
+    torch.testing.assert_close(spare, exact)
+    torch.testing.assert_close(detector._logits(inputs, cameras), exact)
+
+
+def test_no_graphs_on_a_cpu():
+    detector = small_detector()
+    with torch.autocast('cpu', torch.bfloat16):
+        assert not Graphs(detector).usable(torch.zeros(1))
+
+
+def test_a_copy_has_graphs_of_its_own():
+    detector = small_detector()
+    twin = copy.deepcopy(detector)
+    assert twin._graphs is not detector._graphs
+    assert twin._graphs._model is twin
+
+
+@needs_gpu
+def test_training(pair, monkeypatch):
+    detector, twin = pair
+    for seed in range(3):
+        batch = frame(seed)
+        found, gradients = losses_and_gradients(detector, batch)
+        expected, their_gradients = plain(monkeypatch, losses_and_gradients, twin, batch)
+        torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
+        for ours, theirs in zip(gradients, their_gradients, strict=True):
+            assert (ours is None) == (theirs is None)
+            if ours is not None:
+                assert (ours - theirs).norm() <= 0.05 * theirs.norm() + 1e-4
+    assert len(detector._graphs._captured) == 1 and not twin._graphs._captured
+    for ours, theirs in zip(detector.buffers(), twin.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)
+
+
+@needs_gpu
+def test_prediction(pair, monkeypatch):
+    detector, twin = (each.eval() for each in pair)
+
+    @torch.no_grad()
+    def logits(model, batch):
+        with torch.autocast('cuda', torch.bfloat16):
+            return model(*batch, mode='tensor').float()
+
+    # Cameras nearer to the ground see fewer cells, those further up more than the graph has room for.
+    for height in (1.0, 0.5, 30.0):
+        batch = frame(1, lidar2img=rig(height=height))
+        found, expected = logits(detector, batch), plain(monkeypatch, logits, twin, batch)
+        assert (found - expected).norm() < 0.02 * expected.norm()
+    with torch.no_grad():
+        for each in (detector, twin):
+            each.head.classifier.weight.mul_(2)
+    found, expected = logits(detector, batch), plain(monkeypatch, logits, twin, batch)
+    assert (found - expected).norm() < 0.02 * expected.norm()
+
+
+@needs_gpu
+def test_gradients_add_up_over_passes(pair, monkeypatch):
+    detector, twin = pair
+
+    def twice(model):
+        model.zero_grad()
+        for seed in (5, 6):
+            with torch.autocast('cuda', torch.bfloat16):
+                losses = model(*frame(seed), mode='loss')
+            sum(losses.values()).backward()
+        return [each.grad for each in model.parameters()]
+
+    for _ in range(2):
+        for ours, theirs in zip(twice(detector), plain(monkeypatch, twice, twin), strict=True):
+            assert (ours - theirs).norm() <= 0.05 * theirs.norm() + 1e-4
+
+
+@needs_gpu
+def test_the_same_seed_gives_the_same_dropout():
+    detector, batch = small_detector().cuda(), frame()
+
+    def losses():
+        torch.manual_seed(3)
+        return losses_and_gradients(detector, batch)[0]
+
+    first = losses()  # captures, too
+    torch.testing.assert_close(losses(), first, rtol=1e-3, atol=1e-3)
+    torch.manual_seed(4)
+    other = losses_and_gradients(detector, batch)[0]
+    assert any(abs(other[name] - first[name]) > 1e-3 for name in first)

@@ -1,0 +1,111 @@
+"""The backbone and the neck are mmdet's, laid out for a GPU."""
+
+import pytest
+import torch
+from mmdet.models.backbones.resnet import ResNet
+from mmdet.models.necks import FPN
+
+from project.models.folded_resnet import FoldedResNet, can_be_folded
+from project.models.fpn import OccupancyFPN
+from project.models.resnet import OccupancyResNet
+
+DCN = {'type': 'OccupancyDCNv2', 'deform_groups': 1, 'fallback_on_stride': False}
+OPTIONS = {
+    'depth': 50,
+    'base_channels': 8,
+    'out_indices': (1, 2, 3),
+    'norm_cfg': {'type': 'BN2d', 'requires_grad': False},
+    'norm_eval': True,
+    'style': 'caffe',
+    'dcn': DCN,
+    'stage_with_dcn': (False, False, True, True),
+}
+
+
+def backbones(**options):
+    """mmdet's and ours, with the same weights, none of them special."""
+    torch.manual_seed(0)
+    theirs, ours = (kind(**{**OPTIONS, **options}) for kind in (ResNet, OccupancyResNet))
+    for name, tensor in theirs.state_dict().items():
+        if 'conv_offset' in name:
+            tensor.normal_(std=0.1)
+        elif 'running_var' in name or ('weight' in name and tensor.ndim == 1):
+            tensor.uniform_(0.5, 1)
+        elif tensor.ndim == 1 and tensor.is_floating_point():
+            tensor.normal_(std=0.1)
+    ours.load_state_dict(theirs.state_dict())
+    for backbone in (theirs, ours):
+        backbone.train()
+    return theirs, ours
+
+
+def images(height=75, width=106):
+    return torch.randn(2, 3, height, width)
+
+
+def test_is_mmdets_in_values_and_gradients():
+    theirs, ours = backbones()
+    x = images()
+    for expected, found in zip(theirs(x), ours(x), strict=True):
+        torch.testing.assert_close(found, expected)
+    for backbone in (theirs, ours):
+        sum(level.square().mean() for level in backbone(x)).backward()
+    for (name, expected), found in zip(theirs.named_parameters(), ours.parameters(), strict=True):
+        assert (found.grad is None) == (expected.grad is None), name
+        if found.grad is not None:
+            torch.testing.assert_close(found.grad, expected.grad, msg=name)
+
+
+@pytest.mark.parametrize('size', [(64, 96), (75, 107)])
+@torch.no_grad()
+def test_folded_weights_give_the_same(size):
+    theirs, ours = backbones()
+    theirs.eval(), ours.eval()
+    folded, x = FoldedResNet(ours, torch.float32), images(*size)
+    for expected, found in zip(theirs(x), folded(x), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_folded_weights_follow_the_networks():
+    _, ours = backbones()
+    ours.eval()
+    folded, x = FoldedResNet(ours, torch.float32), images(64, 64)
+    before = folded(x)[-1]
+    weights = folded.stem.weight
+    for parameter in ours.parameters():
+        parameter.mul_(1.1)
+    folded.refresh()
+    assert not torch.equal(folded(x)[-1], before)
+    torch.testing.assert_close(folded(x)[-1], ours(x)[-1], rtol=1e-4, atol=1e-4)
+    assert folded.stem.weight is weights, 'a CUDA graph knows the place'
+    ours.conv1.weight.data.mul_(2)  # leaves no trace
+    folded.refresh(force=True)
+    torch.testing.assert_close(folded(x)[-1], ours(x)[-1], rtol=1e-4, atol=1e-4)
+
+
+def test_only_what_is_known_is_folded():
+    assert can_be_folded(OccupancyResNet(**OPTIONS))
+    assert not can_be_folded(OccupancyResNet(**{**OPTIONS, 'deep_stem': True}))
+    assert not can_be_folded(OccupancyResNet(**{**OPTIONS, 'avg_down': True}))
+
+
+def test_nothing_is_folded_on_a_cpu():
+    _, ours = backbones()
+    ours.eval()
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        assert not ours.folds('cpu')
+
+
+@pytest.mark.parametrize('extra', [False, 'on_output', 'on_input'])
+def test_neck_is_mmdets(extra):
+    torch.manual_seed(0)
+    options = {'in_channels': [4, 6, 8], 'out_channels': 5, 'num_outs': 5 if extra else 3, 'add_extra_convs': extra}
+    theirs, ours = (kind(**options, relu_before_extra_convs=True) for kind in (FPN, OccupancyFPN))
+    ours.load_state_dict(theirs.state_dict())
+    maps = [torch.randn(2, 4, 15, 21), torch.randn(2, 6, 8, 11), torch.randn(2, 8, 4, 6)]
+    for expected, found in zip(theirs(maps), ours(maps), strict=True):
+        torch.testing.assert_close(found, expected)
+    if extra != 'on_input':
+        with torch.autocast('cpu', torch.bfloat16):
+            assert {level.dtype for level in ours(maps)} == {torch.bfloat16}

@@ -1,0 +1,29 @@
+"""Cameras like those of nuScenes around a car, and labels, made up."""
+
+import numpy as np
+import torch
+from mmengine.structures import BaseDataElement
+
+CAMERAS = ((90, 1266), (35, 1260), (145, 1272), (-90, 809), (-20, 1259), (-160, 1257))
+"""Direction from the lidar's x axis, degrees, and focal length for images 1600 pixels wide, pixels."""
+
+
+def data_sample(image: tuple[int, int], grid: tuple[int, int, int]) -> BaseDataElement:
+    """What the detector needs to know of a frame, with random labels."""
+    labels = torch.randint(0, 18, grid, dtype=torch.uint8, device='cuda')
+    return BaseDataElement(metainfo={'lidar2img': lidar2img(image)}, gt_occupancy=labels)
+
+
+def lidar2img(image: tuple[int, int]) -> np.ndarray:
+    """(6, 4, 4) homogeneous pixels from the lidar's frame (x right, y forward, z up), of (rows, columns) images."""
+    matrices = []
+    for degrees, focal in CAMERAS:
+        focal = focal * image[1] / 1600
+        angle = np.deg2rad(degrees)
+        sine, cosine = np.sin(angle), np.cos(angle)
+        camera_from_lidar = np.array(
+            [[sine, -cosine, 0, 0], [0, 0, -1, -0.3], [cosine, sine, 0, -0.7], [0, 0, 0, 1]], dtype=float
+        )
+        intrinsic = np.array([[focal, 0, image[1] / 2, 0], [0, focal, image[0] / 2, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+        matrices.append(intrinsic @ camera_from_lidar)
+    return np.stack(matrices)

@@ -1,0 +1,215 @@
+"""How fast a model is on a GPU: inference and training, part by part, plain and fast."""
+
+import argparse
+import os
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from mmdet3d.registry import MODELS
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from project.models.ops.deformable_attention import ATTENTION
+from tools.benchmarks._rig import data_sample
+
+IMAGE = (928, 1600)
+"""Rows and columns of a padded nuScenes image."""
+
+PLAIN = {
+    'OCCUPANCY_DEFORMABLE_CONVOLUTION': 'torchvision',
+    'OCCUPANCY_FROZEN_NORM': 'torch',
+    'OCCUPANCY_CUDA_GRAPHS': '0',
+}
+"""Environment of the plain path, to which come float32 (with TF32), mmdet's own ResNet, and mmcv's attention."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Command line of this benchmark."""
+    parser.add_argument('--config', default='config/occupancy.py', help='configuration (%(default)s)')
+    parser.add_argument(
+        '--batches', type=int, nargs='+', default=[1, 4], metavar='N', help='batches of inference (1 4)'
+    )
+    parser.add_argument('--repeats', type=int, default=20, metavar='N', help='timed runs, after warm-up (%(default)s)')
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Print and return milliseconds and memory of both paths, and how well they agree.
+
+    Raises:
+        SystemExit: there is no GPU.
+    """
+    if not torch.cuda.is_available():
+        raise SystemExit('tools/benchmark.py model measures on a GPU, and torch sees none here')
+    torch.backends.cuda.matmul.allow_tf32 = True
+    config = Config.fromfile(args.config)
+    figures = {'device': torch.cuda.get_device_name(), 'torch': torch.__version__}
+    logits = {}
+    for path in ('plain', 'fast'):
+        with _path(path):
+            prefix = '' if path == 'fast' else 'plain_'
+            model = build_model(config, plain=path == 'plain')
+            times, logits[path] = inference(model, args.batches, args.repeats)
+            figures.update({prefix + key: value for key, value in times.items()})
+            figures.update({prefix + key: value for key, value in training(model, config, args.repeats).items()})
+            del model
+            torch.cuda.empty_cache()
+    figures.update(agreement(*logits.values()))
+    _show(figures)
+    return figures
+
+
+@contextmanager
+def _path(name: str) -> Iterator[None]:
+    attention = 'mmcv' if 'mmcv' in ATTENTION.available('cuda') else 'torch'
+    chosen = {**PLAIN, 'OCCUPANCY_DEFORMABLE_ATTENTION': attention} if name == 'plain' else {}
+    os.environ.update(chosen)
+    try:
+        with torch.autocast('cuda', torch.bfloat16, enabled=name == 'fast'):
+            yield
+    finally:
+        for variable in chosen:
+            del os.environ[variable]
+
+
+def build_model(config: Config, plain: bool = False) -> torch.nn.Module:
+    """The model of a configuration with weights that do not depend on the path, and with offsets of about a pixel."""
+    torch.manual_seed(0)
+    init_default_scope(config.default_scope)
+    config = config.model.copy()
+    if plain and config.img_backbone.type == 'OccupancyResNet':
+        config.img_backbone.type = 'mmdet.ResNet'
+    model = MODELS.build(config)
+    model.init_weights()
+    for name, parameter in model.named_parameters():
+        if 'conv_offset.weight' in name or 'sampling_offsets.weight' in name or 'attention_weights.weight' in name:
+            torch.nn.init.normal_(parameter, std=0.01)
+    return model.cuda()
+
+
+def batch(config_shape: tuple[int, int, int], size: int) -> tuple[dict[str, Tensor], list]:
+    """Images and data samples of the detector."""
+    torch.manual_seed(1)
+    return {'imgs': 50 * torch.randn(size, 6, 3, *IMAGE, device='cuda')}, [
+        data_sample(IMAGE, config_shape) for _ in range(size)
+    ]
+
+
+@torch.no_grad()
+def inference(model: torch.nn.Module, sizes: list[int], repeats: int) -> tuple[dict[str, float], Tensor]:
+    """Median milliseconds from images to logits for batches of some sizes, GiB for the first, and its logits."""
+    model.eval()
+    figures, logits = {}, None
+    for size in sizes:
+        inputs, samples = batch(model.grid.shape, size)
+        work = partial(model, inputs, samples, mode='tensor')
+        name = 'inference' if size == 1 else f'inference_batch{size}'
+        with _memory() as used:
+            time = median_time(work, repeats)
+        figures.update({f'{name}_ms': time, f'{name}_peak_gib': used()})
+        logits = work().float() if logits is None else logits
+        if size == 1:
+            figures['inference_parts_ms'] = _parts(model, inputs, samples, repeats)
+    return figures, logits
+
+
+def training(model: torch.nn.Module, config: Config, repeats: int) -> dict[str, float]:
+    """Median milliseconds of a whole step at batch 1, and GiB."""
+    model.train()
+    optimiser = build_optim_wrapper(model, config.optim_wrapper)
+    inputs, samples = batch(model.grid.shape, 1)
+
+    def step() -> None:
+        loss, _ = model.parse_losses(model(inputs, samples, mode='loss'))
+        with torch.autocast('cuda', enabled=False):
+            optimiser.update_params(loss)
+
+    with _memory() as used:
+        time = median_time(step, repeats)
+    return {'training_ms': time, 'training_peak_gib': used()}
+
+
+def _parts(model: torch.nn.Module, inputs: dict[str, Tensor], samples: list, repeats: int) -> dict[str, float]:
+    """Milliseconds of each part, by graphs of their own on the fast path."""
+    images = inputs['imgs'].flatten(0, 1)
+    cameras = torch.stack([torch.from_numpy(sample.lidar2img).float() for sample in samples]).cuda()
+    maps = model.img_backbone(images)
+    levels = model.img_neck(maps)
+    features = [level.unflatten(0, (len(samples), -1)) for level in levels]
+    capacity = model.encoder.most_seen(cameras, images.shape[-2:])
+    bev = model.encoder(features, cameras, images.shape[-2:])
+    parts = {
+        'backbone': partial(model.img_backbone, images),
+        'neck': partial(model.img_neck, maps),
+        'encoder': partial(model.encoder, features, cameras, images.shape[-2:], None, capacity),
+        'head': partial(model.head, bev),
+    }
+    as_graph = os.environ.get('OCCUPANCY_CUDA_GRAPHS') != '0'
+    return {name: median_time(_graphed(work) if as_graph else work, repeats) for name, work in parts.items()}
+
+
+def _graphed(work: Callable[[], object]) -> Callable[[], None]:
+    """Work as a CUDA graph."""
+    stream = torch.cuda.Stream()
+    before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.autocast('cuda', torch.bfloat16, cache_enabled=False), torch.cuda.stream(stream):
+        for _ in range(2):
+            work()
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            work()
+    torch.backends.cudnn.benchmark = before
+    return graph.replay
+
+
+def agreement(plain: Tensor, fast: Tensor) -> dict[str, float]:
+    """Relative error of logits, and the share of voxels with the same arg-max."""
+    return {
+        'relative_error': float((fast - plain).norm() / plain.norm()),
+        'same_argmax': float((fast.argmax(1) == plain.argmax(1)).float().mean()),
+    }
+
+
+@contextmanager
+def _memory() -> Iterator[Callable[[], float]]:
+    """The most GiB that torch holds on the device within, capturing graphs and what it keeps for later included."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    yield lambda: torch.cuda.max_memory_reserved() / 2**30
+
+
+def median_time(work: Callable[[], object], repeats: int, warm_up: int = 3) -> float:
+    """Median milliseconds between device events around `work`."""
+    for _ in range(warm_up):
+        work()
+    times = []
+    for _ in range(repeats):
+        torch.cuda.synchronize()
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        work()
+        end.record()
+        end.synchronize()
+        times.append(start.elapsed_time(end))
+    return statistics.median(times)
+
+
+def _show(figures: dict) -> None:
+    table = Table(title=f'{figures["device"]}, torch {figures["torch"]}', title_style='')
+    for name in ('', 'plain', 'fast', 'ratio'):
+        table.add_column(name, justify='right' if name else 'left')
+    rows = {key: (figures[f'plain_{key}'], value) for key, value in figures.items() if f'plain_{key}' in figures}
+    parts = rows.pop('inference_parts_ms')
+    rows.update({f'  {name}_ms': (plain, parts[1][name]) for name, plain in parts[0].items()})
+    for name, (plain, fast) in rows.items():
+        table.add_row(name, f'{plain:.2f}', f'{fast:.2f}', f'{plain / fast:.1f}x')
+    Console().print(table)
+    print(f'logits: relative error {figures["relative_error"]:.4f}, same arg-max {figures["same_argmax"]:.4f}')
