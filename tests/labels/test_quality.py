@@ -9,8 +9,10 @@ from tools.benchmarks import labels
 
 @pytest.mark.slow
 def test_labels_are_right_and_better_than_a_plain_vote(tiny_world, tmp_path):
-    arguments = argparse.Namespace(world=tiny_world, every=1, skip='speed', pictures=tmp_path)
-    summary = labels.run(arguments)['quality']['summary']
+    parser = argparse.ArgumentParser()
+    labels.add_arguments(parser)
+    wanted = ['--world', str(tiny_world), '--skip', 'speed', '--pictures', str(tmp_path)]
+    summary = labels.run(parser.parse_args(wanted))['quality']['summary']
     for grid in labels.GRIDS:
         ours, plain = summary[f'this project, {grid}'], summary[f'plain majority vote, {grid}']
         assert ours['precision'] > 99 and ours['recall'] > 96 and ours['ghosts'] < 0.3 and ours['mIoU'] > 80
