@@ -77,6 +77,8 @@ class NuScenesOccupancyDataset(BaseDataset):
             ) from None
         self._metainfo.update(content['metainfo'])
         entries = content['data_list']
+        if not entries:
+            raise ValueError(f'{self.ann_file}: lists no keyframes: none of the labelled scenes belongs to this split')
         frames = [self._frame(entry) for entry in entries]
         position = {entry['token']: index for index, entry in enumerate(entries)}
         return [self._keyframe(entries, frames, index, position) for index in range(len(entries))]

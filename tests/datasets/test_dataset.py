@@ -6,6 +6,7 @@ from keyframes import CHANNELS, make_records, write_data
 from mmdet3d.registry import DATASETS
 
 from project.datasets import NuScenesOccupancyDataset
+from project.formats import infos
 
 INDEX = 'occupancy/nuscenes_infos_train.pkl'
 
@@ -87,6 +88,13 @@ def test_it_is_registered_lazy_and_serialised(root):
     dataset.full_init()
     assert len(dataset) == 5 and not dataset.data_list and dataset.data_bytes.dtype == np.uint8
     assert dataset.metainfo['label_names'][17] == 'free'
+
+
+def test_an_index_without_keyframes_is_named(tmp_path):
+    (tmp_path / 'occupancy').mkdir()
+    infos.write(tmp_path / INDEX, [], 'v1.0-mini')
+    with pytest.raises(ValueError, match='infos_train.pkl: lists no keyframes'):
+        open_index(tmp_path)
 
 
 def test_missing_index_is_named_with_the_command(root):
