@@ -60,7 +60,8 @@ def test_points_find_their_box_as_if_every_box_were_tried():
 
 def test_no_boxes_or_no_points():
     boxes = random_boxes(np.random.default_rng(0), 3)
-    nothing = Boxes(*(getattr(boxes, name)[:0] for name in ('tracks', 'scene_from_box', 'sizes', 'categories', 'guessed')))
+    fields = ('tracks', 'scene_from_box', 'sizes', 'categories', 'guessed')
+    nothing = Boxes(*(getattr(boxes, name)[:0] for name in fields))
     raw = np.full(2, 255, np.uint8)
     np.testing.assert_array_equal(box_of_points(np.zeros((2, 3), np.float32), raw, nothing), [-1, -1])
     assert box_of_points(np.zeros((0, 3), np.float32), raw[:0], boxes).shape == (0,)

@@ -5,7 +5,7 @@ from project.labels.geometry import poses
 from project.labels.read import read_sweep
 
 EGO_FROM_LIDAR = poses([1, 0, 0, 0], [0.9, 0, 1.8])
-# x, y, z of the lidar frame; the car reaches from -1.2 to 3.4 m along x, to 1.1 m at the sides, 2 m up in the ego frame.
+# x, y, z of the lidar frame; in the ego frame the car reaches from -1.2 to 3.4 m along x, 1.1 m to the sides, 2 m up.
 WORLD = [(5, 0, 0), (0, -1.2, -1.5), (0, 0, 1.1), (-2.2, 0, -1)]
 OWN = [(0, 0, 0), (0.5, 0.5, 0.5), (2, 0.5, -1), (-1.5, 0, -1), (np.nan, 3, 3)]
 
