@@ -1,7 +1,7 @@
 """Functions of tensors as CUDA graphs: one launch instead of thousands, which the host could not issue in time."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 VARIABLE = 'OCCUPANCY_CUDA_GRAPHS'
-"""Environment variable: 0 forbids graphs; by default they are used under autocast, in training and for predictions."""
+"""Environment variable: 0 forbids graphs, 1 allows them in several processes as well, where nobody has tried them.
+
+By default they are used under autocast on a GPU, in training and for predictions."""
 
 SLACK = 1.1
 """A graph is captured for so many times the capacity asked for, so that the next frame fits in as well."""
@@ -50,6 +52,8 @@ class Graphs:
     def usable(self, tensor: Tensor) -> bool:
         """Whether computations on a tensor are to be run as graphs, here and now."""
         if not tensor.is_cuda or not torch.is_autocast_enabled('cuda') or os.environ.get(VARIABLE) == '0':
+            return False
+        if torch.distributed.is_initialized() and os.environ.get(VARIABLE) != '1':
             return False
         if torch.cuda.is_current_stream_capturing() or torch.compiler.is_compiling():
             return False
@@ -95,83 +99,29 @@ class _Part(nn.Module):
 
 
 def _capture_inference(part: _Part, inputs: tuple[Tensor, ...]) -> Callable[..., Any]:
-    graph, outputs = _captured(lambda: part(*inputs))
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(2):
+            part(*inputs)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = part(*inputs)
 
     def replay(*tensors: Tensor) -> Any:
-        _copy(tensors, inputs)
+        for static, tensor in zip(inputs, tensors, strict=True):
+            static.copy_(tensor)
         graph.replay()
         return outputs
 
     return replay
 
 
-def _capture_training(part: _Part, inputs: tuple[Tensor, ...]) -> Callable[..., dict[str, Tensor]]:
-    parameters = {name: each for name, each in part.named_parameters() if each.requires_grad}
-    # Other tensors in the same places: what adds up gradients of the parameters themselves may belong to another
-    # stream, with which capturing must not be mixed (that of DistributedDataParallel does).
-    leaves = {name: each.detach().requires_grad_() for name, each in parameters.items()}
-    cotangents: dict[str, Tensor] = {}
-
-    def forward() -> dict[str, Tensor]:
-        return torch.func.functional_call(part, leaves, inputs)
-
-    def backward(outputs: dict[str, Tensor]) -> tuple[Tensor | None, ...]:
-        targets = [cotangents.setdefault(name, torch.ones_like(output)) for name, output in outputs.items()]
-        return torch.autograd.grad(list(outputs.values()), list(leaves.values()), targets, allow_unused=True)
-
-    stream = torch.cuda.Stream()
-    _warm_up(lambda: backward(forward()), stream)
-    forward_graph, outputs = _captured(forward, stream)
-    backward_graph, gradients = _captured(lambda: backward(outputs), stream, forward_graph.pool())
-    outputs = {name: output.detach() for name, output in outputs.items()}
-
-    class Replayed(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, *parameters: Tensor) -> tuple[Tensor, ...]:
-            forward_graph.replay()
-            return tuple(output.detach() for output in outputs.values())
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, *gradients_of_outputs: Tensor) -> tuple[Tensor | None, ...]:
-            _copy(gradients_of_outputs, cotangents.values())
-            backward_graph.replay()
-            return tuple(None if each is None else each.detach() for each in gradients)
-
-    def replay(*tensors: Tensor) -> dict[str, Tensor]:
-        _copy(tensors, inputs)
-        return dict(zip(outputs, Replayed.apply(*parameters.values()), strict=True))
-
-    return replay
-
-
-def _captured(
-    work: Callable[[], Any], stream: torch.cuda.Stream | None = None, pool: tuple[int, int] | None = None
-) -> tuple[torch.cuda.CUDAGraph, Any]:
-    """Work as a graph, and its results; without a stream it is warmed up here."""
-    if stream is None:
-        stream = torch.cuda.Stream()
-        _warm_up(work, stream)
-    graph = torch.cuda.CUDAGraph()
-    # Meanwhile, other threads may go on copying the next batch into pinned memory.
-    with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode='thread_local'):
-        results = work()
-    return graph, results
-
-
-def _warm_up(work: Callable[[], Any], stream: torch.cuda.Stream) -> None:
-    """Have kernels compiled, and chosen by trying, before they are captured."""
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            work()
-    torch.cuda.current_stream().wait_stream(stream)
-    torch.cuda.synchronize()
-
-
-def _copy(sources: Iterable[Tensor], targets: Iterable[Tensor]) -> None:
-    for source, target in zip(sources, targets, strict=True):
-        target.copy_(source)
+def _capture_training(part: _Part, inputs: tuple[Tensor, ...]) -> Callable[..., Any]:
+    # Casts that autocast keeps lead to nodes of another stream, with which a backward pass cannot be captured.
+    torch.clear_autocast_cache()
+    return torch.cuda.make_graphed_callables(part, inputs, allow_unused_input=True)
 
 
 @contextmanager
