@@ -32,5 +32,9 @@ format: setup
 	ruff check --fix .
 	ruff format .
 
+# From the files of `make demo`, at the size of a page.
+pictures: setup
+	bash tools/pictures.sh
+
 clean:
 	rm -rf $(VENV) out build *.egg-info

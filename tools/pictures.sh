@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The README's pictures, from what `make demo` left in out/demo. Called by `make pictures`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+data=out/demo/nuscenes
+images=docs/images
+test -d "$data/occupancy" || { echo 'pictures: call make demo first' >&2; exit 1; }
+
+mkdir -p "$images"
+view=(python tools/visualize.py "$data/occupancy" --format voxels --dataroot "$data" --scene scene-0103)
+"${view[@]}" --frames 10 --width 1280 --png "$images/demo_labels.png"
+"${view[@]}" --frames 0:20:2 --width 960 --gif "$images/demo_labels.gif"
+DATA_ROOT=$data python tools/visualize.py config/occupancy_tiny.py out/demo/training/best_*.pth \
+    --dataroot "$data" --scene scene-0103 --frames 10 --width 1280 --png "$images/demo_prediction.png"
