@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-FILES = [str(Path(__file__).with_name(f'test_triton_{name}.py')) for name in ('attention', 'convolution')]
+NAMES = ('triton_attention', 'triton_convolution', 'triton_pool', 'frozen_norm')
+FILES = [str(Path(__file__).with_name(f'test_{name}.py')) for name in NAMES]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='the kernels are tested on the GPU')
