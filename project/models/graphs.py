@@ -11,9 +11,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 VARIABLE = 'OCCUPANCY_CUDA_GRAPHS'
-"""Environment variable: 0 forbids graphs, 1 allows them in several processes as well, where nobody has tried them.
+"""Environment variable: 1 allows graphs, under autocast on a GPU, in training and for predictions.
 
-By default they are used under autocast on a GPU, in training and for predictions."""
+They have been tested and timed on single batches, not yet in whole runs of tools/train.py; so they are asked for."""
 
 SLACK = 1.1
 """A graph is captured for so many times the capacity asked for, so that the next frame fits in as well."""
@@ -51,9 +51,7 @@ class Graphs:
 
     def usable(self, tensor: Tensor) -> bool:
         """Whether computations on a tensor are to be run as graphs, here and now."""
-        if not tensor.is_cuda or not torch.is_autocast_enabled('cuda') or os.environ.get(VARIABLE) == '0':
-            return False
-        if torch.distributed.is_initialized() and os.environ.get(VARIABLE) != '1':
+        if not tensor.is_cuda or not torch.is_autocast_enabled('cuda') or os.environ.get(VARIABLE) != '1':
             return False
         if torch.cuda.is_current_stream_capturing() or torch.compiler.is_compiling():
             return False

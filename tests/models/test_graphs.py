@@ -33,6 +33,7 @@ def losses_and_gradients(detector, batch):
 @pytest.fixture
 def pair(monkeypatch):
     """A detector and its twin; the twin is to be run without graphs. No dropout: the two draw different numbers."""
+    monkeypatch.setenv(VARIABLE, '1')
     detector = small_detector().cuda()
     for module in detector.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -126,7 +127,8 @@ def test_gradients_add_up_over_passes(pair, monkeypatch):
 
 
 @needs_gpu
-def test_the_same_seed_gives_the_same_dropout():
+def test_the_same_seed_gives_the_same_dropout(monkeypatch):
+    monkeypatch.setenv(VARIABLE, '1')
     detector, batch = small_detector().cuda(), frame()
 
     def losses():
