@@ -10,6 +10,16 @@ test -d "$data/occupancy" || { echo 'pictures: call make demo first' >&2; exit 1
 mkdir -p "$images"
 view=(python tools/visualize.py "$data/occupancy" --format voxels --dataroot "$data" --scene scene-0103)
 "${view[@]}" --frames 10 --width 1280 --png "$images/demo_labels.png"
-"${view[@]}" --frames 0:20:2 --width 960 --gif "$images/demo_labels.gif"
+"${view[@]}" --frames 0:20:4 --width 640 --gif "$images/demo_labels.gif"
 DATA_ROOT=$data python tools/visualize.py config/occupancy_tiny.py out/demo/training/best_*.pth \
     --dataroot "$data" --scene scene-0103 --frames 10 --width 1280 --png "$images/demo_prediction.png"
+
+# 256 colours are enough for a page, at a third of the size.
+python - "$images"/demo_*.png <<'PYTHON'
+import sys
+
+from PIL import Image
+
+for path in sys.argv[1:]:
+    Image.open(path).quantize(256).save(path, optimize=True)
+PYTHON
