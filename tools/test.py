@@ -2,6 +2,7 @@
 
 python tools/test.py config/occupancy.py work_dirs/occupancy/best_mIoU_epoch_24.pth
 python tools/test.py CONFIG CHECKPOINT --mask camera --bands 20 35 --geometric
+python tools/test.py CONFIG CHECKPOINT --protocols seed rayiou
 python tools/test.py CONFIG CHECKPOINT --save-predictions out/predictions    # an Occ3D submission: <token>.npz
 torchrun --nproc-per-node 8 tools/test.py CONFIG CHECKPOINT --launcher pytorch
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from project.engine import OccupancyRunner, command
+from project.evaluation.protocols import PROTOCOLS
 
 
 def parse_args() -> Namespace:
@@ -25,6 +27,9 @@ def parse_args() -> Namespace:
         '--bands', nargs='+', type=float, default=[], metavar='METRES', help='part distance bands here, e.g. 20 35'
     )
     parser.add_argument('--geometric', action='store_true', help='show the IoU of occupied against free as well')
+    parser.add_argument(
+        '--protocols', nargs='+', choices=PROTOCOLS, default=[], help='score by the rules of these benchmarks as well'
+    )
     parser.add_argument('--json', help='file for the result [<work dir>/<name of the checkpoint>.json]')
     parser.add_argument(
         '--save-predictions', metavar='FOLDER', help="write each prediction in Occ3D's submission layout"
@@ -48,6 +53,8 @@ def main() -> None:
         json_path=args.json or f'{config.work_dir}/{Path(args.checkpoint).stem}.json',
         about=dict(config=args.config, checkpoint=args.checkpoint),
     )
+    if args.protocols:
+        command.add_protocols(config, args.protocols, f'{config.work_dir}/{Path(args.checkpoint).stem}.protocols.json')
     if args.save_predictions:
         hook = dict(type='OccupancyPredictionsHook', directory=args.save_predictions)
         config.custom_hooks = [*config.get('custom_hooks', []), hook]

@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -89,6 +89,21 @@ def set_metric(config: Config, **options) -> None:
         raise ValueError('the configuration has no OccupancyMetric in its test_evaluator')
     for evaluator in chosen:
         evaluator.update(options)
+
+
+def add_protocols(config: Config, protocols: Sequence[str], json_path: str) -> None:
+    """Score a test by the protocols of benchmarks, too; lidar poses come from the index that the test reads.
+
+    Args:
+        config: configuration of the test, changed in place.
+        protocols: names in :data:`project.evaluation.protocols.PROTOCOLS`.
+        json_path: file for their scores.
+    """
+    evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
+    dataset = config.test_dataloader.dataset
+    infos = str(Path(dataset.data_root) / dataset.ann_file)
+    metric = dict(type='ProtocolMetric', protocols=list(protocols), infos=infos, json_path=json_path)
+    config.test_evaluator = [*evaluators, metric]
 
 
 def scale_learning_rate(config: Config) -> None:

@@ -97,6 +97,16 @@ def message_of(main) -> str | int | None:
     return stopped.value.code
 
 
+def test_protocols_join_the_metric_and_read_the_index_of_the_test():
+    config = Config.fromfile('config/occupancy_tiny.py')
+    command.add_protocols(config, ['rayiou'], 'scores.json')
+    own, protocols = config.test_evaluator
+    assert own['type'] == 'OccupancyMetric'
+    assert protocols['type'] == 'ProtocolMetric' and protocols['protocols'] == ['rayiou']
+    index = Path('project/data/nuscenes/occupancy/nuscenes_infos_val.pkl')
+    assert Path(protocols['infos']) == index and protocols['json_path'] == 'scores.json'
+
+
 def test_own_errors_are_one_sentence_and_others_keep_their_traceback(tmp_path):
     absent = tmp_path / 'absent.pth'
     assert message_of(lambda: read_checkpoint(absent)) == f'error: there is no checkpoint {absent}'
