@@ -1,4 +1,4 @@
-"""Meant for one card of 24 GB (not measured): a ConvNeXt-T of timm, half-size images, two keyframes of history, 100x100x8 voxels.
+"""Meant for one card of 24 GB (not measured): a ConvNeXt-T of timm, half-size images, three frames, 100x100x8 voxels.
 
 Training starts from ImageNet weights, which timm downloads; model.img_backbone.pretrained=False starts without.
 """
