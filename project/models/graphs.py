@@ -11,9 +11,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 VARIABLE = 'OCCUPANCY_CUDA_GRAPHS'
-"""Environment variable: 1 allows graphs, under autocast on a GPU, in training and for predictions.
-
-They have been tested and timed on single batches, not yet in whole runs of tools/train.py; so they are asked for."""
+"""Environment variable: 0 runs everything without graphs."""
 
 SLACK = 1.1
 """A graph is captured for so many times the capacity asked for, so that the next frame fits in as well."""
@@ -21,18 +19,24 @@ SLACK = 1.1
 STEP = 128
 """Capacities are multiples of this."""
 
+WARM_UP = 3
+"""Passes before a capture: cuDNN tries its kernels, Triton compiles, libraries allocate."""
+
 
 @dataclass(frozen=True)
 class _Captured:
-    """A graph: how many queries a camera it computes, the tensors' places at its capture, and what replays it."""
+    """A graph: what it was captured for, how many queries a camera it computes, and what replays it."""
 
+    settings: tuple
     capacity: int
-    weights: tuple
     replay: Callable[..., Any]
 
 
 class Graphs:
-    """Captures the computations of a model at their first call, and replays them with other inputs of the same shapes.
+    """Captures computations of a model, and replays them with other inputs of the same shapes.
+
+    A computation is captured when it gets the same shapes twice in a row, as a single prediction or the last and
+    smaller batch of an epoch is not worth the seconds; it keeps one graph, for the shapes it was last captured for.
 
     A graph knows fixed sizes only. So computations get, beside their tensors, a `capacity` that may be larger than
     need be; where it turns out too small, the graph is captured anew.
@@ -44,16 +48,18 @@ class Graphs:
     def __init__(self, model: nn.Module):
         self._model = model
         self._captured: dict[tuple, _Captured] = {}
+        self._before: dict[tuple, tuple] = {}
         self._parameters: list[nn.Parameter] = []
+        self._refused = False
 
     def __reduce__(self):
         return Graphs, (self._model,)  # a copy of the model captures graphs of its own
 
     def usable(self, tensor: Tensor) -> bool:
-        """Whether computations on a tensor are to be run as graphs, here and now."""
-        if not tensor.is_cuda or not torch.is_autocast_enabled('cuda') or os.environ.get(VARIABLE) != '1':
+        """Whether computations on a tensor are to be run as graphs, here and now: on a GPU, under autocast."""
+        if self._refused or not tensor.is_cuda or not torch.is_autocast_enabled('cuda'):
             return False
-        if torch.cuda.is_current_stream_capturing() or torch.compiler.is_compiling():
+        if os.environ.get(VARIABLE) == '0' or torch.cuda.is_current_stream_capturing() or torch.compiler.is_compiling():
             return False
         # Gradients that are added up over several passes are not ours alone: a replay would overwrite the sum.
         return not torch.is_grad_enabled() or all(each.grad is None for each in self._parameters)
@@ -66,71 +72,143 @@ class Graphs:
             tensors: inputs; they need no gradients.
             capacity: the least that is enough for these inputs.
         """
-        with_gradients = torch.is_grad_enabled()
-        key = (compute.__name__, with_gradients, *((tensor.shape, tensor.dtype) for tensor in tensors))
         # Collecting the parameters of hundreds of modules would take longer than all else here.
         self._parameters = self._parameters or list(self._model.parameters())
-        weights = tuple((each.data_ptr(), each.requires_grad) for each in self._parameters)
+        key = (compute.__name__, torch.is_grad_enabled(), self._model.training)
+        shapes = tuple((tensor.shape, tensor.dtype) for tensor in tensors)
+        settings = (shapes, *((each.data_ptr(), each.requires_grad) for each in self._parameters))
         captured = self._captured.get(key)
-        if captured is None or captured.capacity < capacity or captured.weights != weights:
+        if captured is None or captured.settings != settings or captured.capacity < capacity:
+            seen, self._before[key] = self._before.get(key) == settings, settings
+            if not seen:
+                return compute(*tensors, capacity=capacity)
             self._captured.pop(key, None)
-            capacity = -(-int(SLACK * capacity) // STEP) * STEP
-            print_log(f'capturing {compute.__name__} as a CUDA graph, {capacity} queries a camera', logger='current')
-            capture = _capture_training if with_gradients else _capture_inference
-            part, inputs = _Part(self._model, compute, capacity), tuple(tensor.clone() for tensor in tensors)
-            precision = torch.autocast('cuda', torch.get_autocast_dtype('cuda'), cache_enabled=False)
-            with _unchanged(self._model), _tuned(), precision:
-                replay = capture(part, inputs)
-            captured = self._captured[key] = _Captured(capacity, weights, replay)
+            captured = self._capture(compute, tensors, capacity, settings)
+            if captured is None:
+                return compute(*tensors, capacity=capacity)
+            self._captured[key] = captured
         return captured.replay(*tensors)
 
+    def _capture(
+        self, compute: Callable[..., Any], tensors: tuple[Tensor, ...], capacity: int, settings: tuple
+    ) -> _Captured | None:
+        """The graph, or None if there can be none: the model does something that graphs cannot, or memory is short."""
+        capacity = -(-int(SLACK * capacity) // STEP) * STEP
+        work = _Work(compute, tuple(tensor.clone() for tensor in tensors), capacity)
+        capture = _capture_training if torch.is_grad_enabled() else _capture_inference
+        precision = torch.autocast('cuda', torch.get_autocast_dtype('cuda'), cache_enabled=False)
+        print_log(f'capturing {compute.__name__} as a CUDA graph, {capacity} queries a camera', logger='current')
+        try:
+            with _unchanged(self._model), _tuned(), precision:
+                return _Captured(settings, capacity, capture(work, self._parameters))
+        except RuntimeError as error:
+            self._refused = True
+            print_log(f'no CUDA graphs, which slows down: {error}', logger='current', level=30)
+            return None
 
-class _Part(nn.Module):
-    """A method of a model, with the model's parameters."""
 
-    def __init__(self, model: nn.Module, compute: Callable[..., Any], capacity: int):
-        super().__init__()
-        self.model, self.compute, self.capacity = model, compute, capacity
+@dataclass(frozen=True)
+class _Work:
+    """A method of a model with inputs that stay where they are."""
 
-    def forward(self, *tensors: Tensor) -> Any:
-        return self.compute(*tensors, capacity=self.capacity)
+    compute: Callable[..., Any]
+    inputs: tuple[Tensor, ...]
+    capacity: int
+
+    def __call__(self) -> Any:
+        return self.compute(*self.inputs, capacity=self.capacity)
+
+    def fill(self, tensors: tuple[Tensor, ...]) -> None:
+        for static, tensor in zip(self.inputs, tensors, strict=True):
+            static.copy_(tensor)
 
 
-def _capture_inference(part: _Part, inputs: tuple[Tensor, ...]) -> Callable[..., Any]:
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(2):
-            part(*inputs)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        outputs = part(*inputs)
+def _capture_inference(work: _Work, parameters: list[nn.Parameter]) -> Callable[..., Any]:
+    _warm_up(work)
+    with _recording() as graph:
+        outputs = work()
 
     def replay(*tensors: Tensor) -> Any:
-        for static, tensor in zip(inputs, tensors, strict=True):
-            static.copy_(tensor)
+        work.fill(tensors)
         graph.replay()
         return outputs
 
     return replay
 
 
-def _capture_training(part: _Part, inputs: tuple[Tensor, ...]) -> Callable[..., Any]:
+def _capture_training(work: _Work, parameters: list[nn.Parameter]) -> Callable[..., dict[str, Tensor]]:
+    """Forward and backward pass, a graph each, of a computation that returns a dictionary of losses."""
     # Casts that autocast keeps lead to nodes of another stream, with which a backward pass cannot be captured.
     torch.clear_autocast_cache()
-    return torch.cuda.make_graphed_callables(part, inputs, allow_unused_input=True)
+    trained = [each for each in parameters if each.requires_grad]
+
+    def differentiate(losses: dict[str, Tensor], factors: list[Tensor]) -> tuple[Tensor | None, ...]:
+        return torch.autograd.grad(list(losses.values()), trained, factors, allow_unused=True)
+
+    factors = [torch.ones_like(loss) for loss in _warm_up(work, differentiate).values()]
+    with _recording() as forward:
+        losses = work()
+    with _recording(forward.pool()) as backward:
+        gradients = differentiate(losses, factors)
+    used = [parameter for parameter, gradient in zip(trained, gradients, strict=True) if gradient is not None]
+    gradients = [gradient for gradient in gradients if gradient is not None]
+
+    class Replay(torch.autograd.Function):
+        """The two graphs, as a function of the parameters."""
+
+        @staticmethod
+        def forward(ctx, *parameters: Tensor) -> tuple[Tensor, ...]:
+            forward.replay()
+            return tuple(loss.detach() for loss in losses.values())
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, *given: Tensor) -> tuple[Tensor, ...]:
+            for factor, value in zip(factors, given, strict=True):
+                factor.copy_(value)
+            backward.replay()
+            return tuple(gradient.detach() for gradient in gradients)
+
+    def replay(*tensors: Tensor) -> dict[str, Tensor]:
+        work.fill(tensors)
+        return dict(zip(losses, Replay.apply(*used), strict=True))
+
+    return replay
+
+
+def _warm_up(work: _Work, differentiate: Callable | None = None) -> Any:
+    """Run the work a few times beside the current stream, backwards too if asked; what it returned last."""
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for _ in range(WARM_UP):
+            outputs = work()
+            if differentiate is not None:
+                differentiate(outputs, [torch.ones_like(loss) for loss in outputs.values()])
+    torch.cuda.synchronize()
+    return outputs
+
+
+@contextmanager
+def _recording(pool: tuple | None = None) -> Iterator[torch.cuda.CUDAGraph]:
+    """A graph of what is launched within."""
+    graph = torch.cuda.CUDAGraph()
+    # Threads that pin memory or watch other processes may go on calling the device meanwhile.
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode='thread_local'):
+        yield graph
 
 
 @contextmanager
 def _unchanged(model: nn.Module) -> Iterator[None]:
     """Leaves the model's buffers and the random numbers as they were: what runs while capturing does not count."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()]):
-        yield
-    for buffer, before in buffers:
-        buffer.copy_(before)
     torch.cuda.empty_cache()
+    try:
+        with torch.random.fork_rng(devices=[torch.cuda.current_device()]):
+            yield
+    finally:
+        for buffer, before in buffers:
+            buffer.copy_(before)
+        torch.cuda.empty_cache()
 
 
 @contextmanager

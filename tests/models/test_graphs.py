@@ -1,12 +1,13 @@
 """CUDA graphs of the detector: they compute what it computes without. Most of it needs a GPU."""
 
 import copy
+import threading
 
 import pytest
 import torch
 from small_model import images, rig, sample, small_detector
 
-from project.models.graphs import VARIABLE, Graphs
+from project.models.graphs import VARIABLE, Graphs, _Captured
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA graphs need a GPU')
 
@@ -33,7 +34,7 @@ def losses_and_gradients(detector, batch):
 @pytest.fixture
 def pair(monkeypatch):
     """A detector and its twin; the twin is to be run without graphs. No dropout: the two draw different numbers."""
-    monkeypatch.setenv(VARIABLE, '1')
+    monkeypatch.delenv(VARIABLE, raising=False)
     detector = small_detector().cuda()
     for module in detector.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -71,10 +72,46 @@ def test_a_copy_has_graphs_of_its_own():
     assert twin._graphs._model is twin
 
 
+class Recorded(Graphs):
+    """Captures nothing, and writes down what it would."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.log = []
+
+    def _capture(self, compute, tensors, capacity, settings):
+        self.log.append((tensors[0].shape[0], capacity))
+        return _Captured(settings, capacity, lambda *tensors: 'replayed')
+
+
+def computed(tensor, capacity):
+    return 'computed'
+
+
+def test_a_graph_is_captured_at_the_second_batch_in_a_row():
+    graphs = Recorded(torch.nn.Linear(1, 1))
+    full, last = torch.zeros(4), torch.zeros(3)
+    asked = [(full, 5), (full, 5), (full, 4), (last, 5), (full, 5), (full, 6), (last, 5), (last, 5)]
+    found = [graphs(computed, (tensor,), capacity) for tensor, capacity in asked]
+    # A smaller batch, once, is computed without a graph and costs the larger ones nothing.
+    assert found == ['computed', *['replayed'] * 2, 'computed', 'replayed', 'computed', 'computed', 'replayed']
+    assert graphs.log == [(4, 5), (3, 5)]
+
+
+def test_training_and_evaluation_do_not_share_a_graph():
+    model = torch.nn.Linear(1, 1)
+    graphs = Recorded(model)
+    for _ in range(2):
+        for training in (True, True, False, False):
+            model.train(training)
+            graphs(computed, (torch.zeros(4),), 5)
+    assert graphs.log == [(4, 5), (4, 5)]
+
+
 @needs_gpu
 def test_training(pair, monkeypatch):
     detector, twin = pair
-    for seed in range(3):
+    for seed in range(4):
         batch = frame(seed)
         found, gradients = losses_and_gradients(detector, batch)
         expected, their_gradients = plain(monkeypatch, losses_and_gradients, twin, batch)
@@ -98,7 +135,7 @@ def test_prediction(pair, monkeypatch):
             return model(*batch, mode='tensor').float()
 
     # Cameras nearer to the ground see fewer cells, those further up more than the graph has room for.
-    for height in (1.0, 0.5, 30.0):
+    for height in (1.0, 1.0, 0.5, 30.0):
         batch = frame(1, lidar2img=rig(height=height))
         found, expected = logits(detector, batch), plain(monkeypatch, logits, twin, batch)
         assert (found - expected).norm() < 0.02 * expected.norm()
@@ -128,15 +165,55 @@ def test_gradients_add_up_over_passes(pair, monkeypatch):
 
 @needs_gpu
 def test_the_same_seed_gives_the_same_dropout(monkeypatch):
-    monkeypatch.setenv(VARIABLE, '1')
+    monkeypatch.delenv(VARIABLE, raising=False)
     detector, batch = small_detector().cuda(), frame()
 
     def losses():
         torch.manual_seed(3)
         return losses_and_gradients(detector, batch)[0]
 
-    first = losses()  # captures, too
+    losses(), losses()  # the second captures
+    first = losses()
+    assert detector._graphs._captured
     torch.testing.assert_close(losses(), first, rtol=1e-3, atol=1e-3)
     torch.manual_seed(4)
     other = losses_and_gradients(detector, batch)[0]
     assert any(abs(other[name] - first[name]) > 1e-3 for name in first)
+
+
+@needs_gpu
+def test_other_threads_may_use_the_device(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    detector, stop, failed = small_detector().cuda(), threading.Event(), []
+
+    def pin():
+        size = 1000
+        while not stop.is_set():
+            try:
+                torch.empty(size).pin_memory().cuda(non_blocking=True)
+            except RuntimeError as error:
+                failed.append(error)
+                return
+            size = size * 3 // 2 if size < 10**7 else 1000
+
+    thread = threading.Thread(target=pin)
+    thread.start()
+    for seed in range(4):
+        losses_and_gradients(detector, frame(seed))
+    stop.set()
+    thread.join()
+    assert detector._graphs._captured and not detector._graphs._refused and not failed
+
+
+@needs_gpu
+def test_what_cannot_be_captured_is_computed_without(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    detector = small_detector().cuda()
+    plain_loss = detector.head.loss
+    # Numbers that the host has to wait for cannot be part of a graph.
+    monkeypatch.setattr(
+        detector.head, 'loss', lambda *args: {k: v * float(v > 0) for k, v in plain_loss(*args).items()}
+    )
+    found = [losses_and_gradients(detector, frame())[0] for _ in range(3)]
+    assert detector._graphs._refused
+    assert all(torch.isfinite(loss) for losses in found for loss in losses.values())

@@ -16,7 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from project.engine.checkpoint import read_checkpoint
+from project.engine.weights import load_strictly, weights_of
 from project.models.ops.deformable_attention import ATTENTION
+from tools.benchmarks._agreement import agreement, validation
 from tools.benchmarks._rig import data_sample
 
 IMAGE = (928, 1600)
@@ -29,14 +32,15 @@ PLAIN = {
 """Environment of the plain path, to which come float32 (with TF32), mmdet's own ResNet, and mmcv's attention."""
 
 
-FAST = {'OCCUPANCY_CUDA_GRAPHS': '1'}
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of this benchmark."""
     parser.add_argument('--config', default='config/occupancy.py', help='configuration (%(default)s)')
     parser.add_argument(
         '--batches', type=int, nargs='+', default=[1, 4], metavar='N', help='batches of inference (1 4)'
+    )
+    parser.add_argument('--checkpoint', help="trained weights, to compare the paths on the configuration's data too")
+    parser.add_argument(
+        '--frames', type=int, default=60, metavar='N', help='frames of validation to compare on (%(default)s)'
     )
     parser.add_argument('--repeats', type=int, default=20, metavar='N', help='timed runs, after warm-up (%(default)s)')
 
@@ -52,17 +56,21 @@ def run(args: argparse.Namespace) -> dict:
     torch.backends.cuda.matmul.allow_tf32 = True
     config = Config.fromfile(args.config)
     figures = {'device': torch.cuda.get_device_name(), 'torch': torch.__version__}
-    logits = {}
+    logits, validated = {}, {}
     for path in ('plain', 'fast'):
         with _path(path):
             prefix = '' if path == 'fast' else 'plain_'
-            model = build_model(config, plain=path == 'plain')
+            model = build_model(config, path == 'plain', args.checkpoint)
             times, logits[path] = inference(model, args.batches, args.repeats)
-            figures.update({prefix + key: value for key, value in times.items()})
-            figures.update({prefix + key: value for key, value in training(model, config, args.repeats).items()})
-            del model
+            if args.checkpoint:
+                validated[path], times['val_miou'] = validation(model, config, args.frames)
+            del model  # with its graphs
             torch.cuda.empty_cache()
-    figures.update(agreement(*logits.values()))
+            times.update(training(build_model(config, path == 'plain', args.checkpoint), config, args.repeats))
+            torch.cuda.empty_cache()
+            figures.update({prefix + key: value for key, value in times.items()})
+    figures.update(agreement(*(validated or logits).values()))
+    figures['agreement_on'] = f'{args.frames} frames of a trained model' if validated else 'noise, random weights'
     _show(figures)
     return figures
 
@@ -70,7 +78,7 @@ def run(args: argparse.Namespace) -> dict:
 @contextmanager
 def _path(name: str) -> Iterator[None]:
     attention = 'mmcv' if 'mmcv' in ATTENTION.available('cuda') else 'torch'
-    chosen = {**PLAIN, 'OCCUPANCY_DEFORMABLE_ATTENTION': attention} if name == 'plain' else FAST
+    chosen = {**PLAIN, 'OCCUPANCY_DEFORMABLE_ATTENTION': attention} if name == 'plain' else {}
     os.environ.update(chosen)
     try:
         with torch.autocast('cuda', torch.bfloat16, enabled=name == 'fast'):
@@ -80,14 +88,17 @@ def _path(name: str) -> Iterator[None]:
             del os.environ[variable]
 
 
-def build_model(config: Config, plain: bool = False) -> torch.nn.Module:
-    """The model of a configuration with weights that do not depend on the path, and with offsets of about a pixel."""
+def build_model(config: Config, plain: bool = False, checkpoint: str | None = None) -> torch.nn.Module:
+    """The model of a configuration, trained, or with weights that depend on nothing and offsets of about a pixel."""
     torch.manual_seed(0)
     init_default_scope(config.default_scope)
     config = config.model.copy()
     if plain and config.img_backbone.type == 'OccupancyResNet':
         config.img_backbone.type = 'mmdet.ResNet'
     model = MODELS.build(config)
+    if checkpoint:
+        load_strictly(model, weights_of(read_checkpoint(checkpoint)), checkpoint)
+        return model.cuda()
     model.init_weights()
     for name, parameter in model.named_parameters():
         if 'conv_offset.weight' in name or 'sampling_offsets.weight' in name or 'attention_weights.weight' in name:
@@ -152,7 +163,7 @@ def _parts(model: torch.nn.Module, inputs: dict[str, Tensor], samples: list, rep
         'encoder': partial(model.encoder, features, cameras, images.shape[-2:], None, capacity),
         'head': partial(model.head, bev),
     }
-    as_graph = os.environ.get('OCCUPANCY_CUDA_GRAPHS') == '1'
+    as_graph = torch.is_autocast_enabled('cuda')
     return {name: median_time(_graphed(work) if as_graph else work, repeats) for name, work in parts.items()}
 
 
@@ -170,14 +181,6 @@ def _graphed(work: Callable[[], object]) -> Callable[[], None]:
             work()
     torch.backends.cudnn.benchmark = before
     return graph.replay
-
-
-def agreement(plain: Tensor, fast: Tensor) -> dict[str, float]:
-    """Relative error of logits, and the share of voxels with the same arg-max."""
-    return {
-        'relative_error': float((fast - plain).norm() / plain.norm()),
-        'same_argmax': float((fast.argmax(1) == plain.argmax(1)).float().mean()),
-    }
 
 
 @contextmanager
@@ -214,4 +217,7 @@ def _show(figures: dict) -> None:
     for name, (plain, fast) in rows.items():
         table.add_row(name, f'{plain:.2f}', f'{fast:.2f}', f'{plain / fast:.1f}x')
     Console().print(table)
-    print(f'logits: relative error {figures["relative_error"]:.4f}, same arg-max {figures["same_argmax"]:.4f}')
+    print(
+        f'logits: relative error {figures["relative_error"]:.4f}, same arg-max {figures["same_argmax"]:.4f} '
+        f'({figures["agreement_on"]})'
+    )
