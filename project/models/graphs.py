@@ -103,6 +103,9 @@ class Graphs:
                 return _Captured(settings, capacity, capture(work, self._parameters))
         except RuntimeError as error:
             self._refused = True
+            # The generator of random numbers, too, would stay in its state of being captured.
+            generator = torch.cuda.default_generators[torch.cuda.current_device()]
+            generator.graphsafe_set_state(generator.clone_state())
             print_log(f'no CUDA graphs, which slows down: {error}', logger='current', level=30)
             return None
 
@@ -152,6 +155,7 @@ def _capture_training(work: _Work, parameters: list[nn.Parameter]) -> Callable[.
         gradients = differentiate(losses, factors)
     used = [parameter for parameter, gradient in zip(trained, gradients, strict=True) if gradient is not None]
     gradients = [gradient for gradient in gradients if gradient is not None]
+    losses = {name: loss.detach() for name, loss in losses.items()}  # without nodes of the stream of the capture
 
     class Replay(torch.autograd.Function):
         """The two graphs, as a function of the parameters."""

@@ -1,11 +1,9 @@
 """mmdet's ResNet, laid out for a GPU: channels last, and one pass for what follows a convolution."""
 
-from typing import ClassVar
-
 import torch
 from mmdet.models.backbones.resnet import Bottleneck, ResNet
 from mmdet3d.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from project.models.folded_resnet import FoldedResNet, can_be_folded
 from project.models.ops.frozen_norm import FROZEN_NORM, normalise
@@ -26,17 +24,17 @@ class FusedBottleneck(Bottleneck):
 
 @MODELS.register_module()
 class OccupancyResNet(ResNet):
-    """mmdet's ResNet of bottlenecks (depth 50, 101 or 152); arguments, parameters and results are the same."""
-
-    arch_settings: ClassVar = {
-        depth: (FusedBottleneck, blocks)
-        for depth, (block, blocks) in ResNet.arch_settings.items()
-        if block is Bottleneck
-    }
+    """mmdet's ResNet; arguments, parameters, their start, and results are the same."""
 
     _folded: FoldedResNet | None = None
     _foldable: bool | None = None
     _stale = True
+
+    def make_res_layer(self, **options) -> nn.Sequential:
+        """A stage. (mmdet's own class of blocks is what it asks for when it chooses how weights start.)"""
+        if options['block'] is Bottleneck:
+            options['block'] = FusedBottleneck
+        return super().make_res_layer(**options)
 
     def train(self, mode: bool = True) -> None:
         """Switch between training and evaluation."""
@@ -76,7 +74,7 @@ class OccupancyResNet(ResNet):
         return tuple(maps)
 
 
-def _downsample(layers: torch.nn.Sequential, x: Tensor) -> Tensor:
+def _downsample(layers: nn.Sequential, x: Tensor) -> Tensor:
     for layer in layers[:-1]:
         x = layer(x)
     return normalise(x, layers[-1], activate=False)

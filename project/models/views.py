@@ -6,9 +6,14 @@ import torch
 from torch import Tensor
 
 
+def count_seen(visible: Tensor) -> Tensor:
+    """(B, N) int64, how many queries each camera sees, of (B, N, Q, P) bool."""
+    return visible.any(-1).sum(-1)
+
+
 def most_seen(visible: Tensor) -> int:
     """The most queries that any camera sees, but at least 1, of (B, N, Q, P) bool. The host waits for the device."""
-    return max(int(visible.any(-1).sum(-1).max()), 1)
+    return max(int(count_seen(visible).max()), 1)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,22 @@ def backbones(**options):
     return theirs, ours
 
 
+@pytest.mark.parametrize('depth', [18, 50])
+def test_starts_as_mmdets_with_regular_taps(depth):
+    options = {**OPTIONS, 'depth': depth, 'dcn': DCN if depth == 50 else None}
+    backbones = []
+    for kind in (ResNet, OccupancyResNet):
+        torch.manual_seed(0)
+        backbones.append(kind(**options))
+        backbones[-1].init_weights()
+    theirs, ours = backbones
+    for (name, expected), found in zip(theirs.state_dict().items(), ours.state_dict().values(), strict=True):
+        assert torch.equal(found, expected), name
+    assert not any(value.any() for name, value in ours.state_dict().items() if 'conv_offset' in name)
+    # The last norm of a block starts at zero, so that the block starts as the identity.
+    assert not ours.layer1[1].get_parameter('bn3.weight' if depth == 50 else 'bn2.weight').any()
+
+
 def images(height=75, width=106):
     return torch.randn(2, 3, height, width)
 

@@ -1,6 +1,7 @@
 """How fast a model is on a GPU: inference and training, part by part, plain and fast."""
 
 import argparse
+import copy
 import os
 import statistics
 from collections.abc import Callable, Iterator
@@ -92,7 +93,7 @@ def build_model(config: Config, plain: bool = False, checkpoint: str | None = No
     """The model of a configuration, trained, or with weights that depend on nothing and offsets of about a pixel."""
     torch.manual_seed(0)
     init_default_scope(config.default_scope)
-    config = config.model.copy()
+    config = copy.deepcopy(config.model)
     if plain and config.img_backbone.type == 'OccupancyResNet':
         config.img_backbone.type = 'mmdet.ResNet'
     model = MODELS.build(config)

@@ -82,6 +82,10 @@ class ModulatedDeformableConv2d(nn.Module):
             in_channels, deform_groups * 3 * kernel[0] * kernel[1], kernel_size, stride, padding, dilation
         )
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Start from taps in their regular places. (mmengine calls this after it has initialised every convolution.)"""
         nn.init.zeros_(self.conv_offset.weight)
         nn.init.zeros_(self.conv_offset.bias)
 
