@@ -5,7 +5,13 @@ mmdet3d's registries from the moment these exist. The import itself is cheap, an
 (``project.labels``, ``project.formats``, ``project.synthetic``) stay free of torch.
 """
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from project.compat import install_plugin
+
+if TYPE_CHECKING:
+    from project.inference.predictor import Predictor
 
 __version__ = '0.1.0'
 
@@ -20,3 +26,21 @@ install_plugin(
         'project.visualization.hook',
     )
 )
+
+
+def load(config: str | Path, checkpoint: str | Path, device: str | None = None, amp: bool = False) -> 'Predictor':
+    """A trained model that predicts from plain arrays: ``project.load(...).predict(images, calibration)``.
+
+    Args:
+        config: file of an experiment, such as ``config/occupancy.py``.
+        checkpoint: file with the weights of the config's model.
+        device: where to compute, such as ``'cuda:0'`` or ``'cpu'``; by default a GPU where there is one.
+        amp: compute in bfloat16: several times as fast on a GPU.
+
+    Raises:
+        FileNotFoundError, ValueError: a file is missing, the checkpoint is not of this model, or the model needs
+            earlier frames, too.
+    """
+    from project.inference.predictor import Predictor  # it needs torch and mmdet3d, and ``import project`` does not
+
+    return Predictor(config, checkpoint, device, amp)

@@ -19,7 +19,8 @@ META_KEYS = (
 class LoadSurroundImages(BaseTransform):
     """Read the images of all cameras, and of all keyframes of the queue.
 
-    Adds ``imgs``, a list of T x N arrays (H, W, 3) uint8 BGR, and ``ori_shape`` and ``img_shape``, both (H, W).
+    Adds ``imgs``, a list of T x N arrays (H, W, 3) uint8 BGR, and ``ori_shape`` and ``img_shape``, both (H, W). Where
+    ``imgs`` is there already, no file is read.
 
     Args:
         to_float32: convert at once. Later steps then round nothing, as in the seed, and take several times as long.
@@ -30,7 +31,7 @@ class LoadSurroundImages(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Read ``image_files``, which has T lists of N files."""
-        loaded = [images.read_image(file) for frame in results['image_files'] for file in frame]
+        loaded = results.get('imgs') or [images.read_image(file) for frame in results['image_files'] for file in frame]
         results['imgs'] = [image.astype(self.dtype, copy=False) for image in loaded]
         results['ori_shape'] = results['img_shape'] = loaded[0].shape[:2]
         return results

@@ -1,16 +1,12 @@
 """Frames that a model predicts on the spot, from a config and a checkpoint."""
 
-from argparse import ArgumentParser
 from pathlib import Path
 
 import torch
-from mmdet3d.registry import DATASETS, MODELS
-from mmengine.config import Config, DictAction
+from mmdet3d.registry import DATASETS
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 
-from project.engine.checkpoint import read_checkpoint
-from project.engine.weights import load_strictly, weights_of
+from project.inference.loading import load_model, read_config
 from project.visualization.dataroot import Dataroot
 from project.visualization.frame import Frame
 from project.visualization.samples import sample_frame
@@ -38,9 +34,7 @@ class ModelSource:
         content = read_config(config, options)
         self.dataroot = dataroot
         self.dataset = DATASETS.build(content.test_dataloader.dataset)
-        self.model = MODELS.build(content.model)
-        load_strictly(self.model, weights_of(read_checkpoint(checkpoint)), str(checkpoint))
-        self.model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
+        self.model = load_model(content, checkpoint)
         self.scenes: dict[str, list[str]] = {}
         self._places: dict[tuple[str, int], int] = {}
         for place in range(len(self.dataset)):
@@ -56,23 +50,3 @@ class ModelSource:
         (sample,) = self.model.test_step(pseudo_collate([packed]))
         frame = sample_frame(packed['inputs']['imgs'], sample, index)
         return self.dataroot.complete(frame) if self.dataroot else frame
-
-
-def read_config(path: str | Path, options: list[str] = ()) -> Config:
-    """A config with ``KEY=VALUE`` options put in; registers this project's parts.
-
-    Raises:
-        ValueError: the file is not the config of an experiment.
-    """
-    try:
-        config = Config.fromfile(path)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f'{path}: not a config ({error})') from error
-    missing = [key for key in ('model', 'train_dataloader', 'test_dataloader') if key not in config]
-    if missing:
-        raise ValueError(f'{path}: not the config of an experiment; it has no {", ".join(missing)}')
-    parser = ArgumentParser()
-    parser.add_argument('--options', nargs='*', action=DictAction, default={})
-    config.merge_from_dict(parser.parse_args(['--options', *options]).options)
-    init_default_scope(config.get('default_scope', 'mmdet3d'))
-    return config

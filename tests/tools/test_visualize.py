@@ -12,8 +12,8 @@ from mmdet3d.registry import MODELS
 from PIL import Image
 
 import data_converter
+from project.inference.loading import read_config
 from project.taxonomy import PALETTE
-from project.visualization.predict import read_config
 from tools import browse_dataset, visualize
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,166 @@
+"""Models as files for use elsewhere: what loads them needs neither this project nor mmdet3d."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch.export import Dim, ExportedProgram
+
+from project.datasets.images import scaled
+from project.datasets.transforms import LoadSurroundImages, PackOccupancyInputs, ScaleSurroundImages
+from project.engine.versions import versions
+from project.formats.common import written_whole
+from project.inference.predictor import Predictor
+from project.inference.program import Program
+from project.models.constants import constant
+from project.taxonomy import LABEL_NAMES
+
+INPUTS = ('images', 'image_from_grid', 'slots')
+OUTPUTS = ('labels', 'most_seen')
+
+OPSET = 20
+
+PLAIN = {
+    'OCCUPANCY_DEFORMABLE_ATTENTION': 'torch',
+    'OCCUPANCY_DEFORMABLE_CONVOLUTION': 'torch',
+    'OCCUPANCY_FROZEN_NORM': 'torch',
+}
+"""Backends made of torch's own operators. A file with others would need this project, or torchvision, to be loaded."""
+
+
+def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int, int]) -> None:
+    """Write a model, and beside it ``<path>.json`` with all that its user must know.
+
+    Args:
+        predictor: the model; the file is for its device and its precision.
+        path: file to write; aside at first, and then renamed.
+        format: one of :data:`FORMATS`.
+        size: rows and columns of the images as they are read; the file takes no others.
+
+    Raises:
+        ValueError: the format needs what is not here, or the images go through a step that cannot be exported.
+    """
+    path, description = Path(path), Path(f'{path}.json')
+    about = {'format': format, **describe(predictor, size)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent) as folder:
+        aside = Path(folder) / path.name
+        FORMATS[format](trace(predictor, about), aside)
+        description.unlink(missing_ok=True)  # it would describe another file
+        os.replace(aside, path)
+    with written_whole(description) as file:
+        file.write(json.dumps(about, indent=1).encode() + b'\n')
+
+
+def describe(predictor: Predictor, size: tuple[int, int]) -> dict[str, Any]:
+    """What the user of a file must know of a model, as JSON can hold it.
+
+    Raises:
+        ValueError: the images go through a step that cannot be exported.
+    """
+    scale, dtype = 1.0, np.uint8
+    for step in predictor.steps:
+        if isinstance(step, LoadSurroundImages):
+            dtype = step.dtype
+        elif isinstance(step, ScaleSurroundImages):
+            scale = step.factor
+        elif not isinstance(step, PackOccupancyInputs):
+            raise ValueError(f'the test pipeline has a step {type(step).__name__}, which cannot be exported')
+    grid, preprocessor = predictor.grid, predictor.model.data_preprocessor
+    queries = grid.shape[0] * grid.shape[1]
+    return {
+        'cameras': predictor.cameras,
+        'image_size': size,
+        'scale': scale,
+        'dtype': np.dtype(dtype).name,
+        'mean': preprocessor.mean.flatten().tolist(),
+        'std': preprocessor.std.flatten().tolist(),
+        'pad_divisor': preprocessor.pad_divisor,
+        'grid': {'frame': grid.frame, 'extent': grid.extent, 'voxel_size': grid.voxel_size, 'shape': grid.shape},
+        'labels': LABEL_NAMES,
+        'queries': queries,
+        'slots': queries // 4,
+        'device': str(predictor.device),
+        'precision': 'bfloat16' if predictor.amp else 'float32',
+        'versions': versions(),
+    }
+
+
+def trace(predictor: Predictor, about: dict[str, Any]) -> ExportedProgram:
+    """A model as a graph of torch's own operators, for any number of slots."""
+    image = np.zeros((*about['image_size'], 3), about['dtype'])
+    image = scaled(image, about['scale'])
+    count = len(predictor.cameras)
+    example = (
+        torch.from_numpy(image).expand(count, *image.shape).contiguous(),
+        torch.eye(4).repeat(count, 1, 1),
+        torch.zeros(about['slots'], dtype=torch.int64),
+    )
+    any_length = (None, None, {0: Dim('slots', min=2, max=about['queries'])})
+    program = Program(predictor.model, predictor.amp)
+    with torch.no_grad(), _plain_operators():
+        return torch.export.export(
+            program,
+            tuple(tensor.to(predictor.device) for tensor in example),
+            dynamic_shapes=any_length,
+            prefer_deferred_runtime_asserts_over_guards=True,  # torch cannot prove that n <= 4 n
+        )
+
+
+@contextmanager
+def _plain_operators() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in PLAIN}
+    os.environ.update(PLAIN)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        constant.cache_clear()  # those that were made while tracing hold no numbers
+
+
+def _write_torch_export(program: ExportedProgram, path: Path) -> None:
+    program.example_inputs = None  # images, which would travel with the weights
+    torch.export.save(program, path)
+
+
+def _write_aoti(program: ExportedProgram, path: Path) -> None:
+    compilers = [os.environ.get('CXX'), 'g++', 'clang++']
+    if not any(compiler and shutil.which(compiler) for compiler in compilers):
+        raise ValueError('AOTInductor needs a C++ compiler (g++ or clang++), and there is none; use torch_export')
+    torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+
+
+def _write_onnx(program: ExportedProgram, path: Path) -> None:
+    try:
+        import onnx
+        from onnxscript import opset20 as op
+    except ImportError as error:
+        raise ValueError(f"{error}; ONNX needs: pip install -e '.[export]'") from None
+
+    def stable_sort(x, stable: bool = True, dim: int = -1, descending: bool = False):
+        # torch has no translation of its own. Of equal values TopK puts the earlier first.
+        x = op.Cast(x, to=onnx.TensorProto.INT32)
+        length = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
+        return op.TopK(x, length, axis=dim, largest=int(descending), sorted=1)
+
+    translated = torch.onnx.export(
+        program,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=INPUTS,
+        output_names=OUTPUTS,
+        custom_translation_table={torch.ops.aten.sort.stable: stable_sort},
+        verbose=False,
+    )
+    translated.save(path, external_data=False)
+
+
+FORMATS = {'torch_export': _write_torch_export, 'aoti': _write_aoti, 'onnx': _write_onnx}

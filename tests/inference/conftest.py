@@ -1,0 +1,52 @@
+"""Keyframes of the made world as plain images and calibrations, and a model that says different things of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_model import CONFIG
+from torch import nn
+
+import data_converter
+from project.formats import infos
+
+
+@pytest.fixture(scope='session')
+def labels(tiny_world, tmp_path_factory) -> Path:
+    """Labels and index of the made world."""
+    folder = tmp_path_factory.mktemp('labels')
+    arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
+    assert data_converter.main(arguments) == 0
+    return folder
+
+
+@pytest.fixture(scope='session')
+def keyframes(tiny_world, labels) -> dict[str, tuple[dict, dict]]:
+    """Files of the images and calibration of each validation keyframe, by token."""
+    found = {}
+    for entry in infos.read(labels / 'nuscenes_infos_val.pkl')['data_list']:
+        images = {name: tiny_world / 'samples' / name / each['img_path'] for name, each in entry['images'].items()}
+        calibration = {
+            name: {'intrinsics': each['cam2img'], 'lidar_from_camera': np.linalg.inv(each['lidar2cam']).tolist()}
+            for name, each in entry['images'].items()
+        }
+        found[entry['token']] = images, calibration
+    return found
+
+
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory) -> Path:
+    """Random weights of the tiny configuration, also where layers start from zero."""
+    from mmdet3d.registry import MODELS
+
+    from project.inference.loading import read_config
+
+    torch.manual_seed(0)
+    model = MODELS.build(read_config(CONFIG).model)
+    for name, parameter in model.named_parameters():
+        if 'sampling_offsets.weight' in name or 'attention_weights.weight' in name:
+            nn.init.normal_(parameter, std=0.1)
+    path = tmp_path_factory.mktemp('weights') / 'tiny.pth'
+    torch.save({'state_dict': model.state_dict()}, path)
+    return path

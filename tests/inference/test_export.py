@@ -1,0 +1,154 @@
+"""tools/export.py and tools/predict_exported.py: a file gives the model's labels, without this project."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from tiny_model import CONFIG, ROOT
+
+import project
+from project.evaluation.protocols.submissions import read_dense
+from tools import export, predict_exported
+
+HAS_ONNX = all(importlib.util.find_spec(name) for name in ('onnx', 'onnxruntime', 'onnxscript'))
+BLOCKED = ('project', 'mmengine', 'mmcv', 'mmdet', 'mmdet3d', 'torchvision')
+FORMATS = [
+    'torch_export',
+    pytest.param('onnx', marks=pytest.mark.skipif(not HAS_ONNX, reason='ONNX is not installed: extra export')),
+    pytest.param(
+        'aoti',
+        marks=[pytest.mark.slow, pytest.mark.skipif(not shutil.which('g++'), reason='AOTInductor needs g++')],
+    ),
+]
+
+
+@pytest.fixture(scope='module', params=FORMATS)
+def file(request, checkpoint, tmp_path_factory):
+    """An exported model, made by the command, for the images of the made world."""
+    path = tmp_path_factory.mktemp(request.param) / 'model.pt2'
+    command = [str(CONFIG), str(checkpoint), '--out', str(path), '--format', request.param, '--device', 'cpu']
+    assert export.main([*command, '--image-size', '160x90']) == 0
+    return path
+
+
+def command_line(file, images, calibration, folder):
+    """Arguments of tools/predict_exported.py, and the file that it is to write."""
+    (folder / 'rig.json').write_text(json.dumps(calibration))
+    pairs = [f'{name}={path}' for name, path in images.items()]
+    out = folder / 'labels.npz'
+    return [str(file), '--images', *pairs, '--calibration', str(folder / 'rig.json'), '--out', str(out)], out
+
+
+def test_a_file_gives_the_labels_of_the_model_without_the_project(file, checkpoint, keyframes, tmp_path):
+    model = project.load(CONFIG, checkpoint, device='cpu')
+    images, calibration = next(iter(keyframes.values()))
+    arguments, out = command_line(file, images, calibration, tmp_path)
+    shutil.copy(ROOT / 'tools' / 'predict_exported.py', tmp_path)
+    blocked = f'sys.modules.update(dict.fromkeys({BLOCKED}))'
+    code = f'import sys; {blocked}; import predict_exported; sys.exit(predict_exported.main(sys.argv[1:]))'
+    done = subprocess.run([sys.executable, '-c', code, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = model.predict(images, calibration).dense()
+    # Sums in another order can tip a voxel whose two best classes are equally good.
+    assert (read_dense(out, model.grid).semantics == expected).mean() > 0.999
+    assert len(np.unique(expected)) > 3
+
+
+def test_cameras_that_see_more_than_ever_before(file, checkpoint, keyframes):
+    """The number of queries a camera sees is no constant of the file: wider cameras get more of them."""
+    model, exported = project.load(CONFIG, checkpoint, device='cpu'), predict_exported.ExportedModel(file)
+    files, calibration = next(iter(keyframes.values()))
+    images = {name: cv2.imread(str(path)) for name, path in files.items()}
+    exported._slots = 2
+    for focal in (150.0, 40.0, 90.0):
+        intrinsics = [[focal, 0, 80], [0, focal, 45], [0, 0, 1]]
+        rig = {name: {**camera, 'intrinsics': intrinsics} for name, camera in calibration.items()}
+        labels, expected = exported.predict(images, rig), model.predict(images, rig).dense()
+        assert (labels == expected).mean() > 0.999
+    assert exported._slots > 625
+
+
+@pytest.fixture(scope='module')
+def program(checkpoint, tmp_path_factory):
+    """The plainest file."""
+    path = tmp_path_factory.mktemp('program') / 'model.pt2'
+    arguments = [str(CONFIG), str(checkpoint), '--out', str(path), '--device', 'cpu', '--no-check']
+    assert export.main([*arguments, '--image-size', '160x90']) == 0
+    return path
+
+
+def test_the_description_says_what_a_user_must_know(program):
+    about = predict_exported.ExportedModel(program).metadata
+    assert about['image_size'] == [90, 160] and about['scale'] == 0.25 and about['std'] == [58, 57, 57]
+    assert about['grid'] == dict(
+        frame='lidar', extent=[-51.2, -51.2, -5, 51.2, 51.2, 3], voxel_size=[2.048, 2.048, 1], shape=[50, 50, 8]
+    )
+    assert about['labels'][4] == 'car' and about['labels'][17] == 'free'
+    assert about['cameras'][1] == 'CAM_FRONT_RIGHT' and about['versions']['torch']
+    assert sorted(path.name for path in program.parent.iterdir()) == ['model.pt2', 'model.pt2.json']
+
+
+@pytest.mark.parametrize(
+    ('fault', 'sentence'),
+    [
+        ('camera', 'no image of CAM_BACK; the model needs CAM_FRONT, CAM_FRONT_RIGHT'),
+        ('calibration', 'CAM_BACK: its calibration has no lidar_from_camera (it has intrinsics)'),
+        ('size', 'CAM_BACK: the image is (45, 80, 3) uint8; this model takes 160x90 pixels'),
+        ('image', 'not an image that can be read'),
+        ('json', 'rig.json: not JSON'),
+        ('description', 'model.pt2.json: missing'),
+        ('program', 'model.pt2: cannot be loaded'),
+    ],
+)
+def test_what_is_wrong_is_named(program, keyframes, tmp_path, capsys, fault, sentence):
+    images, calibration = next(iter(keyframes.values()))
+    images, calibration = dict(images), {name: dict(camera) for name, camera in calibration.items()}
+    file = shutil.copy(program, tmp_path)
+    if fault != 'description':
+        shutil.copy(f'{program}.json', tmp_path)
+    if fault == 'camera':
+        del images['CAM_BACK']
+    elif fault == 'calibration':
+        del calibration['CAM_BACK']['lidar_from_camera']
+    elif fault == 'size':
+        cv2.imwrite(str(tmp_path / 'small.png'), cv2.imread(str(images['CAM_BACK']))[::2, ::2])
+        images['CAM_BACK'] = tmp_path / 'small.png'
+    elif fault == 'image':
+        images['CAM_BACK'] = __file__
+    elif fault == 'program':
+        (tmp_path / 'model.pt2').write_bytes(b'nothing')
+    arguments, out = command_line(file, images, calibration, tmp_path)
+    if fault == 'json':
+        (tmp_path / 'rig.json').write_text('{')
+    assert predict_exported.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and sentence in error
+    assert not out.exists()
+
+
+def test_exports_that_cannot_be_are_refused(checkpoint, tmp_path, capsys, monkeypatch):
+    command = [str(CONFIG), str(checkpoint), '--out', str(tmp_path / 'model.pt2'), '--device', 'cpu']
+    monkeypatch.setenv('PATH', '')
+    assert export.main([*command, '--format', 'aoti', '--image-size', '160x90']) == 1
+    assert 'AOTInductor needs a C++ compiler' in capsys.readouterr().err
+    command[0] = str(CONFIG.with_name('occupancy_medium.py'))
+    assert export.main(command) == 1
+    assert 'looks at 3 keyframes' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('tool', ['export', 'predict_exported'])
+def test_help_shows_how(tool):
+    environment = {**os.environ, 'COLUMNS': '120'}
+    code = (
+        f'import sys; sys.modules.update(torch=None, mmdet3d=None); from tools import {tool}; {tool}.main(["--help"])'
+    )
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f'{tool}.py' in done.stdout and 'examples:' in done.stdout

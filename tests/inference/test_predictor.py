@@ -1,0 +1,105 @@
+"""``project.load``: the labels of tools/test.py from plain arrays."""
+
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from tiny_model import CONFIG, ROOT
+
+import project
+
+
+@pytest.fixture(scope='module')
+def model(checkpoint):
+    return project.load(CONFIG, checkpoint, device='cpu')
+
+
+@pytest.mark.parametrize('precision', [(), pytest.param(('--amp',), marks=pytest.mark.slow)])
+def test_the_labels_of_a_whole_test(checkpoint, labels, tiny_world, keyframes, tmp_path, precision):
+    command = [sys.executable, 'tools/test.py', CONFIG, checkpoint, '--save-predictions', tmp_path, *precision]
+    command += ['--work-dir', tmp_path / 'work', '--cfg-options', f'test_dataloader.dataset.data_root={tiny_world}']
+    command += [f'test_dataloader.dataset.ann_file={labels}/nuscenes_infos_val.pkl', 'test_dataloader.num_workers=0']
+    command += [f'test_dataloader.dataset.data_prefix.occupancy={labels}']
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': ''}
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    model = project.load(CONFIG, checkpoint, device='cpu', amp=bool(precision))
+    for token, (files, calibration) in keyframes.items():
+        with np.load(tmp_path / f'{token}.npz') as saved:
+            expected = saved['arr_0']
+        prediction = model.predict(files, calibration)
+        assert prediction.grid == model.grid
+        np.testing.assert_array_equal(prediction.dense(), expected)
+        assert len(np.unique(expected)) > 3
+
+
+def test_arrays_and_files_are_the_same(model, keyframes):
+    files, calibration = next(iter(keyframes.values()))
+    arrays = {name: cv2.imread(str(file)) for name, file in reversed(files.items())}
+    from_files, from_arrays = (model.predict(images, calibration).dense() for images in (files, arrays))
+    np.testing.assert_array_equal(from_arrays, from_files)
+    swapped = {**arrays, 'CAM_FRONT': arrays['CAM_BACK'], 'CAM_BACK': arrays['CAM_FRONT']}
+    assert (model.predict(swapped, calibration).dense() != from_files).any()
+
+
+@pytest.fixture
+def given(keyframes):
+    """Images and calibration that a test may spoil."""
+    files, calibration = next(iter(keyframes.values()))
+    images = {name: cv2.imread(str(file)) for name, file in files.items()}
+    return images, {name: dict(camera) for name, camera in calibration.items()}
+
+
+def spoil(images, calibration, fault):
+    """One thing that is wrong."""
+    if fault in ('image', 'calibration'):
+        del (images if fault == 'image' else calibration)['CAM_BACK']
+    elif fault == 'pose':
+        calibration['CAM_BACK']['ego_from_camera'] = calibration['CAM_BACK'].pop('lidar_from_camera')
+    elif fault == 'transposed':
+        calibration['CAM_BACK']['lidar_from_camera'] = np.transpose(calibration['CAM_BACK']['lidar_from_camera'])
+    elif fault == 'floats':
+        images['CAM_BACK'] = images['CAM_BACK'] / 255
+    elif fault == 'file':
+        images['CAM_BACK'] = 'absent.jpg'
+    else:
+        every = images if fault == 'scaled' else ['CAM_BACK']
+        images.update({name: images[name][::2, ::2] for name in every})
+
+
+@pytest.mark.parametrize(
+    ('fault', 'sentence'),
+    [
+        ('image', 'no image of CAM_BACK; the model needs CAM_FRONT, CAM_FRONT_RIGHT'),
+        ('calibration', 'no calibration of CAM_BACK;'),
+        ('pose', r'CAM_BACK: its calibration has no lidar_from_camera \(it has intrinsics, ego_from_camera\)'),
+        ('transposed', r'CAM_BACK: lidar_from_camera must be 4x4 finite numbers with the last row \[0, 0, 0, 1\]'),
+        ('floats', r'CAM_BACK: the image is \(90, 160, 3\) float64'),
+        ('file', 'absent.jpg: missing'),
+        ('scaled', r'CAM_FRONT: the principal point .* lies outside of the image of 80x45 pixels'),
+        ('one scaled', r'CAM_BACK: the principal point .* lies outside of the image of 80x45 pixels'),
+    ],
+)
+def test_what_is_wrong_is_named(model, given, fault, sentence):
+    spoil(*given, fault)
+    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
+        model.predict(*given)
+
+
+def test_what_cannot_be_loaded_is_named(checkpoint, tmp_path):
+    for config, file, sentence in [
+        (CONFIG.with_name('occupancy_medium.py'), checkpoint, 'looks at 3 keyframes in a row'),
+        (CONFIG.with_name('occupancy.py'), checkpoint, 'checkpoint of another model'),
+        (CONFIG, tmp_path / 'absent.pth', 'there is no checkpoint'),
+        (tmp_path / 'absent.py', checkpoint, 'not a config'),
+    ]:
+        with pytest.raises((ValueError, FileNotFoundError), match=sentence):
+            project.load(config, file)
+
+
+def test_importing_the_project_imports_nothing_heavy():
+    code = 'import sys, project; project.load; sys.exit(not {"torch", "numpy", "mmengine"}.isdisjoint(sys.modules))'
+    assert subprocess.run([sys.executable, '-c', code], cwd=ROOT).returncode == 0

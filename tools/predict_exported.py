@@ -1,0 +1,221 @@
+#!/usr/bin/env python
+"""Predict occupancy with a model that tools/export.py wrote, from the images of all cameras and their calibration.
+
+This one file and what the export wrote (MODEL and MODEL.json) are all that a machine needs, beside numpy, OpenCV and
+torch, or onnxruntime in place of torch for a model in ONNX.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+EXAMPLES = """examples:
+  python predict_exported.py occupancy.pt2 --calibration rig.json --out labels.npz --images \\
+      CAM_FRONT=front.jpg CAM_FRONT_RIGHT=fr.jpg CAM_FRONT_LEFT=fl.jpg \\
+      CAM_BACK=back.jpg CAM_BACK_LEFT=bl.jpg CAM_BACK_RIGHT=br.jpg
+  the same from a program:
+      model = ExportedModel('occupancy.pt2')
+      labels = model.predict(images, calibration)    # (X, Y, Z) uint8 labels 0-17; model.metadata['grid'], ['labels']
+
+rig.json has the calibration of each camera, (3, 3) pixels from camera frame and a (4, 4) pose, in metres:
+  {"CAM_FRONT": {"intrinsics": [[...], ...], "lidar_from_camera": [[...], ...]}, ...}
+  (ego_from_camera where the model's grid is fixed to the ego frame)
+labels.npz holds one array, arr_0: (X, Y, Z) uint8 labels, 17 = free; the layout of an Occ3D submission.
+"""
+
+
+class ExportedModel:
+    """A model in a file.
+
+    Args:
+        path: what ``tools/export.py`` wrote; ``<path>.json`` must lie beside it.
+
+    Attributes:
+        metadata: content of the .json: ``cameras``, ``image_size``, ``grid``, ``labels`` and more.
+
+    Raises:
+        FileNotFoundError, ValueError: a file is missing, or is something else.
+    """
+
+    def __init__(self, path: str | Path):
+        path = Path(path)
+        about = Path(f'{path}.json')
+        for file in (path, about):
+            if not file.is_file():
+                raise FileNotFoundError(f'{file}: missing; tools/export.py writes a model and its .json')
+        try:
+            self.metadata = json.loads(about.read_text())
+            self._compute = READERS[self.metadata['format']](path, self.metadata)
+        except (json.JSONDecodeError, KeyError) as error:
+            raise ValueError(f'{about}: not the description of an exported model ({error})') from None
+        self._slots = self.metadata['slots']
+
+    def predict(self, images: Mapping[str, np.ndarray], calibration: Mapping[str, Mapping[str, Any]]) -> np.ndarray:
+        """Label every voxel.
+
+        Args:
+            images: of each camera an (H, W, 3) uint8 array in BGR, as ``cv2.imread`` gives it.
+            calibration: of each camera ``intrinsics`` and ``lidar_from_camera`` or ``ego_from_camera``.
+
+        Returns:
+            (X, Y, Z) uint8 labels 0-17.
+
+        Raises:
+            ValueError: an image or a calibration is missing, or is not what the model takes.
+        """
+        cameras = self.metadata['cameras']
+        for given, what in ((images, 'image'), (calibration, 'calibration')):
+            missing = [name for name in cameras if name not in given]
+            if missing:
+                raise ValueError(f'no {what} of {", ".join(missing)}; the model needs {", ".join(cameras)}')
+        pixels = np.stack([self._scaled(name, images[name]) for name in cameras])
+        projections = np.stack([self._projection(name, calibration[name]) for name in cameras]).astype(np.float32)
+        while True:
+            labels, seen = self._compute(pixels, projections, np.zeros(self._slots, np.int64))
+            if seen <= self._slots:
+                return labels
+            # These cameras see more of the ground than those before: compute again, and so many from now on.
+            self._slots = int(seen)
+
+    def _scaled(self, name: str, image: np.ndarray) -> np.ndarray:
+        size = tuple(self.metadata['image_size'])
+        if image.dtype != np.uint8 or image.shape != (*size, 3):
+            raise ValueError(
+                f'{name}: the image is {image.shape} {image.dtype}; this model takes {size[1]}x{size[0]} pixels, '
+                f'{(*size, 3)} uint8'
+            )
+        image = image.astype(self.metadata['dtype'])
+        factor = self.metadata['scale']
+        if factor == 1:
+            return image
+        return cv2.resize(image, (int(size[1] * factor), int(size[0] * factor)), interpolation=cv2.INTER_LINEAR)
+
+    def _projection(self, name: str, camera: Mapping[str, Any]) -> np.ndarray:
+        """(4, 4) float64 pixels of the scaled image from the grid's frame."""
+        matrices = []
+        for key, size in (('intrinsics', 3), (f'{self.metadata["grid"]["frame"]}_from_camera', 4)):
+            if key not in camera:
+                raise ValueError(f'{name}: its calibration has no {key} (it has {", ".join(camera) or "nothing"})')
+            matrix = np.asarray(camera[key], np.float64)
+            if matrix.shape != (size, size) or not np.isfinite(matrix).all() or (matrix[-1] != np.eye(size)[-1]).any():
+                last = np.eye(size, dtype=int)[-1].tolist()
+                raise ValueError(
+                    f'{name}: {key} must be a {size}x{size} matrix of finite numbers with the last row {last}'
+                )
+            matrices.append(np.eye(4))
+            matrices[-1][:size, :size] = matrix
+        factor = self.metadata['scale']
+        return np.diag([factor, factor, 1.0, 1.0]) @ matrices[0] @ np.linalg.inv(matrices[1])
+
+
+def read_torch(path: Path, metadata: dict) -> Callable[..., tuple[np.ndarray, int]]:
+    """A program of torch.export, or a package of AOTInductor, as a function of arrays."""
+    import torch
+
+    if metadata['device'].startswith('cuda') and not torch.cuda.is_available():
+        raise ValueError(f'{path}: exported for a GPU, and torch sees none here; export it with --device cpu')
+    try:
+        if metadata['format'] == 'aoti':
+            program = torch._inductor.aoti_load_package(str(path))
+        else:
+            program = torch.export.load(path).module()
+    except Exception as error:
+        made = f'it was made with torch {metadata["versions"]["torch"]}, and this is {torch.__version__}'
+        raise ValueError(f'{path}: cannot be loaded ({type(error).__name__}: {error}); {made}') from error
+
+    def compute(*arrays: np.ndarray) -> tuple[np.ndarray, int]:
+        with torch.no_grad():
+            labels, seen = program(*(torch.from_numpy(array).to(metadata['device']) for array in arrays))
+        return labels.cpu().numpy(), int(seen)
+
+    return compute
+
+
+def read_onnx(path: Path, metadata: dict) -> Callable[..., tuple[np.ndarray, int]]:
+    """A model in ONNX as a function of arrays."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
+    names = [each.name for each in session.get_inputs()]
+
+    def compute(*arrays: np.ndarray) -> tuple[np.ndarray, int]:
+        labels, seen = session.run(None, dict(zip(names, arrays, strict=True)))
+        return labels, int(seen)
+
+    return compute
+
+
+READERS = {'torch_export': read_torch, 'aoti': read_torch, 'onnx': read_onnx}
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('model', type=Path, metavar='MODEL', help='file that tools/export.py wrote')
+    parser.add_argument('--images', nargs='+', required=True, metavar='CAMERA=FILE', help='image of each camera')
+    parser.add_argument('--calibration', type=Path, required=True, metavar='JSON', help='of each camera')
+    parser.add_argument('--out', type=Path, required=True, metavar='NPZ', help='file for the labels')
+    options = parser.parse_args(arguments)
+    if not all('=' in each for each in options.images):
+        parser.error('--images takes CAMERA=FILE, for example CAM_FRONT=front.jpg')
+    return options
+
+
+def read_image(path: str) -> np.ndarray:
+    """(H, W, 3) uint8 BGR.
+
+    Raises:
+        ValueError: there is no image of that name that can be read.
+    """
+    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f'{path}: {"not an image that can be read" if Path(path).exists() else "missing"}')
+    return image
+
+
+def read_calibration(path: Path) -> dict:
+    """Content of a JSON file.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{path}: not JSON ({error})') from None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program; returns the exit code."""
+    options = parse_arguments(arguments)
+    try:
+        model = ExportedModel(options.model)
+        images = {name: read_image(file) for name, file in (each.split('=', 1) for each in options.images)}
+        labels = model.predict(images, read_calibration(options.calibration))
+        aside = options.out.with_name(options.out.name + '.part')
+        with open(aside, 'wb') as file:
+            np.savez_compressed(file, labels)
+        os.replace(aside, options.out)
+    except (OSError, ValueError, ImportError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    names = model.metadata['labels']
+    counts = np.bincount(labels.ravel(), minlength=len(names))
+    print(
+        f'{options.out}: '
+        + ', '.join(f'{names[label]} {counts[label]}' for label in np.argsort(-counts) if counts[label])
+    )
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
