@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_model import images, rig, sample, small_detector
 
+from project.models.capture import Part
 from project.models.graphs import VARIABLE, Graphs, _Captured
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA graphs need a GPU')
@@ -106,6 +107,25 @@ def test_training_and_evaluation_do_not_share_a_graph():
             model.train(training)
             graphs(computed, (torch.zeros(4),), 5)
     assert graphs.log == [(4, 5), (4, 5)]
+
+
+def test_gradients_of_aliases_are_those_of_the_parameters():
+    detector = small_detector()
+    detector.head.conv1.weight.requires_grad_(False)
+    batch = images()['imgs'], torch.from_numpy(rig())[None].float(), sample().gt_occupancy[None]
+    part = Part(detector, detector._losses, capacity=40)
+    parameters, leaves, compute = part.aliased(batch)
+    torch.manual_seed(2)
+    found = torch.autograd.grad(sum(compute().values()), leaves, allow_unused=True)
+    assert all(parameter.grad is None for parameter in parameters)
+    torch.manual_seed(2)
+    expected = torch.autograd.grad(sum(part(*batch).values()), parameters, allow_unused=True)
+    assert len(found) == len([each for each in detector.parameters() if each.requires_grad])
+    torch.testing.assert_close(found, expected)
+    # An optimiser's step is one for the aliases, too.
+    with torch.no_grad():
+        parameters[0].add_(1)
+    assert torch.equal(leaves[0], parameters[0])
 
 
 @needs_gpu
@@ -217,3 +237,14 @@ def test_what_cannot_be_captured_is_computed_without(monkeypatch):
     found = [losses_and_gradients(detector, frame())[0] for _ in range(3)]
     assert detector._graphs._refused
     assert all(torch.isfinite(loss) for losses in found for loss in losses.values())
+
+
+@needs_gpu
+def test_nodes_of_the_default_stream_do_not_matter(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    detector = small_detector().cuda()
+    # As distributed training does, to be told of gradients.
+    nodes = [each.expand_as(each).grad_fn.next_functions[0][0] for each in detector.parameters()]
+    for seed in range(3):
+        losses_and_gradients(detector, frame(seed))
+    assert nodes and detector._graphs._captured and not detector._graphs._refused

@@ -1,0 +1,135 @@
+"""How a part of a model is captured as a CUDA graph, for predictions or with its backward pass."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+WARM_UP = 3
+"""Passes before a capture: cuDNN tries its kernels, Triton compiles, libraries allocate."""
+
+
+class Part(nn.Module):
+    """A method of a model, with the model's parameters."""
+
+    def __init__(self, model: nn.Module, compute: Callable[..., Any], capacity: int):
+        super().__init__()
+        self.model, self.compute, self.capacity = model, compute, capacity
+
+    def forward(self, *tensors: Tensor) -> Any:
+        return self.compute(*tensors, capacity=self.capacity)
+
+    def aliased(self, inputs: tuple[Tensor, ...]) -> tuple[list[nn.Parameter], list[Tensor], Callable[[], Any]]:
+        """Parameters that are trained, other leaves in their memory, and the method as a function of those.
+
+        The parameters themselves may be tied to nodes of the default stream, which a capture must not touch: by casts
+        that autocast keeps, and in distributed training.
+        """
+        leaves = {name: each.detach().requires_grad_(each.requires_grad) for name, each in self.named_parameters()}
+        trained = [name for name, leaf in leaves.items() if leaf.requires_grad]
+        return (
+            [self.get_parameter(name) for name in trained],
+            [leaves[name] for name in trained],
+            lambda: functional_call(self, leaves, inputs),
+        )
+
+
+def capture_inference(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], Any]:
+    """What replays ``part(*inputs)``, with what is in the inputs by then, and returns the same memory each time."""
+    _warm_up(lambda: part(*inputs))
+    with _recording() as graph:
+        outputs = part(*inputs)
+
+    def replay() -> Any:
+        graph.replay()
+        return outputs
+
+    return replay
+
+
+def capture_training(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], dict[str, Tensor]]:
+    """What replays a part that returns a dictionary of losses; their backward pass is a graph of its own."""
+    parameters, leaves, compute = part.aliased(inputs)
+
+    def differentiate(losses: dict[str, Tensor], factors: list[Tensor]) -> tuple[Tensor | None, ...]:
+        return torch.autograd.grad(list(losses.values()), leaves, factors, allow_unused=True)
+
+    def both() -> list[Tensor]:
+        losses = compute()
+        factors = [torch.ones_like(loss) for loss in losses.values()]
+        differentiate(losses, factors)
+        return factors
+
+    factors = _warm_up(both)
+    with _recording() as forward:
+        losses = compute()
+    with _recording(forward.pool()) as backward:
+        gradients = differentiate(losses, factors)
+    used = [parameter for parameter, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
+    gradients = [gradient for gradient in gradients if gradient is not None]
+    losses = {name: loss.detach() for name, loss in losses.items()}
+
+    class Replay(torch.autograd.Function):
+        """The two graphs, as a function of the parameters."""
+
+        @staticmethod
+        def forward(ctx, *parameters: Tensor) -> tuple[Tensor, ...]:
+            forward.replay()
+            return tuple(loss.detach() for loss in losses.values())
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, *given: Tensor) -> tuple[Tensor, ...]:
+            for factor, value in zip(factors, given, strict=True):
+                factor.copy_(value)
+            backward.replay()
+            return tuple(gradient.detach() for gradient in gradients)
+
+    return lambda: dict(zip(losses, Replay.apply(*used), strict=True))
+
+
+def _warm_up(work: Callable[[], Any]) -> Any:
+    """Run the work a few times beside the current stream; what it returned last."""
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for _ in range(WARM_UP):
+            outputs = work()
+    torch.cuda.synchronize()
+    return outputs
+
+
+@contextmanager
+def _recording(pool: tuple | None = None) -> Iterator[torch.cuda.CUDAGraph]:
+    """A graph of what is launched within."""
+    graph = torch.cuda.CUDAGraph()
+    # Threads that pin memory or watch other processes may go on calling the device meanwhile.
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode='thread_local'):
+        yield graph
+
+
+@contextmanager
+def unchanged(model: nn.Module) -> Iterator[None]:
+    """Leaves the model's buffers and the random numbers as they were: what runs while capturing does not count."""
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    torch.cuda.empty_cache()
+    try:
+        with torch.random.fork_rng(devices=[torch.cuda.current_device()]):
+            yield
+    finally:
+        for buffer, before in buffers:
+            buffer.copy_(before)
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def tuned() -> Iterator[None]:
+    """Lets cuDNN try its kernels for the sizes at hand, and torch multiply in TF32."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
