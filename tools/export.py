@@ -64,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     from project.inference.export import export
 
     try:
-        model = project.load(options.config, options.checkpoint, options.device, options.amp)
+        device = options.device or ('cpu' if options.format == 'onnx' else None)
+        model = project.load(options.config, options.checkpoint, device, options.amp)
         export(model, options.out, options.format, options.image_size)
         print(f'wrote {options.out} ({options.out.stat().st_size / 1e6:.0f} MB) and {options.out}.json')
         if not options.no_check:

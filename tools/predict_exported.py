@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,10 @@ class ExportedModel:
                 raise FileNotFoundError(f'{file}: missing; tools/export.py writes a model and its .json')
         try:
             self.metadata = json.loads(about.read_text())
+            self._slots = self.metadata['slots']
             self._compute = READERS[self.metadata['format']](path, self.metadata)
         except (json.JSONDecodeError, KeyError) as error:
-            raise ValueError(f'{about}: not the description of an exported model ({error})') from None
-        self._slots = self.metadata['slots']
+            raise ValueError(f'{about}: not the description of an exported model ({error!r})') from None
 
     def predict(self, images: Mapping[str, np.ndarray], calibration: Mapping[str, Mapping[str, Any]]) -> np.ndarray:
         """Label every voxel.
@@ -99,20 +100,23 @@ class ExportedModel:
 
     def _projection(self, name: str, camera: Mapping[str, Any]) -> np.ndarray:
         """(4, 4) float64 pixels of the scaled image from the grid's frame."""
-        matrices = []
-        for key, size in (('intrinsics', 3), (f'{self.metadata["grid"]["frame"]}_from_camera', 4)):
-            if key not in camera:
-                raise ValueError(f'{name}: its calibration has no {key} (it has {", ".join(camera) or "nothing"})')
-            matrix = np.asarray(camera[key], np.float64)
-            if matrix.shape != (size, size) or not np.isfinite(matrix).all() or (matrix[-1] != np.eye(size)[-1]).any():
-                last = np.eye(size, dtype=int)[-1].tolist()
-                raise ValueError(
-                    f'{name}: {key} must be a {size}x{size} matrix of finite numbers with the last row {last}'
-                )
-            matrices.append(np.eye(4))
-            matrices[-1][:size, :size] = matrix
         factor = self.metadata['scale']
-        return np.diag([factor, factor, 1.0, 1.0]) @ matrices[0] @ np.linalg.inv(matrices[1])
+        pixels_from_camera = _matrix(name, camera, 'intrinsics', 3)
+        grid_from_camera = _matrix(name, camera, f'{self.metadata["grid"]["frame"]}_from_camera', 4)
+        return np.diag([factor, factor, 1.0, 1.0]) @ pixels_from_camera @ np.linalg.inv(grid_from_camera)
+
+
+def _matrix(name: str, camera: Mapping[str, Any], key: str, size: int) -> np.ndarray:
+    """(4, 4) float64 with a matrix of the calibration of that size at the top left."""
+    if key not in camera:
+        raise ValueError(f'{name}: its calibration has no {key} (it has {", ".join(camera) or "nothing"})')
+    matrix = np.asarray(camera[key], np.float64)
+    if matrix.shape != (size, size) or not np.isfinite(matrix).all() or (matrix[-1] != np.eye(size)[-1]).any():
+        last = np.eye(size, dtype=int)[-1].tolist()
+        raise ValueError(f'{name}: {key} must be {size}x{size} finite numbers with the last row {last}')
+    padded = np.eye(4)
+    padded[:size, :size] = matrix
+    return padded
 
 
 def read_torch(path: Path, metadata: dict) -> Callable[..., tuple[np.ndarray, int]]:
@@ -121,6 +125,7 @@ def read_torch(path: Path, metadata: dict) -> Callable[..., tuple[np.ndarray, in
 
     if metadata['device'].startswith('cuda') and not torch.cuda.is_available():
         raise ValueError(f'{path}: exported for a GPU, and torch sees none here; export it with --device cpu')
+    warnings.filterwarnings('ignore', 'The given buffer is not writable')  # nor is it written to
     try:
         if metadata['format'] == 'aoti':
             program = torch._inductor.aoti_load_package(str(path))
@@ -142,7 +147,10 @@ def read_onnx(path: Path, metadata: dict) -> Callable[..., tuple[np.ndarray, int
     """A model in ONNX as a function of arrays."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
+    try:
+        session = onnxruntime.InferenceSession(path, providers=onnxruntime.get_available_providers())
+    except Exception as error:  # its errors have no class in common
+        raise ValueError(f'{path}: cannot be loaded ({error})') from None
     names = [each.name for each in session.get_inputs()]
 
     def compute(*arrays: np.ndarray) -> tuple[np.ndarray, int]:

@@ -45,8 +45,10 @@ def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int,
         size: rows and columns of the images as they are read; the file takes no others.
 
     Raises:
-        ValueError: the format needs what is not here, or the images go through a step that cannot be exported.
+        ValueError: the format needs what is not here, or cannot be had of this model.
     """
+    if format == 'onnx' and predictor.amp:
+        raise ValueError('a file in ONNX computes in float32; the runtime that it is for lowers the precision')
     path, description = Path(path), Path(f'{path}.json')
     about = {'format': format, **describe(predictor, size)}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +71,7 @@ def describe(predictor: Predictor, size: tuple[int, int]) -> dict[str, Any]:
     for step in predictor.steps:
         if isinstance(step, LoadSurroundImages):
             dtype = step.dtype
-        elif isinstance(step, ScaleSurroundImages):
+        elif isinstance(step, ScaleSurroundImages) and scale == 1:
             scale = step.factor
         elif not isinstance(step, PackOccupancyInputs):
             raise ValueError(f'the test pipeline has a step {type(step).__name__}, which cannot be exported')
