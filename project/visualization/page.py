@@ -20,7 +20,7 @@ from project.visualization.scenery import ego_car, following_pose, overhead_pose
 from project.visualization.scores import frame_scores
 
 PARTS = Path(__file__).parent / 'page'
-SCRIPTS = ('data', 'faces', 'voxels', 'overlays', 'stage', 'state', 'panel', 'keys', 'main')
+SCRIPTS = ('data', 'faces', 'voxels', 'paint', 'overlays', 'stage', 'state', 'panel', 'keys', 'main')
 """Scripts of the page, in the order in which they are joined."""
 
 IMAGE_WIDTH_PX = 480
@@ -96,11 +96,14 @@ def image_name(frame: Frame, camera: CameraImage) -> str:
 def encode_frame(frame: Frame) -> bytes:
     """A frame for the page: gzip of the length of a JSON header (uint32, little-endian), the header and byte arrays.
 
-    Voxels travel as one byte each, which pack to some ten kilobytes: less than their exposed sides would, and the page
-    can find the sides anew when a class is switched off. Only exposed sides reach the graphics card.
+    One bit for each voxel of the grid says whether any layer holds something there; each such voxel has one byte for
+    each layer and each mask. That is less than its exposed sides would be, and the page can find the sides anew when a
+    class or a mask is switched. Only exposed sides reach the graphics card.
     """
-    arrays = {layer.name: layer.codes for layer in frame.layers}
-    arrays |= {f'mask_{name}': mask.astype(np.uint8) for name, mask in frame.masks.items()}
+    occupied = np.any([layer.occupied() for layer in frame.layers], axis=0)
+    arrays = {'occupied': np.packbits(occupied)}
+    arrays |= {layer.name: layer.codes[occupied] for layer in frame.layers}
+    arrays |= {f'mask_{name}': mask[occupied].view(np.uint8) for name, mask in frame.masks.items()}
     if frame.points is not None:
         near = frame.points[(np.abs(frame.points) < 300).all(axis=1)]
         arrays['points'] = (near * 100).round().astype('<i2')

@@ -20,7 +20,26 @@ async function loadFrame(scene, index) {
   for (const [name, [offset, size]] of Object.entries(frame.arrays)) {
     frame.arrays[name] = new Uint8Array(buffer, 4 + length + offset, size);
   }
+  frame.voxels = voxelIndices(frame.arrays.occupied, frame.grid.shape, frame.arrays[frame.layers[0]].length);
   return frame;
+}
+
+/** Uint16Array of x, y, z of each voxel whose bit is set; z runs fastest, and the first voxel is the highest bit. */
+function voxelIndices(bits, [, sizeY, sizeZ], count) {
+  const indices = new Uint16Array(3 * count);
+  let next = 0;
+  bits.forEach((byte, i) => {
+    for (let rest = byte; rest; ) {
+      const bit = Math.clz32(rest) - 24;
+      rest &= 0x7f >> bit;
+      const position = 8 * i + bit;
+      const column = Math.floor(position / sizeZ);
+      indices[next++] = Math.floor(column / sizeY);
+      indices[next++] = column % sizeY;
+      indices[next++] = position % sizeZ;
+    }
+  });
+  return indices;
 }
 
 /** Frames that were looked at last, so that playing and stepping back need not load again. */

@@ -10,13 +10,16 @@ const state = initialState(location.hash);
 const cache = new FrameCache(8);
 // The first frame loads while the graphics start.
 cache.get(state.scene, manifest.scenes[state.scene][state.place].index).catch(() => {});
+
+const currentScene = () => manifest.scenes[state.scene];
+const currentLayer = () => manifest.layers[state.layer];
+
+// What else is on the page decides how large the stage is.
+showScene(state.scene);
 const stage = new Stage(byId('canvas'), () => remember());
 let frame = null;
 let playing = 0; // Number of the run of the player, 0 while it pauses.
 let runs = 0;
-
-const currentScene = () => manifest.scenes[state.scene];
-const currentLayer = () => manifest.layers[state.layer];
 
 /** Put the state into the page's address; soon, because browsers allow only so many changes a second. */
 function remember() {
@@ -44,6 +47,7 @@ async function showFrame() {
     showChoices();
     showVoxels();
     OVERLAYS.forEach(showOverlay);
+    stage.draw();
     remember();
     document.body.dataset.shown = frame.token;
   } catch (error) {
@@ -77,7 +81,7 @@ function showVoxels() {
   const layer = currentLayer();
   const shown = layer.names.map((name) => !state.hidden.has(name));
   const inMask = state.mask ? frame.arrays[`mask_${state.mask}`] : null;
-  const counts = stage.voxels.update(frame.grid, frame.arrays[state.layer], layer.palette, shown, inMask);
+  const counts = stage.voxels.update(frame, frame.arrays[state.layer], layer.palette, shown, inMask);
   fillLegend(layer, counts, frame.scores[state.mask], state.hidden, toggleClass, soloClass);
   stage.redraw();
 }
@@ -204,9 +208,9 @@ function start() {
     stage.view = state.view;
     showFrame();
   });
-  showScene(state.scene);
   stage.view = state.view;
   stage.setPart('ego', egoCar(manifest.ego_car));
+  stage.compile();
   showFrame();
 }
 

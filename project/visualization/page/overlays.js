@@ -28,27 +28,17 @@ function boxCorners(low, high, matrix) {
   );
 }
 
-function lines(points, material) {
-  return new THREE.LineSegments(new THREE.BufferGeometry().setFromPoints(points), material);
-}
-
 /** The ego car: a white body and a dark cabin. */
 function egoCar(boxes) {
   const group = new THREE.Group();
-  const edges = new THREE.LineBasicMaterial({ color: 0x303640 });
+  const edges = plainPaint(0x303640);
   boxes.forEach((box, i) => {
     const corners = boxCorners(box.slice(0, 3), box.slice(3), new THREE.Matrix4());
     const geometry = new THREE.BufferGeometry().setFromPoints(corners);
     geometry.setIndex(BOX_TRIANGLES);
-    const paint = new THREE.MeshBasicMaterial({
-      color: EGO_COLOURS[i],
-      side: THREE.DoubleSide,
-      polygonOffset: true,
-      polygonOffsetFactor: 1,
-      polygonOffsetUnits: 1,
-    });
+    const behindEdges = { polygonOffset: true, polygonOffsetFactor: 1, polygonOffsetUnits: 1 };
     const outline = EDGES.map((corner) => corners[corner]);
-    group.add(new THREE.Mesh(geometry, paint), lines(outline, edges));
+    group.add(new THREE.Mesh(geometry, plainPaint(EGO_COLOURS[i], behindEdges)), lines(outline, edges));
   });
   return group;
 }
@@ -88,10 +78,7 @@ function objectBoxes(boxes, palette) {
     const heading = [new THREE.Vector3(0, 0, half[2]), new THREE.Vector3(half[0] + 0.8, 0, half[2])];
     const points = [...EDGES.map((i) => corners[i]), ...heading.map((point) => point.applyMatrix4(matrix))];
     const [red, green, blue] = palette[box.label];
-    const wire = lines(
-      points,
-      new THREE.LineBasicMaterial({ color: `rgb(${red},${green},${blue})`, depthTest: false }),
-    );
+    const wire = lines(points, plainPaint(`rgb(${red},${green},${blue})`, { depthTest: false }));
     wire.renderOrder = 1;
     group.add(wire);
   }
@@ -109,16 +96,14 @@ function cameraFrusta(cameras, redraw) {
     group.add(
       lines(
         [centre, a, centre, b, centre, c, centre, d, a, b, b, d, d, c, c, a],
-        new THREE.LineBasicMaterial({ color: 0x0b63c5 }),
+        plainPaint(0x0b63c5),
       ),
     );
-    const geometry = new THREE.BufferGeometry().setFromPoints([a, b, c, d]);
-    geometry.setAttribute('uv', new THREE.BufferAttribute(new Float32Array([0, 1, 1, 1, 0, 0, 1, 0]), 2));
-    geometry.setIndex([0, 2, 1, 1, 2, 3]);
+    const geometry = pictureGeometry([a, b, c, d]);
     loadTexture(camera.image).then(
       (map) => {
         if (!group.parent) return map.dispose();
-        group.add(new THREE.Mesh(geometry, new THREE.MeshBasicMaterial({ map, side: THREE.DoubleSide })));
+        group.add(new THREE.Mesh(geometry, picturePaint(map)));
         redraw();
       },
       (error) => notify(error.message),
@@ -130,7 +115,6 @@ function cameraFrusta(cameras, redraw) {
 async function loadTexture(name) {
   const blob = await (await loadResource(name)).blob();
   const texture = new THREE.Texture(await createImageBitmap(blob, { imageOrientation: 'flipY' }));
-  texture.colorSpace = THREE.SRGBColorSpace;
   texture.needsUpdate = true;
   return texture;
 }
@@ -139,7 +123,7 @@ async function loadTexture(name) {
 function disposeAll(group) {
   group.traverse((object) => {
     object.geometry?.dispose();
-    object.material?.map?.dispose();
+    object.material?.uniforms.picture?.value.dispose();
     object.material?.dispose();
   });
 }

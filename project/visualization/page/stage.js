@@ -1,22 +1,40 @@
 // The 3D scene, its camera and the drawing of it, which happens only when something changed.
 
+/** Smooth edges are drawn after so long without a change: a renderer in software takes several times as long for them. */
+const REST_MILLISECONDS = 300;
+
 class Stage {
   constructor(canvas, onMove) {
-    this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: true });
-    this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));
+    // A later change of size would make all buffers anew.
+    [canvas.width, canvas.height] = sizeInPixels(canvas);
+    // Colours are given as they are shown.
+    THREE.ColorManagement.enabled = false;
+    this.renderer = new THREE.WebGLRenderer({ canvas, preserveDrawingBuffer: true });
+    this.renderer.outputColorSpace = THREE.LinearSRGBColorSpace;
+    // To ask for errors is to wait until the shaders are compiled.
+    this.renderer.debug.checkShaderErrors = false;
     this.dark = window.matchMedia('(prefers-color-scheme: dark)').matches;
     this.scene = new THREE.Scene();
     this.scene.background = new THREE.Color(this.dark ? 0x1d2128 : 0xf5f6f8);
-    this.camera = new THREE.PerspectiveCamera(46, 1, 0.3, 1000);
+    this.camera = new THREE.PerspectiveCamera(46, canvas.width / canvas.height, 0.3, 1000);
     this.camera.up.set(0, 0, 1);
     this.controls = new THREE.OrbitControls(this.camera, canvas);
     this.controls.zoomToCursor = true;
     this.controls.addEventListener('change', () => this.redraw());
     this.controls.addEventListener('end', onMove);
+    this.smooth = new THREE.WebGLRenderTarget(canvas.width, canvas.height, { samples: 4 });
+    this.copy = new THREE.Mesh(pictureGeometry(SCREEN), picturePaint(this.smooth.texture));
     this.voxels = new Voxels();
     this.parts = {};
     this.scene.add(this.voxels.mesh);
+    // Nothing is drawn before the first frame is there.
+    this.pending = true;
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
+  }
+
+  /** Begin to compile the shaders of what is in the scene. */
+  compile() {
+    this.renderer.compile(this.scene, this.camera);
   }
 
   /** Put an overlay in the place of the one of that name; null takes it away. */
@@ -51,17 +69,39 @@ class Stage {
   }
 
   resize() {
-    const { clientWidth, clientHeight } = this.renderer.domElement.parentElement;
-    this.renderer.setSize(clientWidth, clientHeight, false);
-    this.camera.aspect = clientWidth / Math.max(1, clientHeight);
+    const canvas = this.renderer.domElement;
+    const [width, height] = sizeInPixels(canvas);
+    if (width === canvas.width && height === canvas.height) return;
+    this.renderer.setSize(width, height, false);
+    this.smooth.setSize(width, height);
+    this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
     this.redraw();
   }
 
   redraw() {
-    this.pending ??= requestAnimationFrame(() => {
-      this.pending = null;
-      this.renderer.render(this.scene, this.camera);
-    });
+    this.pending ??= requestAnimationFrame(() => this.draw());
   }
+
+  draw() {
+    this.pending = null;
+    this.renderer.render(this.scene, this.camera);
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => this.drawSmooth(), REST_MILLISECONDS);
+  }
+
+  drawSmooth() {
+    this.renderer.setRenderTarget(this.smooth);
+    this.renderer.render(this.scene, this.camera);
+    this.renderer.setRenderTarget(null);
+    this.renderer.render(this.copy, new THREE.Camera());
+  }
+}
+
+/** Corners of the whole picture, for a camera without projection. */
+const SCREEN = [[-1, 1], [1, 1], [-1, -1], [1, -1]].map(([x, y]) => new THREE.Vector3(x, y, 0));
+
+function sizeInPixels(canvas) {
+  const ratio = Math.min(window.devicePixelRatio, 2);
+  return [canvas.clientWidth, canvas.clientHeight].map((length) => Math.max(1, Math.floor(ratio * length)));
 }

@@ -1,6 +1,6 @@
 export {
-  BufferAttribute, BufferGeometry, Color, DoubleSide, GLSL3, Group, InstancedBufferAttribute, InstancedBufferGeometry,
-  LineBasicMaterial, LineSegments, Matrix4, Mesh, MeshBasicMaterial, PerspectiveCamera, Points, SRGBColorSpace, Scene,
-  ShaderMaterial, Texture, Vector3, WebGLRenderer,
+  BufferAttribute, BufferGeometry, Camera, Color, ColorManagement, DoubleSide, GLSL3, Group, LinearSRGBColorSpace,
+  LineSegments, Matrix4, Mesh, PerspectiveCamera, Points, Scene, ShaderMaterial, Texture, Vector3, WebGLRenderTarget,
+  WebGLRenderer,
 } from 'three';
 export { OrbitControls } from 'three/addons/controls/OrbitControls.js';
