@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from scipy.ndimage import distance_transform_edt
 
-from project.labels.domain import CELL_M, TILE_CELLS, Domain, cells_of_points, column_of, near_offsets
+from project.labels.domain import CELL_M, TILE_CELLS, Domain, cells_of_points, column_of
 from project.labels.read import Points
 from project.taxonomy import GROUND, LEARNING_MAP, RAW_STATIC
 
@@ -19,49 +19,44 @@ REACH_M = 5.0
 
 FAR_ABOVE_M = 100.0
 
-STEP_M = 0.05
-"""A point further above or below the ground of its column may stand on another one, as on both sides of a kerb."""
-
-HIGHEST_STEP_M = 0.4
-
-STEP_REACH_M = 1.0
-"""How far that other ground may have been labelled."""
-
+STEEPNESS = 15.0
+"""Ground a centimetre above or below a point is as far away as ground so many centimetres farther along."""
 
 RAW_GROUND = tuple(raw for raw in RAW_STATIC if LEARNING_MAP[raw] in GROUND)
 """Lidarseg indices of ground: four in a row."""
 
 
 class GroundMap(NamedTuple):
-    """Heights of the ground in columns of 0.25 m. A named tuple of arrays, so that numba can take it.
+    """Classes of ground seen from above, in columns of 0.25 m. A named tuple of arrays, so that numba can take it.
 
     Attributes:
         domain: what the columns are part of.
-        heights: (columns, 4) float32 mean height of each class of ground, scene frame; NaN where there is none.
-        sources: (columns,) int32 the labelled column that a column has its ground from, -1 where none is within reach.
-        around: offsets of the columns within reach of a step, nearest first.
+        places: (columns, 4, 3) float32 mean of the labelled points of each class, scene frame; NaN where there is none.
+        sources: (columns, 4) int32 the nearest column that has each class, -1 where none is within reach.
     """
 
     domain: Domain
-    heights: np.ndarray
+    places: np.ndarray
     sources: np.ndarray
-    around: np.ndarray
 
 
 def ground_map(domain: Domain, labelled: Points) -> GroundMap:
     """Map of the labelled points (inside the domain) that are ground."""
+    classes = len(RAW_GROUND)
     on_ground = np.isin(labelled.raw, RAW_GROUND)
     columns, _ = cells_of_points(domain, labelled.xyz[on_ground])
-    slots = columns * len(RAW_GROUND) + labelled.raw[on_ground] - RAW_GROUND[0]
-    n_columns = len(domain.centres) * TILE_CELLS**2
+    slots = columns * classes + labelled.raw[on_ground] - RAW_GROUND[0]
+    n_slots = len(domain.centres) * TILE_CELLS**2 * classes
     # Whole millimetres: sums of integers do not depend on the order of the points.
-    millimetres = np.rint(labelled.xyz[on_ground, 2].astype(np.float64) * 1000)
-    sums = np.bincount(slots, millimetres, n_columns * len(RAW_GROUND))
-    counts = np.bincount(slots, minlength=n_columns * len(RAW_GROUND))
+    millimetres = np.rint(labelled.xyz[on_ground].astype(np.float64) * 1000)
+    counts = np.bincount(slots, minlength=n_slots)
+    places = np.empty((n_slots, 3), np.float32)
     with np.errstate(invalid='ignore'):
-        heights = (sums / counts / 1000).astype(np.float32).reshape(n_columns, -1)
-    sources = _nearest_columns(domain, ~np.isnan(heights).all(axis=1))
-    return GroundMap(domain, heights, sources, near_offsets(STEP_REACH_M, 2))
+        for axis in range(3):
+            places[:, axis] = np.bincount(slots, millimetres[:, axis], n_slots) / counts / 1000
+    seen = (counts > 0).reshape(-1, classes)
+    sources = np.column_stack([_nearest_columns(domain, seen[:, code]) for code in range(classes)])
+    return GroundMap(domain, places.reshape(-1, classes, 3), sources)
 
 
 def _nearest_columns(domain: Domain, labelled: np.ndarray) -> np.ndarray:
@@ -79,35 +74,23 @@ def _nearest_columns(domain: Domain, labelled: np.ndarray) -> np.ndarray:
 
 
 @njit(inline='always', error_model='numpy')
-def ground_at(tiles, heights, sources, around, ix, iy, z, in_box):
-    """Nearest ground at a column and height: its class (0-3; -1 where there is none) and how far z is above it.
+def ground_at(tiles, places, sources, ix, iy, point, in_box):
+    """Nearest ground at a point of a column: its class (0-3; -1 where there is none) and how far the point is above it.
 
-    Where a column holds two classes, as at a kerb, the one whose height is nearer counts. A point off the ground of
-    its column is compared with that of the columns around, but for one above it in a box, which may be the object's.
+    Height tells classes apart that meet at a kerb, so it counts many times. Not so for what is above the ground in a
+    box: that may be the object, whose lower parts are as high as the sidewalk beside it.
     """
+    code, above, least = -1, FAR_ABOVE_M, np.inf
     column = column_of(tiles, ix, iy)
     if column < 0:
-        return -1, FAR_ABOVE_M
-    source = sources[column]
-    if source < 0:
-        return -1, FAR_ABOVE_M
-    code, above = _nearest_height(heights, source, z)
-    if (above < 0 or not in_box) and STEP_M < abs(above) < HIGHEST_STEP_M:
-        for at in range(len(around)):
-            other = column_of(tiles, ix + around[at, 0], iy + around[at, 1])
-            if other >= 0 and sources[other] == other:
-                other_code, other_above = _nearest_height(heights, other, z)
-                if abs(other_above) < STEP_M:
-                    return other_code, other_above
+        return code, above
+    for candidate in range(places.shape[1]):
+        source = sources[column, candidate]
+        if source < 0:
+            continue
+        place = places[source, candidate]
+        dx, dy, dz = point[0] - place[0], point[1] - place[1], point[2] - place[2]
+        distance = np.sqrt(dx * dx + dy * dy) + abs(dz) * (1 if in_box and dz > 0 else STEEPNESS)
+        if distance < least:
+            code, above, least = candidate, dz, distance
     return code, above
-
-
-@njit(inline='always', error_model='numpy')
-def _nearest_height(heights, column, z):
-    """Class of a column's ground whose height is nearest to z, and how far z is above it."""
-    best, above = -1, FAR_ABOVE_M
-    for code in range(heights.shape[1]):
-        height = heights[column, code]
-        if abs(z - height) < abs(above):
-            best, above = code, z - height
-    return best, above

@@ -2,7 +2,9 @@
 
 Lidar sees near and facing surfaces with a hundred times the points of others, so points alone would let the nearest
 sweep decide. Each voxel is divided into 4 x 4 x 4 sub-cells, and a class has one vote for each sub-cell it has a point
-in: that is about its surface area. More votes win, then more points, then the lower label; noise yields to every class.
+in: that is about its surface area. Ground is a sheet and counted as seen from above, by the 4 x 4 columns that it has
+a point in: noise would give it twice its area where it lies between two layers of sub-cells. More votes win, then more
+points, then the lower label; noise yields to every class.
 """
 
 from typing import NamedTuple
@@ -12,10 +14,13 @@ from numba import njit
 
 from project.grid import VoxelGrid
 from project.labels.cloud import Cloud
+from project.labels.ground import RAW_GROUND
 
 SPLIT = 4
 PARTS = 1000
 """Positions inside a voxel are summed in whole thousandths of its edge: integers add up to the same in any order."""
+
+_GROUND_START, _GROUND_STOP = RAW_GROUND[0], RAW_GROUND[-1] + 1
 
 
 class Ballot(NamedTuple):
@@ -25,7 +30,7 @@ class Ballot(NamedTuple):
         heads: (voxels,) int32 first entry of each voxel, 0 where there is none.
         nexts: (capacity,) int32 the next entry of the same voxel, 0 at the end.
         labels: (capacity,) uint8 label of the entry.
-        cells: (capacity,) uint64 one bit for each sub-cell that holds a point.
+        cells: (capacity,) uint64 one bit for each sub-cell that holds a point; ground is in the lowest layer.
         counts: (capacity,) int32 number of points.
         sums: (capacity, 4) int64 sums of position inside the voxel (thousandths) and intensity; (0, 4) if not wanted.
         used: (2,) int64 number of voxels and of entries so far.
@@ -114,7 +119,8 @@ def _cast(ballot, xyz, raw, intensity, starts, stops, transforms, minimum, size,
             iu, iv, iw = int(u), int(v), int(w)
             u, v, w = u - iu, v - iv, w - iw
             voxel = (iu * ny + iv) * nz + iw
-            bit = (int(u * SPLIT) * SPLIT + int(v * SPLIT)) * SPLIT + int(w * SPLIT)
+            layer = 0 if _GROUND_START <= raw[i] < _GROUND_STOP else int(w * SPLIT)
+            bit = (int(u * SPLIT) * SPLIT + int(v * SPLIT)) * SPLIT + layer
             label = label_of[raw[i]]
             entry = heads[voxel]
             if entry == 0:

@@ -5,7 +5,7 @@ from project.labels.domain import domain_around
 from project.labels.propagate import DROPPED, OBJECT, label_map, mark_movers, propagate
 from project.labels.read import Points
 
-ROAD, SIDEWALK, WALL, LEAVES = 24, 26, 28, 30
+ROAD, SIDEWALK, TERRAIN, WALL, LEAVES = 24, 26, 27, 28, 30
 DOMAIN = domain_around(np.array([(0, 0, 1.8), (40, 10, 1.8)]))
 
 
@@ -63,6 +63,18 @@ def test_a_kerb_is_told_by_height():
         ROAD,
         SIDEWALK,
     ]
+
+
+def test_a_kerb_between_rings_is_told_by_height():
+    """The nearest label is the road's, 1.5 m away; that of the sidewalk, 2.5 m away, is at the point's height."""
+    labels = label_map(DOMAIN, labelled((ring(2.0), ROAD), (ring(6.0, z=0.15), SIDEWALK)))
+    assert told(labels, [(3.5, 0, 0.0), (3.5, 0, 0.15), (4.5, 0, 0.0)]) == [ROAD, SIDEWALK, ROAD]
+    assert told(labels, [(3.5, 0, 0.15)], in_box=True) == [OBJECT]
+
+
+def test_level_ground_takes_the_nearer_class_within_a_column():
+    labels = label_map(DOMAIN, labelled((ring(2.02), SIDEWALK), (ring(2.22), TERRAIN)))
+    assert told(labels, [(2.03, 0, 0.0), (2.21, 0, 0.0)]) == [SIDEWALK, TERRAIN]
 
 
 def test_in_a_box_ground_stays_ground_and_the_rest_is_the_object(street):

@@ -50,6 +50,17 @@ def test_the_larger_surface_wins_over_more_points():
     np.testing.assert_array_equal((positions, labels), ([GRID.ravel(np.array([[3, 2, 1]]))[0]], [11]))
 
 
+def test_ground_counts_as_seen_from_above():
+    """Road that lies between two layers of sub-cells has points in both, but no more area than elsewhere."""
+    x, y = np.meshgrid([-0.4, -0.15, 0.1], [-0.4, -0.15, 0.1, 0.35])
+    road = np.concatenate([np.column_stack([x.ravel(), y.ravel(), np.full(12, z)]) for z in (-0.01, 0.01)])
+    quarters = [-0.4, -0.15, 0.1, 0.35]
+    wall = np.column_stack([np.full(16, 0.4), np.repeat(quarters, 4), np.tile(quarters, 4)])
+    _, _, labels, _ = vote(np.concatenate([road, wall]), [24] * 24 + [28] * 16)
+    assert labels.tolist() == [28]
+    assert vote(np.concatenate([road, wall[:8]]), [24] * 24 + [28] * 8)[2].tolist() == [24]
+
+
 @pytest.mark.parametrize(
     ('raw', 'winner'),
     [([5, 5, 3], 5), ([3, 5], 3), ([5, 3], 3), ([0, 0, 0, 7], 7), ([0, 0], 0), ([16, 12, 12, 16], 12)],
