@@ -71,7 +71,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--remove-ghosts',
         action=argparse.BooleanOptionalAction,
-        help='remove what beams of lidar pass through, in all formats but points (where masks are written)',
+        default=True,
+        help='remove what beams of lidar pass through (yes)',
     )
     parser.add_argument(
         '--refine-poses',

@@ -59,6 +59,13 @@ class VoxelGrid:
         """Number of voxels."""
         return self.shape[0] * self.shape[1] * self.shape[2]
 
+    @property
+    def voxels_from_frame(self) -> np.ndarray:
+        """(4, 4) float64 from the grid's frame, metres, to units of voxels from the lowest corner."""
+        transform = np.diag([*(1 / np.array(self.voxel_size)), 1.0])
+        transform[:3, 3] = -np.array(self.minimum) / self.voxel_size
+        return transform
+
     def voxel_indices(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Voxels that points fall into.
 

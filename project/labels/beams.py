@@ -13,6 +13,12 @@ SHARES = 1 << 16
 LONGEST_SWEEP_S = 0.1
 """A lidar turns in half of that; sweeps further apart do not follow on each other."""
 
+SAME_M = 0.2
+"""Beams from one cell of this size to one cell tell the same: the first is kept. As fine as the finest format."""
+
+_REMEMBERED = 1 << 18
+"""Beams remembered as kept: those of ten sweeps, so that a car that waits does not see all anew."""
+
 
 @dataclass(frozen=True)
 class Beams:
@@ -38,18 +44,32 @@ def read_beams(scene: Scene, scene_from_global: np.ndarray) -> Beams:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
     scene_from_lidar = scene_from_global @ scene.global_from_ego @ scene.ego_from_lidar
+    origins = _origins(scene, scene_from_lidar[:, :3, 3])
+    memory = new_memory()
     ends, shares = [], []
     for sweep, tick in enumerate(scene.ticks):
         returns = read_returns(scene.dataroot / scene.sweep_files[sweep])
-        kept = _beams(returns[: len(returns) if tick >= 0 else 0], scene_from_lidar[sweep], scene.ego_from_lidar[sweep])
+        kept = _kept(
+            returns[: len(returns) if tick >= 0 else 0],
+            scene_from_lidar[sweep],
+            scene.ego_from_lidar[sweep],
+            origins[sweep],
+            memory,
+            EGO_BOX,
+            NEAR_M,
+        )
         ends.append(kept[0])
         shares.append(kept[1])
     starts = np.concatenate([[0], np.cumsum([len(part) for part in ends])])
-    positions = scene_from_lidar[:, :3, 3]
+    return Beams(np.concatenate(ends), np.concatenate(shares), starts, origins)
+
+
+def _origins(scene: Scene, positions: np.ndarray) -> np.ndarray:
+    """Where the lidar was when each sweep began and when it ended."""
     elapsed_us = np.diff(scene.timestamps_us, prepend=scene.timestamps_us[0])
     follows = (elapsed_us > 0) & (elapsed_us < LONGEST_SWEEP_S * 1e6)
     before = np.where(follows[:, None], np.roll(positions, 1, axis=0), positions)
-    return Beams(np.concatenate(ends), np.concatenate(shares), starts, np.stack([before, positions], axis=1))
+    return np.stack([before, positions], axis=1)
 
 
 @njit(inline='always', error_model='numpy')
@@ -62,20 +82,45 @@ def origin_of(origins, share):
     return x, y, z
 
 
-def _beams(returns: np.ndarray, scene_from_lidar: np.ndarray, ego_from_lidar: np.ndarray):
-    return _kept(returns, scene_from_lidar, ego_from_lidar, EGO_BOX, NEAR_M)
-
-
 @njit(cache=True, error_model='numpy')
-def _kept(returns, scene_from_lidar, ego_from_lidar, ego_box, near):
+def _kept(returns, scene_from_lidar, ego_from_lidar, origins, memory, ego_box, near):
     ends, shares = np.empty((len(returns), 3), np.float32), np.empty(len(returns), np.uint16)
     n = 0
     for i in range(len(returns)):
         x, y, z = np.float64(returns[i, 0]), np.float64(returns[i, 1]), np.float64(returns[i, 2])
-        if hits_world(x, y, z, ego_from_lidar, ego_box, near):
-            for axis in range(3):
-                m = scene_from_lidar[axis]
-                ends[n, axis] = m[0] * x + m[1] * y + m[2] * z + m[3]
-            shares[n] = i * SHARES // len(returns)
-            n += 1
+        if not hits_world(x, y, z, ego_from_lidar, ego_box, near):
+            continue
+        for axis in range(3):
+            m = scene_from_lidar[axis]
+            ends[n, axis] = m[0] * x + m[1] * y + m[2] * z + m[3]
+        shares[n] = i * SHARES // len(returns)
+        n += is_new(memory, origin_of(origins, shares[n]), ends[n], SAME_M)
     return ends[:n].copy(), shares[:n].copy()
+
+
+def new_memory() -> np.ndarray:
+    """Memory of no beams yet, for :func:`is_new`."""
+    return np.zeros(_REMEMBERED, np.uint64)
+
+
+@njit(inline='always', error_model='numpy')
+def is_new(memory, start, end, cell_m):
+    """Whether no beam from the same cell to the same cell, of some size, is remembered; it is from now on."""
+    to = _mixed(np.uint64(0), end, cell_m)
+    beam = _mixed(to, start, cell_m)
+    # One place for all beams to a cell: whichever comes last has it.
+    place = to & np.uint64(_REMEMBERED - 1)
+    new = memory[place] != beam
+    memory[place] = beam
+    return new
+
+
+@njit(inline='always', error_model='numpy')
+def _mixed(number, point, cell_m):
+    """A number for the cell of a point and another number (the finaliser of Steele et al.'s SplitMix, OOPSLA 2014)."""
+    for axis in range(3):
+        cell = np.int64(np.floor(point[axis] / cell_m))
+        number = (number + np.uint64(cell)) * np.uint64(0x9E3779B97F4A7C15)
+        number = (number ^ (number >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        number ^= number >> np.uint64(27)
+    return number

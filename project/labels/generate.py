@@ -1,20 +1,22 @@
 """Dense labels of a scene: the main of label generation."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from project.formats import FORMATS, OccupancyLabels, points
 from project.grid import VoxelGrid
+from project.labels.beams import read_beams
 from project.labels.cloud import World
 from project.labels.flow import flow_of
 from project.labels.gather import gather
 from project.labels.geometry import inverse
 from project.labels.ghosts import without_ghosts
-from project.labels.masks import add_masks
+from project.labels.masks import masks_of
 from project.labels.refine import refined
 from project.labels.scene import Scene
-from project.labels.see import Sight, count_beams, sight_of
+from project.labels.see import Sight, free_space, sight_of
 from project.labels.settings import Settings
 from project.labels.vote import PARTS, Ballot, cast, count, new_ballot
 from project.taxonomy import NOISE, LabelMapping
@@ -40,14 +42,11 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
     if any(todo):
         if settings.refine_poses:
             scene = refined(scene)
-        world = gather(scene)
-        sight = None
-        if any(settings.needs_beams(name) for name in settings.formats):
-            sight = sight_of(scene, world.scene_from_global)
-        ballots: dict[str, Ballot] = {}
+        world, sight = _look_through(scene, gather(scene), settings)
+        ballots: dict[VoxelGrid, Ballot] = {}
         for k, names in enumerate(todo):
-            for name in names:
-                _write(scene, world, sight, k, name, settings, ballots)
+            for grid in dict.fromkeys(FORMATS[name].GRID for name in names):
+                _label(scene, world, sight, k, [n for n in names if grid == FORMATS[n].GRID], settings, ballots)
             on_keyframe()
     return sum(bool(names) for names in todo)
 
@@ -57,27 +56,46 @@ def _missing_formats(scene: Scene, k: int, settings: Settings) -> list[str]:
     return [name for name, path in paths.items() if settings.overwrite or not path.is_file()]
 
 
-def _write(
-    scene: Scene, world: World, sight: Sight | None, k: int, name: str, settings: Settings, ballots: dict[str, Ballot]
-) -> None:
-    module = FORMATS[name]
-    if name not in ballots:
-        ballots[name] = new_ballot(module.GRID, world.size, with_sums=name == points.NAME)
-    if name == points.NAME:
-        content = thinned_points(scene, world, k, settings.num_sweeps, module.GRID, settings.mapping, ballots[name])
-    else:
-        content = vote_keyframe(scene, world, k, settings.num_sweeps, module.GRID, settings.mapping, ballots[name])
-        if settings.needs_beams(name):
-            beams = count_beams(scene, sight, k, settings.num_sweeps, module.GRID)
-            if settings.without_ghosts(name):
-                content = without_ghosts(content, beams, settings.mapping)
-            if settings.with_masks(name):
-                add_masks(content, scene, k, beams, settings.mapping)
-        if settings.with_flow(name):
-            content.flow = flow_of(content, scene, k, settings.mapping)
-    path = settings.save_path / module.path(scene.keyframes[k])
+def _look_through(scene: Scene, world: World, settings: Settings) -> tuple[World, Sight | None]:
+    """The world without what beams contradict, and what masks are made of, as far as either is wanted."""
+    with_masks = any(settings.with_masks(name) for name in settings.formats)
+    if not (settings.remove_ghosts or with_masks):
+        return world, None
+    beams = read_beams(scene, world.scene_from_global)
+    if settings.remove_ghosts:
+        world = without_ghosts(world, beams)
+    return world, sight_of(scene, beams, world.scene_from_global) if with_masks else None
+
+
+def _label(
+    scene: Scene, world: World, sight: Sight | None, k: int, names: list[str], settings: Settings,
+    ballots: dict[VoxelGrid, Ballot],
+) -> None:  # fmt: skip
+    """Write the labels of a keyframe in all formats of one grid: voted, seen and looked at once."""
+    grid = FORMATS[names[0]].GRID
+    if grid not in ballots:
+        ballots[grid] = new_ballot(grid, world.size, with_sums=grid == points.GRID)
+    voted = scene, world, k, settings.num_sweeps, grid, settings.mapping, ballots[grid]
+    if grid == points.GRID:
+        return _write(scene, k, points.NAME, thinned_points(*voted), settings)
+    labels = vote_keyframe(*voted)
+    masks = flow = None
+    if any(settings.with_masks(name) for name in names):
+        free = free_space(scene, sight, k, settings.num_sweeps, grid)
+        masks = masks_of(labels, scene, k, free, settings.mapping)
+    if any(settings.with_flow(name) for name in names):
+        flow = flow_of(labels, scene, k, settings.mapping)
+    for name in names:
+        mask_lidar, mask_camera = masks if settings.with_masks(name) else (None, None)
+        flow_here = flow if settings.with_flow(name) else None
+        content = replace(labels, mask_lidar=mask_lidar, mask_camera=mask_camera, flow=flow_here)
+        _write(scene, k, name, content, settings)
+
+
+def _write(scene: Scene, k: int, name: str, content: OccupancyLabels | np.ndarray, settings: Settings) -> None:
+    path = settings.save_path / FORMATS[name].path(scene.keyframes[k])
     try:
-        module.write(path, content)
+        FORMATS[name].write(path, content)
     except OSError as error:
         raise OSError(f'{path}: cannot be written: {error.strerror or error}') from error
 

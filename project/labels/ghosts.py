@@ -1,69 +1,210 @@
-"""Step 6, ghosts: what many beams pass through is not there, unless something firm shows that they pass beside it.
+"""Step 4b, ghosts: what many beams pass through is not there, unless something firm shows that they pass beside it.
 
-A voxel of the static world is contradicted when several times more beams pass through it than end in it. Most that
-are contradicted are real all the same: the edge of a wall, leaves, a cable. They hang on to voxels that are firm.
-Removed are
+The static world of a scene is at rest, so it is judged once for all keyframes and formats, in cells fixed to the scene.
+A cell is contradicted when several times more beams pass through it than points lie in it. Most that are contradicted
+are real all the same: the edge of a wall, leaves, a cable. They hang on to cells that are firm. Removed are the points
+of
 
-- what hangs on to nothing: heaps of contradicted voxels that touch nothing firm but the ground, as are left by movers
+- what hangs on to nothing: heaps of contradicted cells that touch nothing firm but the ground, as are left by movers
   that no box tells of, by the shadows of objects and by rain;
-- noise: a contradicted voxel beside one in which hundreds of times as many beams end: its surface strays into it.
+- noise: a contradicted cell beside one with hundreds of times as many points, whose surface strays into it.
 
-Thin things are firm: a pole of 8 cm stops a fifth of the beams through a voxel of 40 cm. Ground is only ever taken for
-noise, since beams at a grazing angle pass through many of its voxels.
+Thin things are firm: a pole of 8 cm stops a fifth of the beams through a cell of 40 cm. Ground is only ever taken for
+noise, since beams at a grazing angle pass through many of its cells.
 """
 
+from dataclasses import replace
+
 import numpy as np
-from scipy.ndimage import label, maximum_filter
+from numba import njit
 
-from project.formats import OccupancyLabels
+from project.grid import VoxelGrid
+from project.labels.beams import Beams, is_new, new_memory, origin_of
+from project.labels.cloud import Cloud, World
+from project.labels.columns import (
+    BLOCK,
+    MOST_LAYERS,
+    Columns,
+    bit,
+    column_of,
+    columns_of,
+    enter_block,
+    enter_grid,
+    layers_crossed,
+    layers_of_columns,
+    line_between,
+    lowest_layer,
+    next_block,
+    next_column,
+    shares_crossed,
+    spread,
+    summary,
+)
+from project.labels.domain import TILE_M
 from project.labels.ground import RAW_GROUND
-from project.labels.see import BeamCounts
-from project.taxonomy import NOISE, RAW_STATIC, LabelMapping
+from project.labels.walk import carried
 
-PASSES_PER_END = 4
-"""A voxel through which more beams than so many pass for each that ends in it is contradicted."""
+CELL_M = 0.4
 
-ENDS_PER_STRAY = 200
-"""Of so many beams that end at a surface, one may stray into the next voxel."""
+PASSES_PER_POINT = 4
+"""A cell through which more beams than so many pass for each point in it is contradicted."""
 
-_TOUCHING = np.ones((3, 3, 3), bool)
+POINTS_PER_STRAY = 200
+"""Of so many points of a surface, one may stray into the next cell."""
+
+_IS_GROUND = np.isin(np.arange(256), RAW_GROUND)
 
 
-def without_ghosts(labels: OccupancyLabels, beams: BeamCounts, mapping: LabelMapping) -> OccupancyLabels:
-    """Labels without the voxels of the static world that beams contradict.
+def without_ghosts(world: World, beams: Beams) -> World:
+    """The world without those points of the static world that beams contradict.
 
     Args:
-        labels: labels of a keyframe, without flow and masks.
-        beams: beams through and into the voxels of their grid.
-        mapping: label of each lidarseg index.
+        world: the points of a scene; its arrays are used again.
+        beams: all beams of the scene.
     """
-    static = np.setdiff1d(mapping.learning_map[list(RAW_STATIC)], [NOISE])
-    ground = mapping.learning_map[list(RAW_GROUND)]
-    dense = labels.dense()
-    is_static, is_ground = np.isin(dense, static), np.isin(dense, ground)
-    contradicted = is_static & (beams.passes > PASSES_PER_END * np.maximum(beams.ends, 1))
-    ghosts = _loose(contradicted & ~is_ground, is_static & ~is_ground & ~contradicted)
-    ghosts |= contradicted & (_most_beside(beams.ends) >= ENDS_PER_STRAY * np.maximum(beams.ends, 1))
-    kept = ~ghosts[tuple(labels.indices.T)]
-    return OccupancyLabels(labels.grid, labels.indices[kept], labels.classes[kept])
+    grid = _grid_around(world, beams)
+    xyz, raw, cells_from_scene = world.static.points.xyz, world.static.points.raw, grid.voxels_from_frame
+    cells = columns_of(np.zeros(grid.shape[:2], np.uint64), MOST_LAYERS)
+    # Memory that is never touched is never taken.
+    points, above_ground, passes = (np.zeros(len(cells.bits) * MOST_LAYERS, np.int32) for _ in range(3))
+    _count(cells, points, above_ground, xyz, raw, _IS_GROUND, cells_from_scene)
+    solid, strays = np.zeros_like(cells.bits), np.zeros_like(cells.bits)
+    _judge(cells, points, above_ground, solid, strays)
+    # From here on the cells have bits that are in doubt: a beam more may contradict them.
+    doubtful = cells._replace(bits=solid | strays, blocks=_summaries(solid | strays))
+    parts = beams.ends, beams.shares, beams.starts, beams.origins
+    _cast(doubtful, points, passes, *parts, new_memory(), cells_from_scene)
+    contradicted = (solid | strays) & ~doubtful.bits
+    firm, loose = (layers_of_columns(cells._replace(bits=solid & bits)) for bits in (doubtful.bits, contradicted))
+    held = columns_of(_holding(firm, loose), MOST_LAYERS).bits
+    return replace(
+        world, static=_drop(cells._replace(bits=contradicted & (strays | ~held)), cells_from_scene, world.static)
+    )
 
 
-def _loose(contradicted: np.ndarray, firm: np.ndarray) -> np.ndarray:
-    """Contradicted voxels of heaps that touch nothing firm."""
-    heaps, count = label(contradicted, _TOUCHING)
-    hold = np.zeros(count + 1, bool)
-    hold[heaps[maximum_filter(firm, 3, mode='constant')]] = True
-    return contradicted & ~hold[heaps]
+def _grid_around(world: World, beams: Beams) -> VoxelGrid:
+    """Cells of the static world in the scene's frame, as far above the path of the lidar as below it."""
+    middle = (beams.origins[..., 2].min() + beams.origins[..., 2].max()) / 2
+    low = np.append(world.tile_centres.min(axis=0) - TILE_M / 2, middle - MOST_LAYERS * CELL_M / 2)
+    shape = np.rint((np.ptp(world.tile_centres, axis=0) + TILE_M) / CELL_M).astype(int)
+    return VoxelGrid('scene', tuple(low.tolist()), (CELL_M,) * 3, (*shape.tolist(), MOST_LAYERS))
 
 
-def _most_beside(ends: np.ndarray) -> np.ndarray:
-    """Most ends in a voxel across one of the six faces."""
-    around = np.pad(ends, 1)
-    inner = slice(1, -1)
-    most = np.zeros_like(ends)
-    for axis in range(3):
-        for side in (slice(None, -2), slice(2, None)):
-            beside = [inner] * 3
-            beside[axis] = side
-            np.maximum(most, around[tuple(beside)], out=most)
-    return most
+def _summaries(bits: np.ndarray) -> np.ndarray:
+    return np.bitwise_or.reduce(bits.reshape(-1, BLOCK**2), axis=1)
+
+
+def _holding(firm: np.ndarray, loose: np.ndarray) -> np.ndarray:
+    """Firm cells, and loose ones that hang on to them, be it by a corner: (X, Y) uint64, one bit a layer."""
+    held = firm
+    while True:
+        near = held | held << np.uint64(1) | held >> np.uint64(1)
+        further = held | loose & spread(spread(near, 1).T, 1).T
+        if (further == held).all():
+            return held
+        held = further
+
+
+@njit(cache=True, error_model='numpy')
+def _count(cells, points, above_ground, xyz, raw, is_ground, cells_from_scene):
+    for i in range(len(raw)):
+        column, layer = _cell_of(cells, carried(cells_from_scene, (xyz[i, 0], xyz[i, 1], xyz[i, 2])))
+        if column >= 0:
+            cells.bits[column] |= bit(layer)
+            points[column * MOST_LAYERS + layer] += 1
+            above_ground[column * MOST_LAYERS + layer] += not is_ground[raw[i]]
+
+
+def _drop(ghosts: Columns, cells_from_scene: np.ndarray, cloud: Cloud) -> Cloud:
+    points, starts = cloud.points, cloud.starts.copy()
+    n = _dropped(ghosts, cells_from_scene, points.xyz, points.raw, points.intensity, starts)
+    return Cloud(points[:n], starts)
+
+
+@njit(cache=True, error_model='numpy')
+def _dropped(ghosts, cells_from_scene, xyz, raw, intensity, starts):
+    """Move all points but those in ghosts to the front, and `starts` with them; return their number."""
+    n, at = 0, 0
+    for group in range(starts.shape[0]):
+        for step in range(starts.shape[1]):
+            # The last column is the end of the group.
+            stop = starts[group, step]
+            for i in range(at, stop):
+                column, layer = _cell_of(ghosts, carried(cells_from_scene, (xyz[i, 0], xyz[i, 1], xyz[i, 2])))
+                if column < 0 or ghosts.bits[column] & bit(layer) == 0:
+                    if n < i:
+                        xyz[n], raw[n], intensity[n] = xyz[i], raw[i], intensity[i]
+                    n += 1
+            at = stop
+            starts[group, step] = n
+    return n
+
+
+@njit(inline='always')
+def _cell_of(cells, point):
+    """Column and layer of a point, -1 outside."""
+    x, y, z = int(np.floor(point[0])), int(np.floor(point[1])), int(np.floor(point[2]))
+    if 0 <= x < cells.shape[0] and 0 <= y < cells.shape[1] and 0 <= z < cells.shape[2]:
+        return column_of(cells.along_y, x, y), z
+    return -1, 0
+
+
+@njit(cache=True, error_model='numpy')
+def _judge(cells, points, above_ground, solid, strays):
+    """Which cells with points are more than ground, and which have few points beside one with many."""
+    size_x, size_y, size_z = cells.shape
+    for x in range(size_x):
+        for y in range(size_y):
+            column = column_of(cells.along_y, x, y)
+            for z in range(size_z if cells.bits[column] else 0):
+                here = points[column * MOST_LAYERS + z]
+                if here == 0:
+                    continue
+                if 2 * above_ground[column * MOST_LAYERS + z] > here:
+                    solid[column] |= bit(z)
+                for dx, dy, dz in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)):
+                    if 0 <= x + dx < size_x and 0 <= y + dy < size_y and 0 <= z + dz < size_z:
+                        beside = column_of(cells.along_y, x + dx, y + dy)
+                        if points[beside * MOST_LAYERS + z + dz] >= POINTS_PER_STRAY * here:
+                            strays[column] |= bit(z)
+
+
+@njit(cache=True, error_model='numpy')
+def _cast(doubtful, points, passes, ends, shares, starts, origins, memory, cells_from_scene):
+    """Cast all beams, those from one cell to one cell once, and clear the bits of cells that they contradict."""
+    for sweep in range(len(origins)):
+        origin = origins[sweep]
+        for i in range(starts[sweep], starts[sweep + 1]):
+            start, end = origin_of(origin, shares[i]), (ends[i, 0], ends[i, 1], ends[i, 2])
+            if is_new(memory, start, end, CELL_M):
+                _pass(doubtful, points, passes, carried(cells_from_scene, start), carried(cells_from_scene, end))
+
+
+@njit(inline='always', error_model='numpy')
+def _pass(doubtful, points, passes, start, stop):
+    bits, blocks = doubtful.bits, doubtful.blocks
+    line, enter, leave = line_between(start, stop, doubtful.shape)
+    if enter >= leave:
+        return
+    last, last_layer = _cell_of(doubtful, stop)
+    way = enter_grid(doubtful, line, enter, leave)
+    block, way = next_block(doubtful, line, leave, way)
+    while block >= 0:
+        since, until = shares_crossed(way)
+        inner = enter_block(doubtful, line, block, since, until)
+        column, inner = next_column(doubtful, bits, line, until, inner)
+        while column >= 0:
+            crossed = bits[column] & layers_crossed(inner)
+            if column == last:
+                crossed &= ~bit(last_layer)
+            layer = lowest_layer(inner)
+            while crossed >> np.uint64(layer):
+                if crossed & bit(layer):
+                    cell = column * MOST_LAYERS + layer
+                    passes[cell] += 1
+                    if passes[cell] > PASSES_PER_POINT * points[cell]:
+                        bits[column] ^= bit(layer)
+                        blocks[block] = summary(bits, block)
+                layer += 1
+            column, inner = next_column(doubtful, bits, line, until, inner)
+        block, way = next_block(doubtful, line, leave, way)

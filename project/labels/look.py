@@ -1,22 +1,28 @@
 """Step 6, look: which voxels the cameras of a keyframe see.
 
-Every camera casts rays through its image, so many that neighbours are nowhere further apart than half a voxel. A ray
-sees all voxels that it passes through, up to and with the first that is occupied. Far away a road is seen at so grazing
-an angle that all rays miss some of its voxels; so an occupied voxel beside a seen one is seen too where a straight line
-from a camera reaches one of the points on its faces without passing through another that is occupied.
+Every camera casts rays through its image, so many that neighbours are a third of a voxel apart where they end, and half
+of one at the far corners of the grid: few to begin with, and more between those that get far. A ray sees all voxels
+that it passes through, up to and with the first that is occupied. Far away a road is seen at so grazing an angle that
+all rays miss some of its voxels; so an occupied voxel beside a seen one is seen too where a straight line from a camera
+reaches one of the points on its faces without passing through another that is occupied.
 """
 
 import numpy as np
 from numba import njit
-from scipy.ndimage import binary_dilation
 
 from project.grid import VoxelGrid
 from project.labels.geometry import inverse
 from project.labels.scene import Cameras
 from project.labels.walk import clipped, longest, walk
 
-RAYS_PER_VOXEL = 2
-"""Along each side of the image, for the voxel that is farthest away."""
+RAYS_PER_VOXEL = 3
+"""Along each side of the image, where rays end."""
+
+RAYS_PER_FAR_VOXEL = 2
+"""The same for the voxel that is farthest away."""
+
+COARSEST = 3
+"""Halvings of the distance between rays, from the first to those for the voxel that is farthest away."""
 
 FACE_POINTS = ((0.0, 0.0), (-0.45, -0.45), (-0.45, 0.45), (0.45, -0.45), (0.45, 0.45))
 """From the middle of a face, in voxels."""
@@ -42,42 +48,91 @@ def seen_by_cameras(
     seen = np.zeros(grid.size, bool)
     walls, shape = occupied.ravel(), np.array(grid.shape)
     path = np.empty(longest(grid.shape), np.int64)
+    frame_from_voxels = np.linalg.inv(grid.voxels_from_frame)
     grid_from_cameras = grid_from_global @ cameras.global_from_camera
-    eyes = (grid_from_cameras[:, :3, 3] - grid.minimum) / grid.voxel_size
+    eyes = (grid.voxels_from_frame @ grid_from_cameras)[:, :3, 3]
     corners = np.indices((2, 2, 2)).reshape(3, -1).T * grid.shape
     for eye, pose, matrix, size_px in zip(eyes, grid_from_cameras, cameras.matrices, cameras.sizes_px, strict=True):
         farthest = np.linalg.norm((corners - eye) * grid.voxel_size, axis=1).max()
-        step_px = min(matrix[0, 0], matrix[1, 1]) * min(grid.voxel_size) / farthest / RAYS_PER_VOXEL
-        grid_from_image = pose[:3, :3] @ np.linalg.inv(matrix) / np.array(grid.voxel_size)[:, None]
-        _cast_rays(
-            seen, walls, eye, grid_from_image * farthest, size_px, np.ceil(size_px / step_px).astype(int), shape, path
-        )
+        step_px = min(matrix[0, 0], matrix[1, 1]) * min(grid.voxel_size) / farthest / RAYS_PER_FAR_VOXEL
+        voxels_from_image = grid.voxels_from_frame[:3, :3] @ pose[:3, :3] @ np.linalg.inv(matrix)
+        counts = np.ceil(size_px / step_px).astype(int)
+        _cast_rays(seen, walls, eye, voxels_from_image * farthest, size_px, counts, shape, path)
     seen = seen.reshape(grid.shape)
-    candidates = np.argwhere(occupied & ~seen & binary_dilation(seen))
-    metres_from_voxels = np.diag([*grid.voxel_size, 1.0])
-    metres_from_voxels[:3, 3] = grid.minimum
-    image_from_voxels = cameras.matrices @ (inverse(grid_from_cameras) @ metres_from_voxels)[:, :3]
+    candidates = _beside(seen, occupied & ~seen)
+    image_from_voxels = cameras.matrices @ (inverse(grid_from_cameras) @ frame_from_voxels)[:, :3]
     reached = _faces_reached(candidates, walls, image_from_voxels, eyes, cameras.sizes_px, shape, path)
     seen[tuple(candidates[reached].T)] = True
     return seen
 
 
+def _beside(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """(N, 3) indices of wanted voxels that share a face with a seen one."""
+    indices = np.stack(np.unravel_index(np.flatnonzero(wanted), wanted.shape), axis=1)
+    beside = np.zeros(len(indices), bool)
+    for step in (*np.eye(3, dtype=int), *-np.eye(3, dtype=int)):
+        neighbours = indices + step
+        inside = ((neighbours >= 0) & (neighbours < seen.shape)).all(axis=1)
+        beside[inside] |= seen[tuple(neighbours[inside].T)]
+    return indices[beside]
+
+
 @njit(cache=True, error_model='numpy')
 def _cast_rays(seen, walls, eye, far_from_image, size_px, counts, shape, path):
-    for i in range(counts[0]):
-        for j in range(counts[1]):
-            u, v = (i + 0.5) * size_px[0] / counts[0], (j + 0.5) * size_px[1] / counts[1]
-            m = far_from_image
-            far = (
-                eye[0] + m[0, 0] * u + m[0, 1] * v + m[0, 2],
-                eye[1] + m[1, 0] * u + m[1, 1] * v + m[1, 2],
-                eye[2] + m[2, 0] * u + m[2, 1] * v + m[2, 2],
-            )
-            enter, leave = clipped(eye, far, shape)
-            if enter < leave:
-                n = walk(_along(eye, far, enter), _along(eye, far, leave), shape, path, walls)
-                for at in range(n):
-                    seen[path[at]] = True
+    """Cast rays through every 8th point of a raster along both sides of the image, then between those that get far."""
+    reached = np.ones((counts[0], counts[1]), np.float32)
+    for halving in range(COARSEST, -1, -1):
+        step = 1 << halving
+        before = 2 * step
+        for i in range(0, counts[0], step):
+            for j in range(0, counts[1], step):
+                if halving < COARSEST:
+                    if i % before == 0 and j % before == 0:
+                        continue
+                    around = _farthest_around(reached, i, j, before)
+                    # Rays before this halving were close enough as far as they got.
+                    if around * before * RAYS_PER_VOXEL <= RAYS_PER_FAR_VOXEL:
+                        reached[i, j] = around
+                        continue
+                u, v = (i + 0.5) * size_px[0] / counts[0], (j + 0.5) * size_px[1] / counts[1]
+                reached[i, j] = _cast_ray(seen, walls, eye, _times(far_from_image, u, v), shape, path)
+
+
+@njit(inline='always')
+def _farthest_around(reached, i, j, step):
+    """How far the farthest of the rays around one has reached that were cast in larger steps; 1 beyond the raster."""
+    i_low, j_low = i - i % step, j - j % step
+    i_high, j_high = min(i_low + step, reached.shape[0]), min(j_low + step, reached.shape[1])
+    if (i_high == reached.shape[0] and i > i_low) or (j_high == reached.shape[1] and j > j_low):
+        return np.float32(1)
+    farthest = max(reached[i_low, j_low], reached[i_high if i > i_low else i_low, j_low])
+    j_other = j_high if j > j_low else j_low
+    return max(farthest, reached[i_low, j_other], reached[i_high if i > i_low else i_low, j_other])
+
+
+@njit(error_model='numpy')
+def _cast_ray(seen, walls, eye, far_away, shape, path):
+    """See what is on a ray; return how far it gets, as a share of the way."""
+    far = (eye[0] + far_away[0], eye[1] + far_away[1], eye[2] + far_away[2])
+    enter, leave = clipped(eye, far, shape)
+    if enter >= leave:
+        return 0.0
+    n = walk(_along(eye, far, enter), _along(eye, far, leave), shape, path, walls)
+    for at in range(n):
+        seen[path[at]] = True
+    x, y, z = path[n - 1] // (shape[1] * shape[2]), path[n - 1] // shape[2] % shape[1], path[n - 1] % shape[2]
+    length = far_away[0] ** 2 + far_away[1] ** 2 + far_away[2] ** 2
+    return np.sqrt(((x + 0.5 - eye[0]) ** 2 + (y + 0.5 - eye[1]) ** 2 + (z + 0.5 - eye[2]) ** 2) / length)
+
+
+@njit(inline='always')
+def _times(m, u, v):
+    """A (3, 3) matrix times (u, v, 1)."""
+    return (
+        m[0, 0] * u + m[0, 1] * v + m[0, 2],
+        m[1, 0] * u + m[1, 1] * v + m[1, 2],
+        m[2, 0] * u + m[2, 1] * v + m[2, 2],
+    )
 
 
 @njit(inline='always', error_model='numpy')

@@ -70,9 +70,12 @@ def _in_boxes(beams: Beams, sweep: int, boxes: Boxes) -> tuple[np.ndarray, np.nd
     lines, ended = np.empty((capacity, 2, 3), np.float32), np.empty(capacity, bool)
     owners = np.empty(capacity, np.int64)
     size = boxes.sizes + 2 * MARGIN_M
-    box_from_scene = inverse(boxes.scene_from_box)
+    # In units of its box, whose corners are then (0, 0, 0) and (1, 1, 1).
+    unit_from_scene = inverse(boxes.scene_from_box)
+    unit_from_scene[:, :3] /= size[:, :, None]
+    unit_from_scene[:, :3, 3] += 0.5
     n = _pass(
-        origins, ends, beams.shares[start:stop], direction, bounds, members, box_from_scene, size, lines, ended, owners
+        origins, ends, beams.shares[start:stop], direction, bounds, members, unit_from_scene, size, lines, ended, owners
     )
     return lines[:n], ended[:n], owners[:n]
 
@@ -93,27 +96,23 @@ def _boxes_by_direction(origins: np.ndarray, boxes: Boxes) -> tuple[np.ndarray, 
 
 
 @njit(cache=True, error_model='numpy')
-def _pass(origins, ends, shares, direction, bounds, members, box_from_scene, size, lines, ended, owners):
+def _pass(origins, ends, shares, direction, bounds, members, unit_from_scene, size, lines, ended, owners):
     n = 0
     one = np.ones(3)
-    start, stop = np.empty(3), np.empty(3)
     for i in range(len(ends)):
         if bounds[direction[i]] == bounds[direction[i] + 1]:
             continue
         origin = origin_of(origins, shares[i])
         for at in range(bounds[direction[i]], bounds[direction[i] + 1]):
             box = members[at]
-            low = -size[box] / 2
-            # In units of the box, whose corners are then (0, 0, 0) and (1, 1, 1).
-            start = carried(box_from_scene[box], origin, low, size[box])
-            stop = carried(box_from_scene[box], ends[i], low, size[box])
+            start, stop = carried(unit_from_scene[box], origin), carried(unit_from_scene[box], ends[i])
             enter, leave = clipped(start, stop, one)
             if enter >= leave:
                 continue
             for axis in range(3):
                 way = stop[axis] - start[axis]
-                lines[n, 0, axis] = (start[axis] + enter * way) * size[box, axis] + low[axis]
-                lines[n, 1, axis] = (start[axis] + leave * way) * size[box, axis] + low[axis]
+                lines[n, 0, axis] = (start[axis] + enter * way - 0.5) * size[box, axis]
+                lines[n, 1, axis] = (start[axis] + leave * way - 0.5) * size[box, axis]
             ended[n] = leave >= 1
             owners[n] = box
             n += 1

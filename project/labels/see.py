@@ -9,16 +9,16 @@ box's object.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 
 from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
-from project.labels.beams import Beams, read_beams
+from project.labels.beams import Beams
 from project.labels.boxes import MARGIN_M
+from project.labels.columns import columns_of, layers_of, layers_of_columns, spread, voxels_of
 from project.labels.geometry import inverse
 from project.labels.passages import Passages, find_passages
 from project.labels.scene import Scene
-from project.labels.through import IN_BOX, cast_beams, cast_passages, mark_boxes
+from project.labels.through import cast_beams, cast_passages, mark_boxes
 
 GAP_M = 1.2
 """How far from labelled ground the ground may go on between the rings of the lidar."""
@@ -39,14 +39,43 @@ class Sight:
     scene_from_global: np.ndarray
 
 
-def sight_of(scene: Scene, scene_from_global: np.ndarray) -> Sight:
-    """Read what a scene's lidar has looked through.
-
-    Raises:
-        FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
-    """
-    beams = read_beams(scene, scene_from_global)
+def sight_of(scene: Scene, beams: Beams, scene_from_global: np.ndarray) -> Sight:
+    """What a scene's lidar has looked through."""
     return Sight(beams, find_passages(scene, beams, scene_from_global), scene_from_global)
+
+
+def free_space(scene: Scene, sight: Sight, k: int, num_sweeps: int, grid: VoxelGrid) -> np.ndarray:
+    """Cast the beams of the window around a keyframe.
+
+    Args:
+        scene: the scene.
+        sight: its beams.
+        k: the keyframe.
+        num_sweeps: keyframes before and after it that are in the window.
+        grid: the voxels, around the lidar or the car at this keyframe; at most 64 layers.
+
+    Returns:
+        (X, Y, Z) bool, voxels that a beam passes through and, where their centre is in a box of the keyframe, one that
+        passes through in the box's frame as well. Occupied voxels are among them, since a beam can pass beside what
+        is in a voxel.
+    """
+    first, last = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, len(scene.keyframes) - 1)
+    sweeps = np.flatnonzero((scene.ticks >= first) & (scene.ticks <= last))
+    grid_from_global = scene.grid_from_global(k, grid.frame)
+    voxels_from_scene = grid.voxels_from_frame @ grid_from_global @ inverse(sight.scene_from_global)
+    beams, passages = sight.beams, sight.passages
+    unseen = columns_of(layers_of(np.ones(grid.shape, bool)), grid.shape[2])
+    cast_beams(unseen, sweeps, beams.ends, beams.shares, beams.starts, beams.origins, voxels_from_scene)
+
+    tracks = np.flatnonzero(scene.tracks.present[k])
+    grid_from_box = grid_from_global @ scene.tracks.global_from_box[k, tracks]
+    box_from_voxels = inverse(grid_from_box) @ np.linalg.inv(grid.voxels_from_frame)
+    voxels_from_box = grid.voxels_from_frame @ grid_from_box
+    unseen_in_box = columns_of(layers_of(np.zeros(grid.shape, bool)), grid.shape[2])
+    mark_boxes(unseen_in_box, box_from_voxels, voxels_from_box, scene.tracks.sizes[k, tracks] / 2 + MARGIN_M)
+    starts, stops = passages.starts[tracks, first], passages.starts[tracks, last + 1]
+    cast_passages(unseen_in_box, passages.lines, passages.ended, starts, stops, voxels_from_box)
+    return voxels_of(~(layers_of_columns(unseen) | layers_of_columns(unseen_in_box)), grid.shape[2])
 
 
 def observed(free: np.ndarray, labels: OccupancyLabels, ground: np.ndarray) -> np.ndarray:
@@ -57,74 +86,16 @@ def observed(free: np.ndarray, labels: OccupancyLabels, ground: np.ndarray) -> n
     with ground nearby is not known.
 
     Args:
-        free: (X, Y, Z) bool, passed through as :class:`BeamCounts` has it.
+        free: (X, Y, Z) bool, as :func:`free_space` returns it.
         labels: what is occupied.
         ground: labels that are ground.
 
     Returns:
         (X, Y, Z) bool.
     """
-    is_ground = labels.grid.dense(labels.indices, np.isin(labels.classes, ground), False)
-    reach = 2 * np.ceil(GAP_M / np.array(labels.grid.voxel_size[:2])).astype(int) + 1
-    level = maximum_filter(is_ground, (*reach, 1), mode='constant')
-    known = free & ~(level & ~is_ground.any(axis=2, keepdims=True))
+    of_ground = layers_of(labels.grid.dense(labels.indices, np.isin(labels.classes, ground), False))
+    reach = np.ceil(GAP_M / np.array(labels.grid.voxel_size[:2])).astype(int)
+    level = spread(spread(of_ground, reach[0]).T, reach[1]).T
+    known = free & ~voxels_of(np.where(of_ground, np.uint64(0), level), free.shape[2])
     known[tuple(labels.indices.T)] = True
     return known
-
-
-@dataclass(frozen=True)
-class BeamCounts:
-    """What the beams of a window tell about the voxels of a grid.
-
-    Attributes:
-        passes: (X, Y, Z) int32 beams that pass through a voxel; beams from one voxel to one voxel count once.
-        ends: (X, Y, Z) int32 beams that end in it.
-        free: (X, Y, Z) bool, passed through and, where the keyframe has a box, passed through in the box's frame as
-            well. Occupied voxels are among them, since a beam can pass beside what is in a voxel.
-    """
-
-    passes: np.ndarray
-    ends: np.ndarray
-    free: np.ndarray
-
-
-def count_beams(scene: Scene, sight: Sight, k: int, num_sweeps: int, grid: VoxelGrid) -> BeamCounts:
-    """Cast the beams of the window around a keyframe.
-
-    Args:
-        scene: the scene.
-        sight: its beams.
-        k: the keyframe.
-        num_sweeps: keyframes before and after it that are in the window.
-        grid: the voxels, around the lidar or the car at this keyframe.
-    """
-    first, last = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, len(scene.keyframes) - 1)
-    grid_from_global = scene.grid_from_global(k, grid.frame)
-    tracks = np.flatnonzero(scene.tracks.present[k])
-    grid_from_box = grid_from_global @ scene.tracks.global_from_box[k, tracks]
-    sweeps = np.flatnonzero((scene.ticks >= first) & (scene.ticks <= last))
-    beams, passages = sight.beams, sight.passages
-    minimum, size, shape = np.array(grid.minimum), np.array(grid.voxel_size), np.array(grid.shape)
-
-    grid_from_scene = grid_from_global @ inverse(sight.scene_from_global)
-    passes, ends = np.zeros(grid.size, np.int32), np.zeros(grid.size, np.int32)
-    cast_beams(
-        passes,
-        ends,
-        sweeps,
-        beams.ends,
-        beams.shares,
-        beams.starts,
-        beams.origins,
-        grid_from_scene,
-        minimum,
-        size,
-        shape,
-    )
-    in_box = np.zeros(grid.size, np.uint8)
-    half = scene.tracks.sizes[k, tracks] / 2 + MARGIN_M
-    mark_boxes(in_box, inverse(grid_from_box), grid_from_box, half, minimum, size, shape)
-    starts, stops = passages.starts[tracks, first], passages.starts[tracks, last + 1]
-    cast_passages(in_box, passages.lines, passages.ended, starts, stops, grid_from_box, minimum, size, shape)
-    free = (passes > 0) & (in_box != IN_BOX)
-    return BeamCounts(passes.reshape(grid.shape), ends.reshape(grid.shape), free.reshape(grid.shape))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import project
-from project.formats import occ3d, openocc, openoccupancy, points, voxels
+from project.formats import occ3d, openocc, openoccupancy, voxels
 from project.formats.common import written_whole
 from project.taxonomy import FREE, LABEL_NAMES, LabelMapping
 
@@ -31,8 +31,8 @@ class Settings:
         masks: write the masks of what lidar and cameras see, where a format has a place for them; None where the format
             is published with them.
         flow: the same for the velocity of voxels.
-        remove_ghosts: remove what beams contradict; None where masks are written, for which beams are cast anyway.
         refine_poses: correct the poses of the car first.
+        remove_ghosts: remove what beams contradict.
     """
 
     save_path: Path
@@ -43,7 +43,7 @@ class Settings:
     masks: bool | None = None
     flow: bool | None = None
     refine_poses: bool = False
-    remove_ghosts: bool | None = None
+    remove_ghosts: bool = True
 
     def with_masks(self, name: str) -> bool:
         """Whether a format is written with masks."""
@@ -52,14 +52,6 @@ class Settings:
     def with_flow(self, name: str) -> bool:
         """Whether a format is written with flow."""
         return name in FLOW and (FLOW[name] if self.flow is None else self.flow)
-
-    def without_ghosts(self, name: str) -> bool:
-        """Whether ghosts are removed from a format."""
-        return name != points.NAME and (self.with_masks(name) if self.remove_ghosts is None else self.remove_ghosts)
-
-    def needs_beams(self, name: str) -> bool:
-        """Whether beams are cast through the grid of a format."""
-        return self.with_masks(name) or self.without_ghosts(name)
 
     def made(self, name: str, version: str) -> dict:
         """What labels of a format are made of and how, as JSON can hold it."""
@@ -70,7 +62,7 @@ class Settings:
             'learning_map': self.mapping.learning_map.tolist(),
             'masks': self.with_masks(name),
             'flow': self.with_flow(name),
-            'remove_ghosts': self.without_ghosts(name),
+            'remove_ghosts': self.remove_ghosts,
             'refine_poses': self.refine_poses,
         }
 

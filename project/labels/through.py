@@ -4,95 +4,88 @@ import numpy as np
 from numba import njit
 
 from project.labels.beams import origin_of
-from project.labels.walk import carried, clipped, walk
-
-IN_BOX, FREE_IN_BOX = 1, 2
-"""Marks of voxels whose centre is in a box: not passed through in the frame of the box, or passed through."""
+from project.labels.columns import (
+    BLOCK,
+    bit,
+    column_at,
+    column_of,
+    enter_block,
+    enter_grid,
+    layers_crossed,
+    line_between,
+    next_block,
+    next_column,
+    shares_crossed,
+    summary,
+)
+from project.labels.walk import carried
 
 
 @njit(cache=True, error_model='numpy')
-def cast_beams(passes, beam_ends, sweeps, ends, shares, starts, origins, grid_from_scene, minimum, size, shape):
-    """Count the beams of some sweeps through and into the voxels of a grid."""
-    path = np.empty(shape.sum(), np.int64)
-    # Beams from one voxel to one voxel tell about the same: the first is cast. Whence the last beam to a voxel came:
-    cast_from = np.full(len(passes), -1, np.int64)
+def cast_beams(unseen, sweeps, ends, shares, starts, origins, voxels_from_scene):
+    """Clear the bits of the voxels that the beams of some sweeps pass through."""
     for sweep in sweeps:
+        origin = origins[sweep]
         for i in range(starts[sweep], starts[sweep + 1]):
-            start = carried(grid_from_scene, origin_of(origins[sweep], shares[i]), minimum, size)
-            stop = carried(grid_from_scene, ends[i], minimum, size)
-            enter, leave = clipped(start, stop, shape)
-            if enter >= leave:
-                continue
-            wx, wy, wz = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
-            last = (start[0] + leave * wx, start[1] + leave * wy, start[2] + leave * wz)
-            voxel = _position(last, shape)
-            beam_ends[voxel] += leave >= 1
-            origin = _origin_key(start)
-            if cast_from[voxel] == origin:
-                continue
-            cast_from[voxel] = origin
-            n = walk((start[0] + enter * wx, start[1] + enter * wy, start[2] + enter * wz), last, shape, path)
-            # The voxel of the return itself is not free; one in which the beam leaves the grid is.
-            for at in range(n - (leave >= 1)):
-                passes[path[at]] += 1
-
-
-@njit(inline='always', error_model='numpy')
-def _position(point, shape):
-    x = min(max(int(np.floor(point[0])), 0), shape[0] - 1)
-    y = min(max(int(np.floor(point[1])), 0), shape[1] - 1)
-    z = min(max(int(np.floor(point[2])), 0), shape[2] - 1)
-    return (x * shape[1] + y) * shape[2] + z
-
-
-@njit(inline='always', error_model='numpy')
-def _origin_key(point):
-    """A number for the voxel of a point that may be far outside the grid; never negative."""
-    x, y, z = int(np.floor(point[0])), int(np.floor(point[1])), int(np.floor(point[2]))
-    return ((x & 0xFFFFF) << 40) | ((y & 0xFFFFF) << 20) | (z & 0xFFFFF)
+            start = carried(voxels_from_scene, origin_of(origin, shares[i]))
+            stop = carried(voxels_from_scene, (ends[i, 0], ends[i, 1], ends[i, 2]))
+            _clear(unseen, start, stop, True)
 
 
 @njit(cache=True, error_model='numpy')
-def mark_boxes(in_box, box_from_grid, grid_from_box, half, minimum, size, shape):
-    """Mark the voxels whose centres lie in boxes."""
-    for b in range(len(half)):
-        low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-        for axis in range(3):
-            m = grid_from_box[b, axis]
-            reach = abs(m[0]) * half[b, 0] + abs(m[1]) * half[b, 1] + abs(m[2]) * half[b, 2]
-            low[axis] = max(int(np.floor((m[3] - reach - minimum[axis]) / size[axis])), 0)
-            high[axis] = min(int(np.floor((m[3] + reach - minimum[axis]) / size[axis])) + 1, shape[axis])
-        for x in range(low[0], high[0]):
-            for y in range(low[1], high[1]):
-                for z in range(low[2], high[2]):
-                    cx, cy, cz = (
-                        minimum[0] + (x + 0.5) * size[0],
-                        minimum[1] + (y + 0.5) * size[1],
-                        minimum[2] + (z + 0.5) * size[2],
-                    )
-                    inside = True
-                    for axis in range(3):
-                        m = box_from_grid[b, axis]
-                        inside = inside and abs(m[0] * cx + m[1] * cy + m[2] * cz + m[3]) <= half[b, axis]
-                    if inside:
-                        in_box[(x * shape[1] + y) * shape[2] + z] = IN_BOX
-
-
-@njit(cache=True, error_model='numpy')
-def cast_passages(in_box, lines, ended, starts, stops, grid_from_box, minimum, size, shape):
-    """Mark the voxels in boxes that beams have passed through in the frame of the box."""
-    path = np.empty(shape.sum(), np.int64)
+def cast_passages(unseen, lines, ended, starts, stops, voxels_from_box):
+    """The same for parts of beams, told in the frames of boxes."""
     for b in range(len(starts)):
         for i in range(starts[b], stops[b]):
-            start = carried(grid_from_box[b], lines[i, 0], minimum, size)
-            stop = carried(grid_from_box[b], lines[i, 1], minimum, size)
-            enter, leave = clipped(start, stop, shape)
-            if enter >= leave:
-                continue
-            wx, wy, wz = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
-            first = (start[0] + enter * wx, start[1] + enter * wy, start[2] + enter * wz)
-            last = (start[0] + leave * wx, start[1] + leave * wy, start[2] + leave * wz)
-            n = walk(first, last, shape, path)
-            for at in range(n - (ended[i] and leave >= 1)):
-                if in_box[path[at]] == IN_BOX:
-                    in_box[path[at]] = FREE_IN_BOX
+            start, stop = carried(voxels_from_box[b], lines[i, 0]), carried(voxels_from_box[b], lines[i, 1])
+            _clear(unseen, start, stop, ended[i])
+
+
+@njit(inline='always', error_model='numpy')
+def _clear(unseen, start, stop, ended):
+    """Clear what a line passes through: not the voxel in which a beam ended, but that in which it leaves the grid."""
+    bits, blocks = unseen.bits, unseen.blocks
+    line, enter, leave = line_between(start, stop, unseen.shape)
+    if enter >= leave:
+        return
+    last, last_layer = column_at(unseen, line, leave)
+    way = enter_grid(unseen, line, enter, leave)
+    block, way = next_block(unseen, line, leave, way)
+    while block >= 0:
+        since, until = shares_crossed(way)
+        inner = enter_block(unseen, line, block, since, until)
+        column, inner = next_column(unseen, bits, line, until, inner)
+        cleared = False
+        while column >= 0:
+            crossed = bits[column] & layers_crossed(inner)
+            if column == last and ended and leave >= 1:
+                crossed &= ~bit(last_layer)
+            bits[column] ^= crossed
+            cleared |= crossed != 0
+            column, inner = next_column(unseen, bits, line, until, inner)
+        if cleared:
+            blocks[block] = summary(bits, block)
+        block, way = next_block(unseen, line, leave, way)
+
+
+@njit(cache=True, error_model='numpy')
+def mark_boxes(marked, box_from_voxels, voxels_from_box, half):
+    """Set the bits of the voxels whose centres lie in boxes of (B, 3) half sizes."""
+    bits, blocks, shape = marked.bits, marked.blocks, marked.shape
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    for b in range(len(half)):
+        for axis in range(3):
+            m = voxels_from_box[b, axis]
+            reach = abs(m[0]) * half[b, 0] + abs(m[1]) * half[b, 1] + abs(m[2]) * half[b, 2]
+            low[axis] = max(int(np.floor(m[3] - reach)), 0)
+            high[axis] = min(int(np.floor(m[3] + reach)) + 1, shape[axis])
+        for x in range(low[0], high[0]):
+            for y in range(low[1], high[1]):
+                inside = np.uint64(0)
+                for z in range(low[2], high[2]):
+                    u, v, w = carried(box_from_voxels[b], (x + 0.5, y + 0.5, z + 0.5))
+                    if abs(u) <= half[b, 0] and abs(v) <= half[b, 1] and abs(w) <= half[b, 2]:
+                        inside |= bit(z)
+                column = column_of(marked.along_y, x, y)
+                bits[column] |= inside
+                blocks[column // BLOCK**2] |= inside

@@ -10,12 +10,12 @@ def longest(shape: tuple[int, int, int]) -> int:
 
 
 @njit(inline='always', error_model='numpy')
-def carried(m, point, minimum, size):
-    """A point by a (4, 4) transform into the frame of a grid, in units of its voxels from its lowest corner."""
+def carried(m, point):
+    """A point by a (4, 4) transform."""
     x, y, z = np.float64(point[0]), np.float64(point[1]), np.float64(point[2])
-    u = (m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3] - minimum[0]) / size[0]
-    v = (m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3] - minimum[1]) / size[1]
-    w = (m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3] - minimum[2]) / size[2]
+    u = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]
+    v = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]
+    w = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
     return u, v, w
 
 

@@ -3,86 +3,118 @@
 import numpy as np
 import pytest
 
-from project.formats import OccupancyLabels
-from project.grid import VoxelGrid
-from project.labels.ghosts import without_ghosts
-from project.labels.see import BeamCounts
-from project.taxonomy import FREE, LabelMapping
+from project.labels.beams import Beams
+from project.labels.cloud import Cloud, World
+from project.labels.domain import TILE_M
+from project.labels.ghosts import CELL_M, without_ghosts
+from project.labels.read import Points
 
-GRID = VoxelGrid.from_range('ego', (0, 0, 0, 11, 7, 5), 1.0)
-ROAD, WALL, PLANT, CAR, NOISE = 11, 15, 16, 4, 0
+ROAD, WALL, PLANT = 24, 28, 30
+SHAPE = (20, 20, 5)
+"""Cells of the one tile that the scene consists of, and of height."""
+PASSES = 50
+FIRM, CONTRADICTED = 13, 12
+"""Points in a cell through which so many beams pass."""
 
 
-class World:
-    """A road under empty air, to put things onto."""
+def beams(columns):
+    """Vertical beams through columns, from far above and far below: no two from one cell to one cell."""
+    far = 100 + 0.5 * np.arange(PASSES // 2)
+    heights = np.concatenate([far, -far])
+    xy = np.repeat((columns + 0.5) * CELL_M, PASSES, axis=0)
+    z = np.tile(heights, len(columns))
+    origins = np.repeat(np.column_stack([xy, z])[:, None], 2, axis=1)
+    ends = np.column_stack([xy, -np.sign(z) * 100]).astype(np.float32)
+    return Beams(ends, np.zeros(len(z), np.uint16), np.arange(len(z) + 1), origins)
+
+
+class Street:
+    """A road under empty air that 50 beams pass through in every column, to put things onto."""
 
     def __init__(self):
-        self.semantics = np.full(GRID.shape, FREE, np.uint8)
-        self.passes = np.full(GRID.shape, 50, np.int32)
-        self.ends = np.zeros(GRID.shape, np.int32)
-        self.put((slice(None), slice(None), 0), ROAD, ends=40, passes=90)
+        self.raw, self.points = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, int)
+        self.seen_through = np.ones(SHAPE[:2], bool)
+        self.put((slice(None), slice(None), 0), ROAD, CONTRADICTED)
 
-    def put(self, where, label, ends, passes):
-        self.semantics[where], self.ends[where], self.passes[where] = label, ends, passes
+    def put(self, where, raw, points):
+        self.raw[where], self.points[where] = raw, points
 
-    def kept(self):
-        labels = OccupancyLabels.from_dense(GRID, self.semantics)
-        beams = BeamCounts(self.passes, self.ends, self.passes > 0)
-        return without_ghosts(labels, beams, LabelMapping.default()).dense()
+    def removed(self):
+        """(X, Y, Z) bool, cells that have lost their points; they lose all of them or none."""
+        cells = np.repeat(np.argwhere(self.points), self.points[self.points > 0], axis=0)
+        xyz = ((cells + 0.5) * CELL_M).astype(np.float32)
+        points = Points(xyz, self.raw[tuple(cells.T)], np.zeros(len(cells), np.uint8))
+        half = len(cells) // 2
+        empty = Points(np.zeros((0, 3), np.float32), *np.zeros((2, 0), np.uint8))
+        nothing = Cloud(empty, np.zeros((1, 3), np.int64))
+        static = Cloud(points, np.array([[0, half, len(cells)]]))
+        world = World(static, nothing, nothing, np.eye(4), np.full((1, 2), TILE_M / 2))
+        static = without_ghosts(world, beams(np.argwhere(self.seen_through))).static
+        assert static.starts[0, -1] == len(static.points.raw)
+        left = np.zeros(SHAPE, int)
+        np.add.at(left, tuple(np.floor(static.points.xyz / CELL_M).astype(int).T), 1)
+        assert ((left == self.points) | (left == 0)).all()
+        return left < self.points
 
 
 @pytest.fixture
-def world():
-    return World()
+def street():
+    return Street()
 
 
-def test_a_world_that_nothing_contradicts_stays(world):
-    world.put((8, slice(None), slice(1, None)), WALL, ends=9, passes=2)
-    np.testing.assert_array_equal(world.kept(), world.semantics)
+def cells(*where):
+    expected = np.zeros(SHAPE, bool)
+    for each in where:
+        expected[each] = True
+    return expected
 
 
-@pytest.mark.parametrize('label', [WALL, PLANT])
-def test_the_trail_of_a_mover_is_removed(world, label):
-    before = world.semantics.copy()
-    world.put((slice(2, 9), slice(2, 4), slice(1, 3)), label, ends=5, passes=40)
-    np.testing.assert_array_equal(world.kept(), before)
+@pytest.mark.parametrize('raw', [WALL, PLANT])
+def test_the_trail_of_a_mover_is_removed(street, raw):
+    trail = (slice(2, 9), slice(2, 4), slice(1, 3))
+    street.put(trail, raw, CONTRADICTED)
+    np.testing.assert_array_equal(street.removed(), cells(trail))
 
 
-def test_a_pole_a_fence_and_a_cable_stay(world):
-    world.put((2, 2, slice(1, 5)), WALL, ends=10, passes=38)
-    world.put((slice(4, 9), 5, 1), WALL, ends=10, passes=30)
-    # The cable stops few beams; it hangs on the pole.
-    world.put((slice(3, 9), 2, 4), WALL, ends=1, passes=90)
-    np.testing.assert_array_equal(world.kept(), world.semantics)
+def test_what_nothing_passes_through_stays(street):
+    street.put((slice(2, 9), slice(2, 4), slice(1, 3)), WALL, 1)
+    street.seen_through[2:9, 2:4] = False
+    assert not street.removed().any()
 
 
-def test_the_edge_of_a_wall_and_leaves_around_a_tree_stay(world):
-    world.put((8, slice(None), slice(1, 4)), WALL, ends=20, passes=2)
-    world.put((8, slice(None), 4), WALL, ends=1, passes=300)
-    world.put((slice(2, 5), slice(2, 5), slice(2, 5)), PLANT, ends=3, passes=200)
-    world.put((3, 3, slice(1, 4)), PLANT, ends=30, passes=20)
-    np.testing.assert_array_equal(world.kept(), world.semantics)
+def test_a_pole_and_the_cable_that_hangs_on_it_stay(street):
+    street.put((2, 2, slice(1, 5)), WALL, FIRM)
+    street.put((slice(3, 9), 2, 4), WALL, 1)
+    assert not street.removed().any()
 
 
-def test_ground_at_a_grazing_angle_stays(world):
-    world.put((slice(None), slice(None), 0), ROAD, ends=1, passes=5000)
-    np.testing.assert_array_equal(world.kept(), world.semantics)
+def test_the_edge_of_a_wall_and_leaves_around_a_tree_stay(street):
+    street.put((18, slice(None), slice(1, 4)), WALL, 30)
+    street.put((18, slice(None), 4), WALL, 1)
+    street.put((slice(2, 5), slice(2, 5), slice(2, 5)), PLANT, 1)
+    street.put((3, 3, slice(1, 4)), PLANT, FIRM)
+    assert not street.removed().any()
 
 
-@pytest.mark.parametrize('label', [ROAD, WALL])
+def test_what_touches_only_the_ground_hangs_on_to_nothing(street):
+    street.put((slice(None), slice(None), 0), ROAD, 1000)
+    street.put((10, 10, 1), WALL, CONTRADICTED)
+    np.testing.assert_array_equal(street.removed(), cells((10, 10, 1)))
+
+
+def test_ground_at_a_grazing_angle_stays(street):
+    street.put((slice(None), slice(None), 0), ROAD, 1)
+    assert not street.removed().any()
+
+
+@pytest.mark.parametrize('raw', [ROAD, WALL])
 @pytest.mark.parametrize('beside', [(5, 3, 2), (5, 2, 1), (4, 3, 1), (6, 3, 1)])
-def test_noise_beside_a_surface_is_removed(world, label, beside):
-    world.put((slice(4, 7), slice(2, 5), slice(1, 4)), WALL, ends=3, passes=2)
-    world.put((5, 3, 1), label, ends=2, passes=60)
-    np.testing.assert_array_equal(world.kept(), world.semantics)
-    world.ends[beside] = 400
-    assert world.kept()[5, 3, 1] == FREE
-    # Where no more beams pass than end, it is a surface.
-    world.passes[5, 3, 1] = 8
-    np.testing.assert_array_equal(world.kept(), world.semantics)
-
-
-@pytest.mark.parametrize('label', [CAR, NOISE])
-def test_objects_and_what_has_no_class_are_left_alone(world, label):
-    world.put((5, 3, slice(1, 3)), label, ends=1, passes=500)
-    np.testing.assert_array_equal(world.kept(), world.semantics)
+def test_noise_beside_a_surface_is_removed(street, raw, beside):
+    street.put((slice(4, 7), slice(2, 5), slice(1, 4)), WALL, FIRM)
+    street.put((5, 3, 1), raw, 2)
+    assert not street.removed().any()
+    street.points[beside] = 400
+    np.testing.assert_array_equal(street.removed(), cells((5, 3, 1)))
+    # Where too few beams pass, it is a surface.
+    street.seen_through[5, 3] = False
+    assert not street.removed().any()

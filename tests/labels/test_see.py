@@ -10,7 +10,7 @@ from project.grid import VoxelGrid
 from project.labels.beams import Beams, read_beams
 from project.labels.passages import find_passages
 from project.labels.scene import Scene, Tracks
-from project.labels.see import Sight, count_beams, observed
+from project.labels.see import Sight, free_space, observed
 
 GRID = VoxelGrid.from_range('ego', (0, 0, 0, 10, 5, 3), 1.0)
 LIDAR = (0.5, 2.5, 1.5)
@@ -36,7 +36,7 @@ def seen(scene, k, first=(), second=(), num_sweeps=10, grid=GRID):
     starts = np.array([0, len(first), len(ends)])
     beams = Beams(ends, np.zeros(len(ends), np.uint16), starts, np.tile(np.array(LIDAR), (2, 2, 1)))
     sight = Sight(beams, find_passages(scene, beams, np.eye(4)), np.eye(4))
-    return count_beams(scene, sight, k, num_sweeps, grid).free
+    return free_space(scene, sight, k, num_sweeps, grid)
 
 
 def row(*x, y=2, z=1):
