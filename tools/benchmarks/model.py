@@ -133,20 +133,25 @@ def inference(model: torch.nn.Module, sizes: list[int], repeats: int) -> tuple[d
     return figures, logits
 
 
-def training(model: torch.nn.Module, config: Config, repeats: int) -> dict[str, float]:
-    """Median milliseconds of a whole step at batch 1, and GiB."""
+def training(model: torch.nn.Module, config: Config, repeats: int) -> dict:
+    """Median milliseconds of a whole step at batch 1 and of its parts, and GiB."""
     model.train()
     optimiser = build_optim_wrapper(model, config.optim_wrapper)
     inputs, samples = batch(model.grid.shape, 1)
 
-    def step() -> None:
+    def step() -> Iterator[str]:
         loss, _ = model.parse_losses(model(inputs, samples, mode='loss'))
+        yield 'forward'
         with torch.autocast('cuda', enabled=False):
-            optimiser.update_params(loss)
+            optimiser.backward(loss)
+            yield 'backward'
+            optimiser.step()
+            optimiser.zero_grad()
+        yield 'clipping and optimiser'
 
     with _memory() as used:
-        time = median_time(step, repeats)
-    return {'training_ms': time, 'training_peak_gib': used()}
+        total, parts = median_times(step, repeats)
+    return {'training_ms': total, 'training_parts_ms': parts, 'training_peak_gib': used()}
 
 
 def _parts(model: torch.nn.Module, inputs: dict[str, Tensor], samples: list, repeats: int) -> dict[str, float]:
@@ -192,20 +197,38 @@ def _memory() -> Iterator[Callable[[], float]]:
     yield lambda: torch.cuda.max_memory_reserved() / 2**30
 
 
-def median_time(work: Callable[[], object], repeats: int, warm_up: int = 3) -> float:
+def median_time(work: Callable[[], object], repeats: int) -> float:
     """Median milliseconds between device events around `work`."""
-    for _ in range(warm_up):
+
+    def whole() -> Iterator[str]:
         work()
-    times = []
-    for _ in range(repeats):
+        yield 'all'
+
+    return median_times(whole, repeats)[0]
+
+
+def median_times(work: Callable[[], Iterator[str]], repeats: int, warm_up: int = 3) -> tuple[float, dict[str, float]]:
+    """Median milliseconds between device events, of all work and of each part, which the work names when it is done."""
+    totals, parts = [], {}
+    for run in range(warm_up + repeats):
         torch.cuda.synchronize()
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        work()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end))
-    return statistics.median(times)
+        names, events = [], [_recorded_event()]
+        for name in work():
+            names.append(name)
+            events.append(_recorded_event())
+        events[-1].synchronize()
+        if run < warm_up:
+            continue
+        totals.append(events[0].elapsed_time(events[-1]))
+        for name, start, end in zip(names, events, events[1:], strict=False):
+            parts.setdefault(name, []).append(start.elapsed_time(end))
+    return statistics.median(totals), {name: statistics.median(times) for name, times in parts.items()}
+
+
+def _recorded_event() -> torch.cuda.Event:
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
 
 
 def _show(figures: dict) -> None:
@@ -213,10 +236,12 @@ def _show(figures: dict) -> None:
     for name in ('', 'plain', 'fast', 'ratio'):
         table.add_column(name, justify='right' if name else 'left')
     rows = {key: (figures[f'plain_{key}'], value) for key, value in figures.items() if f'plain_{key}' in figures}
-    parts = rows.pop('inference_parts_ms')
-    rows.update({f'  {name}_ms': (plain, parts[1][name]) for name, plain in parts[0].items()})
     for name, (plain, fast) in rows.items():
-        table.add_row(name, f'{plain:.2f}', f'{fast:.2f}', f'{plain / fast:.1f}x')
+        if not isinstance(plain, dict):
+            table.add_row(name, f'{plain:.2f}', f'{fast:.2f}', f'{plain / fast:.1f}x')
+            continue
+        for part, time in plain.items():
+            table.add_row(f'  {part}', f'{time:.2f}', f'{fast[part]:.2f}', f'{time / fast[part]:.1f}x')
     Console().print(table)
     print(
         f'logits: relative error {figures["relative_error"]:.4f}, same arg-max {figures["same_argmax"]:.4f} '
