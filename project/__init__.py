@@ -38,8 +38,7 @@ def load(config: str | Path, checkpoint: str | Path, device: str | None = None, 
         amp: compute in bfloat16: several times as fast on a GPU.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing, the checkpoint is not of this model, or the model needs
-            earlier frames, too.
+        FileNotFoundError, ValueError: a file is missing, or the checkpoint is not of this model.
     """
     from project.inference.predictor import Predictor  # it needs torch and mmdet3d, and ``import project`` does not
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def image_from_grid(name: str, camera: Mapping[str, Any], frame: str, size: tuple[int, int]) -> np.ndarray:
@@ -29,7 +30,7 @@ def image_from_grid(name: str, camera: Mapping[str, Any], frame: str, size: tupl
             f'{name}: its calibration has no {" and no ".join(missing)} (it has {", ".join(camera) or "nothing"}); '
             f'this model works in the {frame} frame'
         )
-    intrinsics = _matrix(name, 'intrinsics', camera['intrinsics'], 3)
+    intrinsics = checked_matrix(f'{name}: intrinsics', camera['intrinsics'], 3)
     column, row = intrinsics[:2, 2].tolist()
     if not (0 < column < size[1] and 0 < row < size[0]):
         raise ValueError(
@@ -38,12 +39,22 @@ def image_from_grid(name: str, camera: Mapping[str, Any], frame: str, size: tupl
         )
     pixels_from_camera = np.eye(4)
     pixels_from_camera[:3, :3] = intrinsics
-    return pixels_from_camera @ np.linalg.inv(_matrix(name, pose, camera[pose], 4))
+    return pixels_from_camera @ np.linalg.inv(checked_matrix(f'{name}: {pose}', camera[pose], 4))
 
 
-def _matrix(name: str, key: str, values: Any, size: int) -> np.ndarray:
+def checked_matrix(name: str, values: ArrayLike, size: int) -> np.ndarray:
+    """A float64 matrix that maps homogeneous points.
+
+    Args:
+        name: what it is, for the message.
+        values: of the matrix.
+        size: of its rows and columns.
+
+    Raises:
+        ValueError: it has another size, numbers that are not finite, or another last row than such matrices have.
+    """
     matrix = np.asarray(values, np.float64)
     if matrix.shape != (size, size) or not np.isfinite(matrix).all() or (matrix[-1] != np.eye(size)[-1]).any():
         last = np.eye(size, dtype=int)[-1].tolist()
-        raise ValueError(f'{name}: {key} must be {size}x{size} finite numbers with the last row {last}')
+        raise ValueError(f'{name} must be {size}x{size} finite numbers with the last row {last}')
     return matrix

@@ -49,6 +49,8 @@ def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int,
     """
     if format == 'onnx' and predictor.amp:
         raise ValueError('a file in ONNX computes in float32; the runtime that it is for lowers the precision')
+    if predictor.queue_length > 1:
+        raise ValueError(f'this model looks at {predictor.queue_length} moments in a row, and a file at a single one')
     path, description = Path(path), Path(f'{path}.json')
     about = {'format': format, **describe(predictor, size)}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,25 +1,38 @@
 """A model that takes plain images and their calibration."""
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from mmdet3d.registry import TRANSFORMS
 from mmengine.dataset import pseudo_collate
+from numpy.typing import ArrayLike
 
 from project.datasets.images import read_image
 from project.datasets.labels import LoadOccupancyLabels
 from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
-from project.inference.calibration import image_from_grid
+from project.inference.calibration import checked_matrix, image_from_grid
 from project.inference.loading import load_model, read_config
 from project.labels.dataset import CAMERAS
 
 
+class Moment(NamedTuple):
+    """N images of one moment, (N, 4, 4) projections into them, and the (4, 4) pose of the grid's frame."""
+
+    images: list[np.ndarray]
+    image_from_grid: np.ndarray
+    global_from_grid: np.ndarray
+
+
 class Predictor:
     """A model that labels the voxels around a car from the images of its cameras; :func:`project.load` makes one.
+
+    Where the model was trained on queues of T keyframes, the T - 1 moments before are kept; it is then to be called at
+    the rate of its keyframes, 2 Hz on nuScenes.
 
     Args:
         config: file of an experiment; its test pipeline prepares the images.
@@ -30,12 +43,12 @@ class Predictor:
     Attributes:
         cameras: names of the cameras, in the order in which the model was trained with them.
         grid: voxels of the predictions.
+        queue_length: T.
         model, device, amp: the detector, and how it computes.
         steps: of the test pipeline, without those for labels.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing, the checkpoint is not of this model, or the model needs
-            earlier frames, too.
+        FileNotFoundError, ValueError: a file is missing, or the checkpoint is not of this model.
     """
 
     def __init__(
@@ -43,23 +56,21 @@ class Predictor:
     ):
         content = read_config(config)
         dataset = content.test_dataloader.dataset
-        if dataset.get('queue_length', 1) > 1:
-            raise ValueError(
-                f'{config}: this model looks at {dataset.queue_length} keyframes in a row, and only the images of one '
-                'moment can be given here; take a config with queue_length=1, or predict with tools/test.py'
-            )
         self.cameras: tuple[str, ...] = tuple(dataset.get('cameras') or CAMERAS)
+        self.queue_length: int = dataset.get('queue_length', 1)
         self.model = load_model(content, checkpoint, device)
         self.device = next(self.model.parameters()).device
         self.grid: VoxelGrid = self.model.grid
         steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
         self.steps = [step for step in steps if not isinstance(step, LoadOccupancyLabels)]
         self.amp = amp
+        self._past: deque[Moment] = deque(maxlen=self.queue_length - 1)
 
     def predict(
         self,
         images: Mapping[str, np.ndarray | str | Path],
         calibration: Mapping[str, Mapping[str, Any]],
+        global_from_grid: ArrayLike | None = None,
     ) -> OccupancyLabels:
         """Label every voxel.
 
@@ -69,31 +80,56 @@ class Predictor:
                 and its pose, (4, 4) ``lidar_from_camera``, or ``ego_from_camera`` where :attr:`grid` is fixed to the
                 ego frame: metres. On a moving car it is the pose at the time of the image in the frame at the time of
                 the prediction.
+            global_from_grid: (4, 4) pose of the lidar or ego frame, whichever the grid is fixed to, in a frame that
+                stays where it is; only a model with a queue needs it.
 
         Returns:
             The voxels that are not free; ``dense()`` of it is an (X, Y, Z) uint8 array of labels 0-17.
 
         Raises:
-            FileNotFoundError, ValueError: an image or a calibration is missing, or cannot be right.
+            FileNotFoundError, ValueError: an image, a calibration or a pose is missing, or cannot be right.
         """
+        moment = self._moment(images, calibration, global_from_grid)
+        batch = pseudo_collate([self._prepare([*self._past, moment])])
+        self._past.append(moment)
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            (sample,) = self.model.test_step(batch)
+        return OccupancyLabels.from_dense(self.grid, sample.pred_occupancy.cpu().numpy())
+
+    def forget(self) -> None:
+        """Forget the moments before: the next one is the first of another drive."""
+        self._past.clear()
+
+    def _moment(self, images: Mapping, calibration: Mapping, global_from_grid: ArrayLike | None) -> Moment:
         for given, what in ((images, 'image'), (calibration, 'calibration')):
             missing = [name for name in self.cameras if name not in given]
             if missing:
                 raise ValueError(f'no {what} of {", ".join(missing)}; the model needs {", ".join(self.cameras)}')
+        if global_from_grid is None and self.queue_length > 1:
+            raise ValueError(
+                f'no global_from_grid: this model looks at {self.queue_length} moments in a row, and must know how the '
+                f'{self.grid.frame} frame moved between them'
+            )
         arrays = [_array(name, images[name]) for name in self.cameras]
         projections = [
             image_from_grid(name, calibration[name], self.grid.frame, array.shape[:2])
             for name, array in zip(self.cameras, arrays, strict=True)
         ]
-        batch = pseudo_collate([self._prepare(arrays, projections)])
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            (sample,) = self.model.test_step(batch)
-        return OccupancyLabels.from_dense(self.grid, sample.pred_occupancy.cpu().numpy())
+        pose = np.eye(4) if global_from_grid is None else checked_matrix('global_from_grid', global_from_grid, 4)
+        return Moment(arrays, np.stack(projections), pose)
 
-    def _prepare(self, images: list[np.ndarray], projections: Sequence[np.ndarray]) -> dict:
-        """What the test pipeline makes of the images and projections of all cameras."""
-        results = {'sample_token': 'as given', 'image_files': [self.cameras], 'imgs': images}
-        results['lidar2img'] = np.stack(projections)[None]
+    def _prepare(self, moments: list[Moment]) -> dict:
+        """What the test pipeline makes of the moments up to now; the first stands in for those before it."""
+        unknown = self.queue_length - len(moments)
+        moments = [moments[0]] * unknown + moments
+        results = {
+            'sample_token': 'as given',
+            'image_files': [self.cameras] * len(moments),
+            'imgs': [image for moment in moments for image in moment.images],
+            'lidar2img': np.stack([moment.image_from_grid for moment in moments]),
+            'global_from_grid': np.stack([moment.global_from_grid for moment in moments]),
+            'frame_exists': np.arange(len(moments)) >= unknown,
+        }
         for step in self.steps:
             results = step(results)
         return results

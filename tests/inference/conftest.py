@@ -22,8 +22,8 @@ def labels(tiny_world, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
-def keyframes(tiny_world, labels) -> dict[str, tuple[dict, dict]]:
-    """Files of the images and calibration of each validation keyframe, by token."""
+def keyframes(tiny_world, labels) -> dict[str, tuple[dict, dict, np.ndarray]]:
+    """Files of the images, calibration and pose of each validation keyframe, one after the other, by token."""
     found = {}
     for entry in infos.read(labels / 'nuscenes_infos_val.pkl')['data_list']:
         images = {name: tiny_world / 'samples' / name / each['img_path'] for name, each in entry['images'].items()}
@@ -31,7 +31,8 @@ def keyframes(tiny_world, labels) -> dict[str, tuple[dict, dict]]:
             name: {'intrinsics': each['cam2img'], 'lidar_from_camera': np.linalg.inv(each['lidar2cam']).tolist()}
             for name, each in entry['images'].items()
         }
-        found[entry['token']] = images, calibration
+        pose = np.array(entry['ego2global']) @ entry['lidar_points']['lidar2ego']
+        found[entry['token']] = images, calibration, pose
     return found
 
 
@@ -49,4 +50,12 @@ def checkpoint(tmp_path_factory) -> Path:
             nn.init.normal_(parameter, std=0.1)
     path = tmp_path_factory.mktemp('weights') / 'tiny.pth'
     torch.save({'state_dict': model.state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def queue_config(tmp_path_factory):
+    """The tiny configuration, which looks at three keyframes in a row."""
+    path = tmp_path_factory.mktemp('config') / 'queue.py'
+    path.write_text(f"_base_ = '{CONFIG}'\ntest_dataloader = dict(dataset=dict(queue_length=3))\n")
     return path

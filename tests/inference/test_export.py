@@ -47,7 +47,7 @@ def command_line(file, images, calibration, folder):
 
 def test_a_file_gives_the_labels_of_the_model_without_the_project(file, checkpoint, keyframes, tmp_path):
     model = project.load(CONFIG, checkpoint, device='cpu')
-    images, calibration = next(iter(keyframes.values()))
+    images, calibration, _ = next(iter(keyframes.values()))
     arguments, out = command_line(file, images, calibration, tmp_path)
     shutil.copy(ROOT / 'tools' / 'predict_exported.py', tmp_path)
     blocked = f'sys.modules.update(dict.fromkeys({BLOCKED}))'
@@ -63,7 +63,7 @@ def test_a_file_gives_the_labels_of_the_model_without_the_project(file, checkpoi
 def test_cameras_that_see_more_than_ever_before(file, checkpoint, keyframes):
     """The number of queries a camera sees is no constant of the file: wider cameras get more of them."""
     model, exported = project.load(CONFIG, checkpoint, device='cpu'), predict_exported.ExportedModel(file)
-    files, calibration = next(iter(keyframes.values()))
+    files, calibration, _ = next(iter(keyframes.values()))
     images = {name: cv2.imread(str(path)) for name, path in files.items()}
     exported._slots = 2
     for focal in (150.0, 40.0, 90.0):
@@ -107,7 +107,7 @@ def test_the_description_says_what_a_user_must_know(program):
     ],
 )
 def test_what_is_wrong_is_named(program, keyframes, tmp_path, capsys, fault, sentence):
-    images, calibration = next(iter(keyframes.values()))
+    images, calibration, _ = next(iter(keyframes.values()))
     images, calibration = dict(images), {name: dict(camera) for name, camera in calibration.items()}
     file = shutil.copy(program, tmp_path)
     if fault != 'description':
@@ -132,14 +132,15 @@ def test_what_is_wrong_is_named(program, keyframes, tmp_path, capsys, fault, sen
     assert not out.exists()
 
 
-def test_exports_that_cannot_be_are_refused(checkpoint, tmp_path, capsys, monkeypatch):
+def test_exports_that_cannot_be_are_refused(checkpoint, queue_config, tmp_path, capsys, monkeypatch):
     command = [str(CONFIG), str(checkpoint), '--out', str(tmp_path / 'model.pt2'), '--device', 'cpu']
     monkeypatch.setenv('PATH', '')
     assert export.main([*command, '--format', 'aoti', '--image-size', '160x90']) == 1
     assert 'AOTInductor needs a C++ compiler' in capsys.readouterr().err
-    command[0] = str(CONFIG.with_name('occupancy_medium.py'))
-    assert export.main(command) == 1
-    assert 'looks at 3 keyframes' in capsys.readouterr().err
+    assert export.main([*command, '--format', 'onnx', '--amp']) == 1
+    assert 'a file in ONNX computes in float32' in capsys.readouterr().err
+    assert export.main([str(queue_config), *command[1:]]) == 1
+    assert 'looks at 3 moments in a row' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

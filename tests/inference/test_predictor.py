@@ -17,27 +17,48 @@ def model(checkpoint):
     return project.load(CONFIG, checkpoint, device='cpu')
 
 
-@pytest.mark.parametrize('precision', [(), pytest.param(('--amp',), marks=pytest.mark.slow)])
-def test_the_labels_of_a_whole_test(checkpoint, labels, tiny_world, keyframes, tmp_path, precision):
-    command = [sys.executable, 'tools/test.py', CONFIG, checkpoint, '--save-predictions', tmp_path, *precision]
-    command += ['--work-dir', tmp_path / 'work', '--cfg-options', f'test_dataloader.dataset.data_root={tiny_world}']
+def saved_predictions(config, checkpoint, labels, tiny_world, folder, *options):
+    """Labels of tools/test.py by token."""
+    command = [sys.executable, 'tools/test.py', config, checkpoint, '--save-predictions', folder, *options]
+    command += ['--work-dir', folder / 'work', '--cfg-options', f'test_dataloader.dataset.data_root={tiny_world}']
     command += [f'test_dataloader.dataset.ann_file={labels}/nuscenes_infos_val.pkl', 'test_dataloader.num_workers=0']
     command += [f'test_dataloader.dataset.data_prefix.occupancy={labels}']
     environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': ''}
     done = subprocess.run(list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    model = project.load(CONFIG, checkpoint, device='cpu', amp=bool(precision))
-    for token, (files, calibration) in keyframes.items():
-        with np.load(tmp_path / f'{token}.npz') as saved:
-            expected = saved['arr_0']
-        prediction = model.predict(files, calibration)
+    return {file.stem: np.load(file)['arr_0'] for file in folder.glob('*.npz')}
+
+
+@pytest.mark.parametrize(
+    ('queue', 'options'), [(False, []), (True, []), pytest.param(False, ['--amp'], marks=pytest.mark.slow)]
+)
+def test_the_labels_of_a_whole_test(checkpoint, labels, tiny_world, keyframes, queue_config, tmp_path, queue, options):
+    config = queue_config if queue else CONFIG
+    expected = saved_predictions(config, checkpoint, labels, tiny_world, tmp_path, *options)
+    model = project.load(config, checkpoint, device='cpu', amp='--amp' in options)
+    assert len(keyframes) == len(expected) == 3
+    for token, moment in keyframes.items():
+        prediction = model.predict(*moment)
         assert prediction.grid == model.grid
-        np.testing.assert_array_equal(prediction.dense(), expected)
-        assert len(np.unique(expected)) > 3
+        np.testing.assert_array_equal(prediction.dense(), expected[token])
+        assert len(np.unique(expected[token])) > 3
+
+
+def test_the_past_counts_until_it_is_forgotten(queue_config, checkpoint, keyframes):
+    model = project.load(queue_config, checkpoint, device='cpu')
+    first, second, _ = keyframes.values()
+    alone = model.predict(*first).dense()
+    after = model.predict(*second).dense()
+    model.forget()
+    assert (model.predict(*second).dense() != after).any()
+    model.forget()
+    np.testing.assert_array_equal(model.predict(*first).dense(), alone)
+    with pytest.raises(ValueError, match='no global_from_grid: this model looks at 3 moments in a row'):
+        model.predict(*first[:2])
 
 
 def test_arrays_and_files_are_the_same(model, keyframes):
-    files, calibration = next(iter(keyframes.values()))
+    files, calibration, _ = next(iter(keyframes.values()))
     arrays = {name: cv2.imread(str(file)) for name, file in reversed(files.items())}
     from_files, from_arrays = (model.predict(images, calibration).dense() for images in (files, arrays))
     np.testing.assert_array_equal(from_arrays, from_files)
@@ -48,7 +69,7 @@ def test_arrays_and_files_are_the_same(model, keyframes):
 @pytest.fixture
 def given(keyframes):
     """Images and calibration that a test may spoil."""
-    files, calibration = next(iter(keyframes.values()))
+    files, calibration, _ = next(iter(keyframes.values()))
     images = {name: cv2.imread(str(file)) for name, file in files.items()}
     return images, {name: dict(camera) for name, camera in calibration.items()}
 
@@ -91,7 +112,6 @@ def test_what_is_wrong_is_named(model, given, fault, sentence):
 
 def test_what_cannot_be_loaded_is_named(checkpoint, tmp_path):
     for config, file, sentence in [
-        (CONFIG.with_name('occupancy_medium.py'), checkpoint, 'looks at 3 keyframes in a row'),
         (CONFIG.with_name('occupancy.py'), checkpoint, 'checkpoint of another model'),
         (CONFIG, tmp_path / 'absent.pth', 'there is no checkpoint'),
         (tmp_path / 'absent.py', checkpoint, 'not a config'),
