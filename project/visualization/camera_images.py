@@ -1,7 +1,10 @@
 """Camera images with the voxels that the camera sees drawn over them."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
+from PIL import Image
 
 from project.grid import VoxelGrid
 from project.visualization.camera import Camera
@@ -39,6 +42,21 @@ def overlaid(grid: VoxelGrid, layer: Layer, occupied: np.ndarray, camera: Camera
     return image
 
 
+def image_size(camera: CameraImage) -> tuple[int, int]:
+    """Width and height of a camera's image, pixels, of a file from its head alone.
+
+    Raises:
+        ValueError: the file is missing or is not an image.
+    """
+    if isinstance(camera.image, np.ndarray):
+        return camera.image.shape[1], camera.image.shape[0]
+    try:
+        with Image.open(camera.image) as image:
+            return image.size
+    except OSError as error:
+        raise _unreadable(camera.image) from error
+
+
 def load_image(camera: CameraImage) -> np.ndarray:
     """(H, W, 3) uint8 RGB image of a camera.
 
@@ -49,5 +67,9 @@ def load_image(camera: CameraImage) -> np.ndarray:
         return camera.image
     image = cv2.imread(str(camera.image), cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError(f'{camera.image}: not a readable image; is the dataset complete?')
+        raise _unreadable(camera.image)
     return np.ascontiguousarray(image[..., ::-1])
+
+
+def _unreadable(file: Path) -> ValueError:
+    return ValueError(f'{file}: not a readable image; is the dataset complete?')

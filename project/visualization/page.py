@@ -14,7 +14,7 @@ import numpy as np
 from project.formats.common import written_whole
 from project.taxonomy import FREE, LABEL_NAMES, PALETTE
 from project.visualization.camera import Camera
-from project.visualization.camera_images import load_image
+from project.visualization.camera_images import image_size, load_image
 from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, CameraImage, Frame
 from project.visualization.scenery import ego_car, following_pose, overhead_pose
 from project.visualization.scores import frame_scores
@@ -133,7 +133,7 @@ def encode_frame(frame: Frame) -> bytes:
 
 
 def _camera(frame: Frame, camera: CameraImage) -> dict:
-    height, width = load_image(camera).shape[:2]
+    width, height = image_size(camera)
     rays = Camera.projecting(camera.image_from_grid, width, height)
     corners = [rays.directions @ (u, v, 1) for v in (0, height) for u in (0, width)]
     return {

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from project.taxonomy import FREE
 from project.visualization.frame import Frame
 
 
@@ -37,7 +38,10 @@ def frame_scores(frame: Frame, mask: str | None = None) -> FrameScores:
 
     from project.evaluation.confusion import class_iou, confusion_matrices, geometric_iou, mean_iou
 
-    truth, prediction = (torch.from_numpy(layer.codes) for layer in frame.layers[:2])
-    selected = None if mask is None else torch.from_numpy(frame.mask(mask))
-    matrix = confusion_matrices(prediction, truth, selected)[0].numpy()
+    # Voxels that are free in both, nine tenths of all, count in no IoU.
+    compared = (frame.truth != FREE) | (frame.prediction != FREE)
+    if mask is not None:
+        compared &= frame.mask(mask)
+    truth, prediction = (torch.from_numpy(labels[compared]) for labels in (frame.truth, frame.prediction))
+    matrix = confusion_matrices(prediction, truth)[0].numpy()
     return FrameScores(class_iou(matrix), mean_iou(matrix), geometric_iou(matrix))

@@ -1,9 +1,10 @@
 """Serves the browser page and its frames from this machine."""
 
 import mimetypes
+from contextlib import suppress
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock
+from threading import RLock, Timer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -14,6 +15,9 @@ from project.visualization.page import encode_frame, manifest, page, small_jpeg
 
 if TYPE_CHECKING:
     from project.visualization.show import Source
+
+LOOK_AHEAD_SECONDS = 0.5
+"""When the next frame is made ready after one was asked for: once the browser, on the same cores, has drawn that."""
 
 
 class ViewerServer(ThreadingHTTPServer):
@@ -30,22 +34,45 @@ class ViewerServer(ThreadingHTTPServer):
 
     def __init__(self, source: 'Source', scene: str, indices: list[int], address: tuple[str, int]):
         super().__init__(address, _Handler)
-        self._source, self._lock = source, Lock()
-        chosen = {name: indices if name == scene else range(len(tokens)) for name, tokens in source.scenes.items()}
+        # Requests come in several threads; a source may be a model, and no frame should be made twice.
+        self._lock, self._timer = RLock(), None
+        self._chosen = {
+            name: indices if name == scene else range(len(tokens)) for name, tokens in source.scenes.items()
+        }
         scenes = {
             name: [{'index': index, 'token': source.scenes[name][index]} for index in places]
-            for name, places in chosen.items()
+            for name, places in self._chosen.items()
         }
-        self.frame = lru_cache(maxsize=8)(self._load)
-        self.encoded_frame = lru_cache(maxsize=32)(lambda name, index: encode_frame(self.frame(name, index)))
+        self._frame = lru_cache(maxsize=8)(source.frame)
+        self._encoded_frame = lru_cache(maxsize=32)(lambda name, index: encode_frame(self._frame(name, index)))
         # The first frame is ready before anybody asks.
         self.page = page(manifest(scenes, self.frame(scene, indices[0]))).encode()
         self.encoded_frame(scene, indices[0])
 
-    def _load(self, scene: str, index: int) -> Frame:
-        # Requests come in several threads, and a source may be a model.
+    def frame(self, scene: str, index: int) -> Frame:
+        """A frame of the source."""
         with self._lock:
-            return self._source.frame(scene, index)
+            return self._frame(scene, index)
+
+    def encoded_frame(self, scene: str, index: int) -> bytes:
+        """A frame for the page."""
+        with self._lock:
+            return self._encoded_frame(scene, index)
+
+    def look_ahead(self, scene: str, index: int) -> None:
+        """Soon make the frame after this one ready, unless another is asked for until then."""
+        if self._timer:
+            self._timer.cancel()
+        following = [place for place in self._chosen[scene] if place > index]
+        if following:
+            self._timer = Timer(LOOK_AHEAD_SECONDS, self._prepare, (scene, min(following)))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _prepare(self, scene: str, index: int) -> None:
+        # Whoever asks for that frame is told what is wrong with it.
+        with suppress(ValueError, FileNotFoundError):
+            self.encoded_frame(scene, index)
 
     @property
     def url(self) -> str:
@@ -64,7 +91,9 @@ class ViewerServer(ThreadingHTTPServer):
         if kind == '' and not rest:
             return self.page, 'text/html; charset=utf-8'
         if kind == 'frames' and len(rest) == 2 and rest[1].isdecimal():
-            return self.encoded_frame(rest[0], int(rest[1])), 'application/octet-stream'
+            body = self.encoded_frame(rest[0], int(rest[1]))
+            self.look_ahead(rest[0], int(rest[1]))
+            return body, 'application/octet-stream'
         if kind == 'images' and len(rest) == 3 and rest[1].isdecimal():
             cameras = {camera.name: camera for camera in self.frame(rest[0], int(rest[1])).cameras}
             return _image(cameras[rest[2]])

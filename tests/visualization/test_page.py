@@ -35,9 +35,11 @@ def clip(tmp_path_factory) -> str:
     return file.as_uri()
 
 
-def canvas(page) -> np.ndarray:
-    """(H, W, 3) what is drawn in the 3D scene, once it is drawn."""
+def canvas(page, smooth: bool = False) -> np.ndarray:
+    """(H, W, 3) what is drawn in the 3D scene, once it is drawn, or once its edges are smooth."""
     page.evaluate('() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
+    if smooth:
+        page.wait_for_function("document.getElementById('canvas').dataset.edges === 'smooth'")
     url = page.evaluate("document.getElementById('canvas').toDataURL()")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(',')[1]))).convert('RGB')).astype(int)
 
@@ -131,13 +133,12 @@ def test_slider_and_play_button_change_frames(open_page, clip):
 def test_overlays_are_drawn(open_page, clip):
     page = open_page(clip)
     page.get_by_label('Prediction').check()
-    before = canvas(page)
+    before = canvas(page, smooth=True)
     page.get_by_label('Cameras').check()
-    page.wait_for_function('stage_has_image = performance.now() > 0')
     page.wait_for_timeout(300)
     assert (np.abs(canvas(page) - (255, 0, 255)).max(axis=-1) < 8).sum() > 50
     page.get_by_label('Cameras').uncheck()
-    np.testing.assert_array_equal(canvas(page), before)
+    np.testing.assert_array_equal(canvas(page, smooth=True), before)
     page.get_by_label('Lidar').check()
     assert_colour(page, (5.5, 2.5, 0.05), (13, 13, 13))
     page.get_by_label('Boxes').check()
@@ -159,12 +160,13 @@ def test_link_restores_everything(open_page, clip):
     page.mouse.down()
     page.mouse.move(box['x'] + 260, box['y'] + 230, steps=4)
     page.mouse.up()
-    page.wait_for_timeout(400)
+    picture = canvas(page, smooth=True)
     again = open_page(page.url)
     assert again.locator('#title').inner_text() == 'scene-0001, frame 1'
     assert again.get_by_label('Boxes').is_checked()
-    assert share_differing(canvas(again), canvas(page)) < 0.005
-    assert share_differing(canvas(again), canvas(open_page(clip))) > 0.3
+    restored = canvas(again, smooth=True)
+    assert share_differing(restored, picture) < 0.005
+    assert share_differing(restored, canvas(open_page(clip), smooth=True)) > 0.3
 
 
 def test_everything_is_reached_by_keyboard(open_page, clip):

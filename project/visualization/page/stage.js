@@ -86,6 +86,7 @@ class Stage {
   draw() {
     this.pending = null;
     this.renderer.render(this.scene, this.camera);
+    this.renderer.domElement.dataset.edges = 'rough';
     clearTimeout(this.rest);
     this.rest = setTimeout(() => this.drawSmooth(), REST_MILLISECONDS);
   }
@@ -95,6 +96,7 @@ class Stage {
     this.renderer.render(this.scene, this.camera);
     this.renderer.setRenderTarget(null);
     this.renderer.render(this.copy, new THREE.Camera());
+    this.renderer.domElement.dataset.edges = 'smooth';
   }
 }
 
