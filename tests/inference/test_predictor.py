@@ -29,8 +29,11 @@ def saved_predictions(config, checkpoint, labels, tiny_world, folder, *options):
     return {file.stem: np.load(file)['arr_0'] for file in folder.glob('*.npz')}
 
 
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
-    ('queue', 'options'), [(False, []), (True, []), pytest.param(False, ['--amp'], marks=pytest.mark.slow)]
+    ('queue', 'options'), [(False, []), pytest.param(True, [], marks=SLOW), pytest.param(False, ['--amp'], marks=SLOW)]
 )
 def test_the_labels_of_a_whole_test(checkpoint, labels, tiny_world, keyframes, queue_config, tmp_path, queue, options):
     config = queue_config if queue else CONFIG
