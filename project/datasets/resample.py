@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from project.formats import OccupancyLabels
-from project.formats.vote import majority
+from project.formats.vote import vote_on
 from project.grid import VoxelGrid
 from project.taxonomy import UNOBSERVED
 
@@ -29,9 +29,9 @@ class DenseLabels:
 def on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> DenseLabels:
     """Labels on a grid of equal or larger voxels.
 
-    A voxel holds the labelled voxels whose centres lie in it. It gets their majority label by the rule of
-    :func:`project.formats.vote.majority`, and is free only if all of them are: thin things must not drown in the air
-    around them. It is visible if one of them is. Voxels that are not wholly within the labels' range are unobserved.
+    A voxel holds the voxels of the labels whose centres lie in it. It gets its label by their vote
+    (:func:`project.formats.vote.vote_on`), and is visible if one of them is. Voxels that are not wholly within the
+    labels' range are unobserved.
 
     Raises:
         ValueError: the grid is fixed to another frame, or is finer than the labels.
@@ -39,13 +39,9 @@ def on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> DenseLabels:
     if grid == labels.grid:
         return DenseLabels(labels.dense(), labels.mask_lidar, labels.mask_camera)
     _check(labels.grid, grid)
-    layers = grid.layers_of(labels.grid)
-    columns = [layer[column] for layer, column in zip(layers, labels.indices.T, strict=True)]
-    inside = np.logical_and.reduce([column >= 0 for column in columns])
-    cells = np.stack([column[inside] for column in columns], axis=1)
-    positions, classes = majority(grid.ravel(cells), labels.classes[inside])
-    semantics = OccupancyLabels(grid, grid.unravel(positions), classes).dense()
+    semantics = vote_on(grid, labels).dense()
     semantics[~grid.within(labels.grid)] = UNOBSERVED
+    layers = grid.layers_of(labels.grid)
     masks = (_seen_on(mask, layers, grid) for mask in (labels.mask_lidar, labels.mask_camera))
     return DenseLabels(semantics, *masks)
 

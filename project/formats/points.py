@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from project.formats.common import Keyframe, OccupancyLabels, named_errors, written_whole
-from project.formats.vote import count_votes, majority, winners
+from project.formats.vote import count_votes, vote, winners
 from project.grid import VoxelGrid
 from project.taxonomy import FREE, RAW_NAMES, LabelMapping
 
@@ -65,8 +65,7 @@ def voxelise(points: np.ndarray, grid: VoxelGrid, mapping: LabelMapping | None =
     points = points[points[:, 4] != RAW_EMPTY]
     indices, inside = grid.voxel_indices(points)
     labels = (mapping or LabelMapping.default()).learning_map[points[inside, 4].astype(np.uint8)]
-    positions, classes = majority(grid.ravel(indices), labels)
-    return OccupancyLabels(grid, grid.unravel(positions), classes)
+    return vote(grid, indices, labels)
 
 
 def voxelise_like_seed(

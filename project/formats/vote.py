@@ -2,7 +2,32 @@
 
 import numpy as np
 
+from project.formats.common import OccupancyLabels
+from project.grid import VoxelGrid
 from project.taxonomy import NOISE
+
+
+def vote(grid: VoxelGrid, indices: np.ndarray, labels: np.ndarray) -> OccupancyLabels:
+    """Labels of a grid's voxels by :func:`majority`.
+
+    Args:
+        grid: the voxels.
+        indices: (N, 3) the voxel that each vote is for.
+        labels: (N,) uint8.
+    """
+    positions, classes = majority(grid.ravel(indices), labels)
+    return OccupancyLabels(grid, grid.unravel(positions), classes)
+
+
+def vote_on(grid: VoxelGrid, labels: OccupancyLabels) -> OccupancyLabels:
+    """Labels on another grid of the same frame: each labelled voxel votes for the one that its centre lies in.
+
+    A voxel is free only if all that vote for it are: thin things must not drown in the air around them.
+    """
+    layers = grid.layers_of(labels.grid)
+    columns = [layer[column] for layer, column in zip(layers, labels.indices.T, strict=True)]
+    inside = np.logical_and.reduce([column >= 0 for column in columns])
+    return vote(grid, np.stack([column[inside] for column in columns], axis=1), labels.classes[inside])
 
 
 def majority(positions: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

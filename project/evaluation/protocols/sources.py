@@ -9,9 +9,9 @@ from typing import Any
 
 from project.evaluation.protocols.common import EvaluationProtocol, RayReadings, Volume
 from project.evaluation.protocols.submissions import read_dense, read_rays
-from project.formats import FORMATS, Keyframe, OccupancyLabels
+from project.formats import FORMATS, Keyframe
 from project.formats.points import voxelise
-from project.formats.vote import majority
+from project.formats.vote import vote_on
 from project.grid import VoxelGrid
 
 DENSE = 'submission'
@@ -103,14 +103,7 @@ def _read_format(path: Path, layout: str, grid: VoxelGrid) -> Volume:
     content = FORMATS[layout].read(path)
     if layout == 'points':
         return Volume.of(voxelise(content, grid))
-    return Volume.of(content if content.grid == grid else _on_grid(content, grid))
-
-
-def _on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> OccupancyLabels:
-    """Labels on coarser voxels of the same frame, by the vote of the voxels whose centres lie in each."""
-    indices, inside = grid.voxel_indices(labels.grid.centres(labels.indices))
-    positions, classes = majority(grid.ravel(indices), labels.classes[inside])
-    return OccupancyLabels(grid, grid.unravel(positions), classes)
+    return Volume.of(content if content.grid == grid else vote_on(grid, content))
 
 
 def _find_dense(folder: Path) -> tuple[str, dict[str, Path]]:
