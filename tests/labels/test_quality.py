@@ -11,7 +11,7 @@ from tools.benchmarks import labels
 def test_labels_are_right_and_better_than_a_plain_vote(tiny_world, tmp_path):
     parser = argparse.ArgumentParser()
     labels.add_arguments(parser)
-    wanted = ['--world', str(tiny_world), '--skip', 'speed', '--pictures', str(tmp_path)]
+    wanted = ['--world', str(tiny_world), '--skip', 'speed', 'masks', '--pictures', str(tmp_path)]
     summary = labels.run(parser.parse_args(wanted))['quality']['summary']
     for grid in labels.GRIDS:
         ours, plain = summary[f'this project, {grid}'], summary[f'plain majority vote, {grid}']

@@ -1,6 +1,7 @@
-"""Labels: how right they are against the exact truth of a made world, and how long they take."""
+"""Labels: how right they and their masks are against the exact truth of a made world, and how long they take."""
 
 import argparse
+import copy
 import cProfile
 import os
 import pstats
@@ -20,10 +21,13 @@ from rich.table import Table
 
 from project.formats import FORMATS, occ3d
 from project.grid import VoxelGrid
+from project.labels.beams import read_beams
+from project.labels.cloud import World
 from project.labels.convert import convert
 from project.labels.dataset import make_dataset
 from project.labels.gather import gather
 from project.labels.generate import label_scene, vote_keyframe
+from project.labels.ghosts import without_ghosts
 from project.labels.refine import refined
 from project.labels.scene import Scene
 from project.labels.settings import Settings
@@ -33,15 +37,18 @@ from project.synthetic.truth import Truth, keyframe_truth
 from project.visualization.frame import Frame
 from project.visualization.picture import frame_picture
 from tools.benchmarks._label_baseline import plain_labels, plain_world
+from tools.benchmarks._label_masks import mask_quality
 from tools.benchmarks._label_quality import Quality
+from tools.benchmarks._label_trails import with_trails
 
 NUM_SWEEPS = 10
 GRIDS = {
     'lidar, 0.4 m': VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.4),
     'Occ3D': occ3d.GRID,
 }
-METHODS = {'this project': 'labels', 'plain majority vote': 'labels_plain'}
-"""Whose labels are judged, and what their picture is called."""
+METHODS = ('this project', 'ghosts kept', 'with trails', 'with trails, ghosts kept', 'plain majority vote')
+"""Whose labels are judged; trails are put in on purpose."""
+PICTURES = {'this project': 'labels', 'plain majority vote': 'labels_plain'}
 
 STEPS = {
     'read': ('read_sweep',),
@@ -49,6 +56,7 @@ STEPS = {
     'propagate': ('label_map', 'mark_movers', 'propagate'),
     'sort': ('add_static', 'cloud'),
     'clean': ('clean_static', 'clean_objects'),
+    'ghosts': ('read_beams', 'without_ghosts'),
     'vote': ('cast', 'count'),
     'write': ('write',),
 }
@@ -66,7 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--refine-poses', action='store_true', help='correct the poses first')
     parser.add_argument('--every', type=int, default=1, metavar='N', help='judge every N-th keyframe (%(default)s)')
     parser.add_argument('--pictures', type=Path, metavar='FOLDER', help='draw truth, labels and what differs')
-    parser.add_argument('--skip', choices=('quality', 'speed'), help='leave out a half')
+    parser.add_argument(
+        '--masks-every', type=int, default=5, metavar='N', help='judge the masks of every N-th keyframe (%(default)s)'
+    )
+    parser.add_argument(
+        '--skip', nargs='+', choices=('quality', 'masks', 'speed'), default=(), help='leave out a part or two'
+    )
 
 
 def run(arguments: argparse.Namespace) -> dict:
@@ -78,9 +91,12 @@ def run(arguments: argparse.Namespace) -> dict:
         if arguments.refine_poses:
             scenes = [refined(scene) for scene in scenes]
         figures = {}
-        if arguments.skip != 'quality':
+        if 'quality' not in arguments.skip:
             figures['quality'] = _quality(console, root, scenes, arguments.every, arguments.pictures)
-        if arguments.skip != 'speed':
+        if 'masks' not in arguments.skip:
+            figures['masks'] = mask_quality(console, root, scenes, GRIDS, arguments.masks_every, NUM_SWEEPS)
+            _print_table(console, 'masks, %', figures['masks'], '{:.2f}')
+        if 'speed' not in arguments.skip:
             figures['speed'] = _speed(console, scenes, Path(folder) / 'labels')
     return figures
 
@@ -98,23 +114,37 @@ def _quality(console: Console, root: Path, scenes: list[Scene], every: int, pict
     judged = {(method, grid): Quality() for grid in GRIDS for method in METHODS}
     middle = len(scenes[0].keyframes) // 2 // every * every
     for scene in scenes:
-        world, plain = gather(scene), plain_world(scene)
+        worlds, plain = _worlds(scene), plain_world(scene)
         for k in track(range(0, len(scene.keyframes), every), f'judging {scene.name}', console=console):
             for name, grid in GRIDS.items():
                 truth = keyframe_truth(root, scene.name, k, grid, NUM_SWEEPS)
-                ours = vote_keyframe(scene, world, k, NUM_SWEEPS, grid).dense()
-                for method, labels in zip(
-                    METHODS, (ours, plain_labels(plain, scene, k, NUM_SWEEPS, grid)), strict=True
-                ):
-                    judged[method, name].add(labels, truth)
-                    if pictures and scene is scenes[0] and k == middle and grid is occ3d.GRID:
-                        _draw(pictures / f'{METHODS[method]}.png', scene, k, truth, labels)
+                labels = {method: vote_keyframe(scene, world, k, NUM_SWEEPS, grid) for method, world in worlds.items()}
+                labels = {method: voted.dense() for method, voted in labels.items()}
+                labels['plain majority vote'] = plain_labels(plain, scene, k, NUM_SWEEPS, grid)
+                for method in METHODS:
+                    judged[method, name].add(labels[method], truth)
+                if pictures and scene is scenes[0] and k == middle and grid is occ3d.GRID:
+                    for method, picture in PICTURES.items():
+                        _draw(pictures / f'{picture}.png', scene, k, truth, labels[method])
     summaries = {f'{method}, {grid}': quality.summary() for (method, grid), quality in judged.items()}
     _print_table(console, 'quality, %', summaries, '{:.2f}')
-    classes = {f'{method}, {grid}': quality.iou() for (method, grid), quality in judged.items()}
+    classes = {f'{method}, {grid}': judged[method, grid].iou() for method in PICTURES for grid in GRIDS}
     by_class = {name: {title: iou[name] for title, iou in classes.items()} for name in next(iter(classes.values()))}
     _print_table(console, 'IoU, %', by_class, '{:.1f}')
     return {'summary': summaries, 'IoU': classes}
+
+
+def _worlds(scene: Scene) -> dict[str, World]:
+    """The world by the :data:`METHODS` that differ in it."""
+    kept = gather(scene)
+    trails = with_trails(scene, kept)
+    beams = read_beams(scene, kept.scene_from_global)
+    return {
+        'this project': without_ghosts(copy.deepcopy(kept), beams),
+        'ghosts kept': kept,
+        'with trails': without_ghosts(copy.deepcopy(trails), beams),
+        'with trails, ghosts kept': trails,
+    }
 
 
 def _draw(path: Path, scene: Scene, k: int, truth: Truth, labels: np.ndarray) -> None:

@@ -1,0 +1,40 @@
+"""How right the masks of labels are, against everything that could be seen in a made world."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from project.grid import VoxelGrid
+from project.labels.beams import read_beams
+from project.labels.gather import gather
+from project.labels.generate import vote_keyframe
+from project.labels.ghosts import without_ghosts
+from project.labels.masks import masks_of
+from project.labels.scene import Scene
+from project.labels.see import free_space, sight_of
+from project.synthetic.truth import keyframe_truth, load_scene
+from project.taxonomy import LabelMapping
+from tools.benchmarks._label_sight import Beamed, MaskQuality, seen_through_pixels
+
+
+def mask_quality(
+    console: Console, root: Path, scenes: list[Scene], grids: dict[str, VoxelGrid], every: int, num_sweeps: int
+) -> dict[str, dict[str, float]]:
+    """Percentages for each grid; a keyframe takes half a minute a grid, for the exhaustive side."""
+    judged = {name: MaskQuality() for name in grids}
+    for scene in scenes:
+        world, beamed = gather(scene), Beamed(load_scene(root, scene.name))
+        beams = read_beams(scene, world.scene_from_global)
+        sight = sight_of(scene, beams, world.scene_from_global)
+        world = without_ghosts(world, beams)
+        keyframes = range(every // 2, len(scene.keyframes), every)
+        for k in track(keyframes, f'looking around in {scene.name}', console=console):
+            for name, grid in grids.items():
+                truth = keyframe_truth(root, scene.name, k, grid, num_sweeps)
+                labels = vote_keyframe(scene, world, k, num_sweeps, grid)
+                free = free_space(scene, sight, k, num_sweeps, grid)
+                labels.mask_lidar, labels.mask_camera = masks_of(labels, scene, k, free, LabelMapping.default())
+                seen = seen_through_pixels(scene.cameras[k], scene.grid_from_global(k, grid.frame), grid, ~truth.free)
+                judged[name].add(labels, truth, beamed.at(k, grid, num_sweeps), seen)
+    return {name: quality.summary() for name, quality in judged.items()}
