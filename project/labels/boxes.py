@@ -67,9 +67,35 @@ def extended(tracks: Tracks, times_s: np.ndarray) -> Tracks:
     return replace(tracks, present=present, global_from_box=poses, sizes=sizes)
 
 
+def bends(tracks: Tracks, times_s: np.ndarray) -> np.ndarray:
+    """How tracks bend between keyframes: what interpolation in a straight line leaves out where they turn or brake.
+
+    Between keyframes k and k + 1 the parabola through the annotations of k - 1, k and k + 1 leaves the straight line
+    by ``fraction * (1 - fraction)`` times a vector, the one of k, k + 1 and k + 2 by another. Blended from the first
+    into the second (Overhauser 1968) they make a smooth way.
+
+    Args:
+        tracks: K keyframes, T tracks, as annotated.
+        times_s: (K,) time of each keyframe.
+
+    Returns:
+        (K - 1, T, 2, 3) float64 those two vectors, global frame, metres. For want of an annotation one stands for both,
+        and both are 0 where neither is known.
+    """
+    step = np.diff(times_s)[:, None, None]
+    velocity = np.diff(tracks.global_from_box[..., :3, 3], axis=0) / step
+    known = tracks.present[:-2] & tracks.present[1:-1] & tracks.present[2:]
+    acceleration = np.full((len(times_s), known.shape[1], 3), np.nan)
+    acceleration[1:-1][known] = (2 * np.diff(velocity, axis=0) / (step[1:] + step[:-1]))[known]
+    of_ends = np.stack([acceleration[:-1], acceleration[1:]], axis=2)
+    of_ends = np.nan_to_num(np.where(np.isnan(of_ends), of_ends[:, :, ::-1], of_ends))
+    return -of_ends * step[..., None] ** 2 / 2
+
+
 def boxes_at(
-    tracks: Tracks, annotated: np.ndarray, keyframe: int, fraction: float, scene_from_global: np.ndarray
-) -> Boxes:
+    tracks: Tracks, annotated: np.ndarray, keyframe: int, fraction: float, scene_from_global: np.ndarray,
+    bent: np.ndarray | None = None,
+) -> Boxes:  # fmt: skip
     """Boxes at a keyframe, or interpolated between it and the next one; sizes are those of the later one.
 
     Args:
@@ -78,11 +104,16 @@ def boxes_at(
         keyframe: the keyframe at or before the time.
         fraction: 0 at the keyframe, 1 at the next.
         scene_from_global: (4, 4) float64.
+        bent: how tracks bend, as :func:`bends` tells; by default they are straight, as nuscenes-devkit has them.
     """
     later = keyframe + (fraction > 0)
     chosen = np.flatnonzero(tracks.present[keyframe] & tracks.present[later])
     poses = tracks.global_from_box
-    scene_from_box = scene_from_global @ interpolate(poses[keyframe, chosen], poses[later, chosen], fraction)
+    global_from_box = interpolate(poses[keyframe, chosen], poses[later, chosen], fraction)
+    if bent is not None and fraction > 0:
+        first, second = np.moveaxis(bent[keyframe, chosen], 1, 0)
+        global_from_box[:, :3, 3] += fraction * (1 - fraction) * (first + fraction * (second - first))
+    scene_from_box = scene_from_global @ global_from_box
     guessed = ~(annotated[keyframe] & annotated[later])[chosen]
     return Boxes(
         chosen.astype(np.int32), scene_from_box, tracks.sizes[later, chosen], tracks.categories[chosen], guessed

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from project.labels.boxes import OUTSIDE, Boxes, box_of_points, boxes_at, extended, in_box_frames
+from project.labels.boxes import OUTSIDE, Boxes, bends, box_of_points, boxes_at, extended, in_box_frames
 from project.labels.clean import clean_objects, clean_static
 from project.labels.cloud import Collector, World
 from project.labels.domain import Domain, domain_around, tile_of_points
@@ -71,6 +71,7 @@ class Sweeps:
         self.seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
         self.keyframe_seconds = self.seconds[scene.keyframe_sweeps]
         self.tracks = extended(scene.tracks, self.keyframe_seconds)
+        self._bent = bends(scene.tracks, self.keyframe_seconds)
 
     def keyframe(self, k: int) -> tuple[Points, Boxes]:
         """Labelled points of keyframe k in the scene's frame, and the boxes there."""
@@ -81,7 +82,7 @@ class Sweeps:
         """Unlabelled points of a sweep between keyframes k and k + 1, and the boxes at its time."""
         start, end = self.keyframe_seconds[k : k + 2]
         fraction = (self.seconds[sweep] - start) / (end - start)
-        boxes = boxes_at(self.tracks, self.scene.tracks.present, k, fraction, self.scene_from_global)
+        boxes = boxes_at(self.tracks, self.scene.tracks.present, k, fraction, self.scene_from_global, self._bent)
         return self._points(sweep, None), boxes
 
     def _points(self, sweep: int, lidarseg_file: str | None) -> Points:

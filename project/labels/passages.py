@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from project.labels.beams import Beams, origin_of
-from project.labels.boxes import MARGIN_M, Boxes, boxes_at
+from project.labels.boxes import MARGIN_M, Boxes, bends, boxes_at
 from project.labels.geometry import inverse
 from project.labels.scene import Scene
 from project.labels.walk import carried, clipped
@@ -38,6 +38,7 @@ def find_passages(scene: Scene, beams: Beams, scene_from_global: np.ndarray) -> 
     """Find where beams pass through annotated boxes; between keyframes boxes are interpolated."""
     seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
     at_keyframe = seconds[scene.keyframe_sweeps]
+    bent = bends(scene.tracks, at_keyframe)
     steps = 2 * len(scene.keyframes) - 1
     lines, ended, keys = [np.zeros((0, 2, 3), np.float32)], [np.zeros(0, bool)], [np.zeros(0, np.int64)]
     for sweep, tick in enumerate(scene.ticks):
@@ -46,7 +47,7 @@ def find_passages(scene: Scene, beams: Beams, scene_from_global: np.ndarray) -> 
         k = tick // 2
         span = at_keyframe[k + 1] - at_keyframe[k] if tick % 2 else 1.0
         fraction = (seconds[sweep] - at_keyframe[k]) / span
-        boxes = boxes_at(scene.tracks, scene.tracks.present, k, fraction, scene_from_global)
+        boxes = boxes_at(scene.tracks, scene.tracks.present, k, fraction, scene_from_global, bent)
         found = _in_boxes(beams, sweep, boxes)
         lines.append(found[0])
         ended.append(found[1])

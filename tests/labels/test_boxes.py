@@ -1,6 +1,6 @@
 import numpy as np
 
-from project.labels.boxes import MARGIN_M, Boxes, box_of_points, boxes_at, extended
+from project.labels.boxes import MARGIN_M, Boxes, bends, box_of_points, boxes_at, extended
 from project.labels.geometry import inverse, poses
 from project.labels.scene import Tracks
 
@@ -37,6 +37,41 @@ def test_boxes_between_keyframes_are_interpolated_and_guesses_are_marked():
     np.testing.assert_allclose(boxes.scene_from_box[:, 0, 3], [1, 7])
     np.testing.assert_array_equal(boxes.guessed, [False, True])
     np.testing.assert_array_equal(boxes.guessed_at(np.array([-1, 0, 1])), [False, False, True])
+
+
+def places_between(way, present, fraction, k):
+    """Where boxes_at puts a track that follows way(time), an (N, 3) function, between keyframes k and k + 1."""
+    tracks = tracks_along_x([[each] for each in present], np.zeros((5, 1)))
+    tracks.global_from_box[:, 0, :3, 3] = way(TIMES_S)
+    boxes = boxes_at(tracks, tracks.present, k, fraction, np.eye(4), bends(tracks, TIMES_S))
+    time = TIMES_S[k] + fraction * (TIMES_S[k + 1] - TIMES_S[k])
+    return boxes.scene_from_box[0, :3, 3], way(np.array([time]))[0]
+
+
+def test_boxes_follow_a_track_that_turns_and_brakes():
+    def parabola(t):
+        return np.column_stack([10 * t - 1.5 * t**2, 2 * t**2, 0 * t])
+
+    def curve(t):
+        return np.column_stack([8 * np.sin(t), 8 * np.cos(t), 0 * t])
+
+    for k in range(4):
+        for fraction in (0.2, 0.5, 0.9):
+            np.testing.assert_allclose(*places_between(parabola, [1] * 5, fraction, k), atol=1e-9)
+    place, truth = places_between(curve, [1] * 5, 0.5, 1)
+    straight = curve(TIMES_S[1:3]).mean(axis=0)
+    assert np.linalg.norm(place - truth) < 0.02 < 0.2 < np.linalg.norm(straight - truth)
+
+
+def test_boxes_go_straight_where_too_little_is_known_of_their_track():
+    def parabola(t):
+        return np.column_stack([t, 2 * t**2, 0 * t])
+
+    np.testing.assert_allclose(*places_between(parabola, [0, 0, 1, 1, 1], 0.5, 2), atol=1e-9)
+    place, _ = places_between(parabola, [0, 1, 1, 0, 1], 0.5, 1)
+    np.testing.assert_allclose(place, parabola(TIMES_S[1:3]).mean(axis=0))
+    alone = tracks_along_x([[1]], [[3]])
+    assert bends(alone, TIMES_S[:1]).shape == (0, 1, 2, 3)
 
 
 def random_boxes(rng, n):
