@@ -196,7 +196,9 @@ def summary(bits, block):
 
 @njit(inline='always', error_model='numpy')
 def _begin(line, enter, x, y, last_x, last_y, width, cell):
-    nx, ny = abs(last_x - x), abs(last_y - y)
+    # Over a short way rounding may put the last cell before the first.
+    nx = max(last_x - x if line[6] > 0 else x - last_x, 0)
+    ny = max(last_y - y if line[7] > 0 else y - last_y, 0)
     tx = ((x + (line[6] > 0)) * width - line[0]) * line[6] if nx else np.inf
     ty = ((y + (line[7] > 0)) * width - line[1]) * line[7] if ny else np.inf
     return cell, nx, ny, tx, ty, int(line[2] + enter * line[5]), enter, np.uint64(0), enter, 0

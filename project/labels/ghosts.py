@@ -197,14 +197,14 @@ def _pass(doubtful, points, passes, start, stop):
             crossed = bits[column] & layers_crossed(inner)
             if column == last:
                 crossed &= ~bit(last_layer)
-            layer = lowest_layer(inner)
-            while crossed >> np.uint64(layer):
+            for layer in range(lowest_layer(inner), MOST_LAYERS):
+                if crossed < bit(layer):
+                    break
                 if crossed & bit(layer):
                     cell = column * MOST_LAYERS + layer
                     passes[cell] += 1
                     if passes[cell] > PASSES_PER_POINT * points[cell]:
                         bits[column] ^= bit(layer)
                         blocks[block] = summary(bits, block)
-                layer += 1
             column, inner = next_column(doubtful, bits, line, until, inner)
         block, way = next_block(doubtful, line, leave, way)

@@ -10,8 +10,8 @@ from project.labels.ghosts import CELL_M, without_ghosts
 from project.labels.read import Points
 
 ROAD, WALL, PLANT = 24, 28, 30
-SHAPE = (20, 20, 5)
-"""Cells of the one tile that the scene consists of, and of height."""
+SHAPE = (20, 20, 32)
+"""Cells of the one tile that the scene consists of, and of what lies above the middle of the path."""
 PASSES = 50
 FIRM, CONTRADICTED = 13, 12
 """Points in a cell through which so many beams pass."""
@@ -74,6 +74,11 @@ def test_the_trail_of_a_mover_is_removed(street, raw):
     trail = (slice(2, 9), slice(2, 4), slice(1, 3))
     street.put(trail, raw, CONTRADICTED)
     np.testing.assert_array_equal(street.removed(), cells(trail))
+
+
+def test_the_highest_cells_are_judged_too(street):
+    street.put((5, 5, 31), WALL, CONTRADICTED)
+    np.testing.assert_array_equal(street.removed(), cells((5, 5, 31)))
 
 
 def test_what_nothing_passes_through_stays(street):
