@@ -20,7 +20,7 @@ from project.visualization.scenery import ego_car, following_pose, overhead_pose
 from project.visualization.scores import frame_scores
 
 PARTS = Path(__file__).parent / 'page'
-SCRIPTS = ('data', 'faces', 'voxels', 'paint', 'overlays', 'stage', 'state', 'panel', 'keys', 'main')
+SCRIPTS = ('data', 'faces', 'paint', 'voxels', 'overlays', 'stage', 'state', 'panel', 'keys', 'main')
 """Scripts of the page, in the order in which they are joined."""
 
 IMAGE_WIDTH_PX = 480

@@ -54,6 +54,7 @@ async function showFrame() {
     notify(error.message);
   } finally {
     clearTimeout(waiting);
+    document.body.className = 'ready';
   }
 }
 

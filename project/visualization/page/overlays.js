@@ -10,7 +10,10 @@ const BOX_TRIANGLES = [
 ];
 
 const POINT_SHADER = `
+precision highp float;
+uniform mat4 modelViewMatrix, projectionMatrix;
 uniform float nearer;
+in vec3 position;
 void main() {
   // Points lie inside voxels; drawn a voxel nearer they show in front of them, and not through walls.
   vec4 seen = modelViewMatrix * vec4(position, 1.0);
@@ -54,11 +57,8 @@ function lidarPoints(bytes, voxelSize, dark) {
       3,
     ),
   );
-  const material = new THREE.ShaderMaterial({
-    uniforms: { nearer: { value: 1.5 * voxelSize } },
-    vertexShader: POINT_SHADER,
-    fragmentShader: `void main() { gl_FragColor = vec4(vec3(${dark ? '1.0' : '0.05'}), 1.0); }`,
-  });
+  const fragmentShader = `out vec4 pixel; void main() { pixel = vec4(vec3(${dark ? '1.0' : '0.05'}), 1.0); }`;
+  const material = rawPaint(POINT_SHADER, fragmentShader, { nearer: 1.5 * voxelSize });
   const points = new THREE.Points(geometry, material);
   points.frustumCulled = false;
   return points;

@@ -1,6 +1,6 @@
 // The 3D scene, its camera and the drawing of it, which happens only when something changed.
 
-/** Smooth edges are drawn after so long without a change: a renderer in software takes several times as long for them. */
+/** After so long without a change edges are drawn smooth, for which a renderer in software takes several times as long. */
 const REST_MILLISECONDS = 300;
 
 class Stage {

@@ -1,6 +1,8 @@
 // Voxels as rectangles over their exposed sides, coloured and shaded as in the project's pictures.
 
 const VERTEX_SHADER = `
+precision highp float;
+uniform mat4 modelViewMatrix, projectionMatrix;
 in vec4 corner;
 uniform vec3 minimum, size;
 uniform vec3 palette[32];
@@ -45,15 +47,10 @@ class Voxels {
   constructor() {
     this.geometry = new THREE.BufferGeometry();
     this.geometry.setDrawRange(0, 0);
-    this.material = new THREE.ShaderMaterial({
-      vertexShader: VERTEX_SHADER,
-      fragmentShader: FRAGMENT_SHADER,
-      uniforms: {
-        minimum: { value: new THREE.Vector3() },
-        size: { value: new THREE.Vector3() },
-        palette: { value: Array.from({ length: 32 }, () => new THREE.Vector3()) },
-      },
-      glslVersion: THREE.GLSL3,
+    this.material = rawPaint(VERTEX_SHADER, FRAGMENT_SHADER, {
+      minimum: new THREE.Vector3(),
+      size: new THREE.Vector3(),
+      palette: Array.from({ length: 32 }, () => new THREE.Vector3()),
     });
     this.mesh = new THREE.Mesh(this.geometry, this.material);
     this.mesh.frustumCulled = false;
