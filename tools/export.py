@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 FORMATS = {
-    'torch_export': 'a program of torch.export: for this version of torch or a later one, on any kind of machine',
+    'torch_export': 'a program of torch.export: for this version of torch or a later one, and the kind of --device',
     'aoti': 'compiled by AOTInductor for this machine and this version of torch; needs a C++ compiler',
     'onnx': "ONNX, for onnxruntime and others; needs: pip install -e '.[export]'",
 }
@@ -40,7 +40,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--format', choices=FORMATS, help='by default onnx for a file that ends in .onnx, else torch_export'
     )
     parser.add_argument(
-        '--image-size', type=_size, default='1600x900', metavar='WxH', help='of the images as read [%(default)s]'
+        '--image-size', type=image_size, default='1600x900', metavar='WxH', help='of the images as read [%(default)s]'
     )
     parser.add_argument('--device', help='where the file will compute: cpu or cuda [a GPU where there is one]')
     parser.add_argument('--amp', action='store_true', help='compute in bfloat16')
@@ -50,7 +50,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def _size(text: str) -> tuple[int, int]:
+def image_size(text: str) -> tuple[int, int]:
     """Rows and columns."""
     width, height = text.split('x')
     return int(height), int(width)

@@ -82,8 +82,8 @@ class ExportedModel:
             labels, seen = self._compute(pixels, projections, np.zeros(self._slots, np.int64))
             if seen <= self._slots:
                 return labels
-            # These cameras see more of the ground than those before: compute again, and so many from now on.
-            self._slots = int(seen)
+            # These cameras see more of the ground than those before: compute again, from now on with some to spare.
+            self._slots = min(int(1.1 * seen) + 1, self.metadata['queries'])
 
     def _scaled(self, name: str, image: np.ndarray) -> np.ndarray:
         size = tuple(self.metadata['image_size'])

@@ -19,13 +19,13 @@ from project.engine.versions import versions
 from project.formats.common import written_whole
 from project.inference.predictor import Predictor
 from project.inference.program import Program
-from project.models.constants import constant
 from project.taxonomy import LABEL_NAMES
 
 INPUTS = ('images', 'image_from_grid', 'slots')
 OUTPUTS = ('labels', 'most_seen')
 
-OPSET = 20
+OPSET = 18
+"""Of ONNX; the oldest that torch writes, and most runtimes know."""
 
 PLAIN = {
     'OCCUPANCY_DEFORMABLE_ATTENTION': 'torch',
@@ -127,7 +127,6 @@ def _plain_operators() -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-        constant.cache_clear()  # those that were made while tracing hold no numbers
 
 
 def _write_torch_export(program: ExportedProgram, path: Path) -> None:
@@ -145,9 +144,11 @@ def _write_aoti(program: ExportedProgram, path: Path) -> None:
 def _write_onnx(program: ExportedProgram, path: Path) -> None:
     try:
         import onnx
-        from onnxscript import opset20 as op
+        import onnxscript
     except ImportError as error:
         raise ValueError(f"{error}; ONNX needs: pip install -e '.[export]'") from None
+
+    op = getattr(onnxscript, f'opset{OPSET}')
 
     def stable_sort(x, stable: bool = True, dim: int = -1, descending: bool = False):
         # torch has no translation of its own. Of equal values TopK puts the earlier first.
