@@ -14,6 +14,7 @@ from tiny_model import CONFIG, ROOT
 
 import project
 from project.evaluation.protocols.submissions import read_dense
+from project.labels.dataset import CAMERAS
 from tools import export, predict_exported
 
 HAS_ONNX = all(importlib.util.find_spec(name) for name in ('onnx', 'onnxruntime', 'onnxscript'))
@@ -28,9 +29,20 @@ FORMATS = [
 ]
 
 
+@pytest.fixture(scope='module')
+def moment(tmp_path_factory):
+    """Files of made-up images, 160x90 pixels, and the calibration of cameras that look around."""
+    folder, rng = tmp_path_factory.mktemp('images'), np.random.default_rng(0)
+    images = {name: folder / f'{name}.png' for name in CAMERAS}
+    for file in images.values():
+        cv2.imwrite(str(file), cv2.resize(rng.integers(0, 256, (9, 16, 3), np.uint8), (160, 90)))
+    calibration = export.rig(CAMERAS, 'lidar', (90, 160))
+    return images, {name: {key: each.tolist() for key, each in camera.items()} for name, camera in calibration.items()}
+
+
 @pytest.fixture(scope='module', params=FORMATS)
 def file(request, checkpoint, tmp_path_factory):
-    """An exported model, made by the command, for the images of the made world."""
+    """An exported model, made by the command, for images of that size."""
     path = tmp_path_factory.mktemp(request.param) / 'model.pt2'
     command = [str(CONFIG), str(checkpoint), '--out', str(path), '--format', request.param, '--device', 'cpu']
     assert export.main([*command, '--image-size', '160x90']) == 0
@@ -45,9 +57,9 @@ def command_line(file, images, calibration, folder):
     return [str(file), '--images', *pairs, '--calibration', str(folder / 'rig.json'), '--out', str(out)], out
 
 
-def test_a_file_gives_the_labels_of_the_model_without_the_project(file, checkpoint, keyframes, tmp_path):
+def test_a_file_gives_the_labels_of_the_model_without_the_project(file, checkpoint, moment, tmp_path):
     model = project.load(CONFIG, checkpoint, device='cpu')
-    images, calibration, _ = next(iter(keyframes.values()))
+    images, calibration = moment
     arguments, out = command_line(file, images, calibration, tmp_path)
     shutil.copy(ROOT / 'tools' / 'predict_exported.py', tmp_path)
     blocked = f'sys.modules.update(dict.fromkeys({BLOCKED}))'
@@ -60,10 +72,10 @@ def test_a_file_gives_the_labels_of_the_model_without_the_project(file, checkpoi
     assert len(np.unique(expected)) > 3
 
 
-def test_cameras_that_see_more_than_ever_before(file, checkpoint, keyframes):
+def test_cameras_that_see_more_than_ever_before(file, checkpoint, moment):
     """The number of queries a camera sees is no constant of the file: wider cameras get more of them."""
     model, exported = project.load(CONFIG, checkpoint, device='cpu'), predict_exported.ExportedModel(file)
-    files, calibration, _ = next(iter(keyframes.values()))
+    files, calibration = moment
     images = {name: cv2.imread(str(path)) for name, path in files.items()}
     exported._slots = 2
     for focal in (150.0, 40.0, 90.0):
@@ -106,8 +118,8 @@ def test_the_description_says_what_a_user_must_know(program):
         ('program', 'model.pt2: cannot be loaded'),
     ],
 )
-def test_what_is_wrong_is_named(program, keyframes, tmp_path, capsys, fault, sentence):
-    images, calibration, _ = next(iter(keyframes.values()))
+def test_what_is_wrong_is_named(program, moment, tmp_path, capsys, fault, sentence):
+    images, calibration = moment
     images, calibration = dict(images), {name: dict(camera) for name, camera in calibration.items()}
     file = shutil.copy(program, tmp_path)
     if fault != 'description':
