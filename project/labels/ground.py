@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from project.labels.domain import CELL_M, TILE_CELLS, Domain, cells_of_points, column_of
 from project.labels.read import Points
@@ -22,6 +22,12 @@ FAR_ABOVE_M = 100.0
 STEEPNESS = 15.0
 """Ground a centimetre above or below a point is as far away as ground so many centimetres farther along."""
 
+SMOOTHNESS_M = 0.5
+"""Classes of ground meet in lines that are straighter than those halfway between scattered labels: so far are
+distances smoothed (standard deviation)."""
+
+_AT_LABELS = 0.01
+
 RAW_GROUND = tuple(raw for raw in RAW_STATIC if LEARNING_MAP[raw] in GROUND)
 """Lidarseg indices of ground: four in a row."""
 
@@ -31,51 +37,58 @@ class GroundMap(NamedTuple):
 
     Attributes:
         domain: what the columns are part of.
-        places: (columns, 4, 3) float32 mean of the labelled points of each class, scene frame; NaN where there is none.
-        sources: (columns, 4) int32 the nearest column that has each class, -1 where none is within reach.
+        distances: (columns, 4) float32 how far along the ground each class is; infinity where it is out of reach.
+        heights: (columns, 4) float32 mean height of each class where it is nearest, scene frame.
     """
 
     domain: Domain
-    places: np.ndarray
-    sources: np.ndarray
+    distances: np.ndarray
+    heights: np.ndarray
 
 
 def ground_map(domain: Domain, labelled: Points) -> GroundMap:
     """Map of the labelled points (inside the domain) that are ground."""
-    classes = len(RAW_GROUND)
     on_ground = np.isin(labelled.raw, RAW_GROUND)
     columns, _ = cells_of_points(domain, labelled.xyz[on_ground])
-    slots = columns * classes + labelled.raw[on_ground] - RAW_GROUND[0]
-    n_slots = len(domain.centres) * TILE_CELLS**2 * classes
     # Whole millimetres: sums of integers do not depend on the order of the points.
-    millimetres = np.rint(labelled.xyz[on_ground].astype(np.float64) * 1000)
-    counts = np.bincount(slots, minlength=n_slots)
-    places = np.empty((n_slots, 3), np.float32)
-    with np.errstate(invalid='ignore'):
-        for axis in range(3):
-            places[:, axis] = np.bincount(slots, millimetres[:, axis], n_slots) / counts / 1000
-    seen = (counts > 0).reshape(-1, classes)
-    sources = np.column_stack([_nearest_columns(domain, seen[:, code]) for code in range(classes)])
-    return GroundMap(domain, places.reshape(-1, classes, 3), sources)
+    millimetres = np.rint(labelled.xyz[on_ground, 2].astype(np.float64) * 1000)
+    in_map = _columns_in_map(domain)
+    shape = len(domain.centres) * TILE_CELLS**2, len(RAW_GROUND)
+    distances, heights = np.full(shape, np.inf, np.float32), np.zeros(shape, np.float32)
+    for code, raw in enumerate(RAW_GROUND):
+        mine = labelled.raw[on_ground] == raw
+        if mine.any():
+            _spread(in_map, columns[mine], millimetres[mine], distances[:, code], heights[:, code])
+    return GroundMap(domain, distances, heights)
 
 
-def _nearest_columns(domain: Domain, labelled: np.ndarray) -> np.ndarray:
-    """(columns,) int32 the nearest column of each that is (columns,) bool `labelled`; -1 where none is within reach."""
-    sources = np.full(len(labelled), -1, np.int32)
+def _columns_in_map(domain: Domain) -> np.ndarray:
+    """(X, Y) int64 column at each place of the map that the tiles make up, -1 where there is no tile."""
     tiles = domain.tiles.repeat(TILE_CELLS, axis=0).repeat(TILE_CELLS, axis=1)
     rows, cells = (np.arange(n) % TILE_CELLS for n in tiles.shape)
-    columns = np.where(tiles < 0, -1, tiles * TILE_CELLS**2 + rows[:, None] * TILE_CELLS + cells)
-    seen = (columns >= 0) & labelled[columns]
-    if seen.any():
-        distances, nearest = distance_transform_edt(~seen, return_indices=True)
-        within = (columns >= 0) & (distances <= REACH_M / CELL_M)
-        sources[columns[within]] = columns[nearest[0][within], nearest[1][within]]
-    return sources
+    return np.where(tiles < 0, -1, tiles * TILE_CELLS**2 + rows[:, None] * TILE_CELLS + cells)
+
+
+def _spread(
+    in_map: np.ndarray, columns: np.ndarray, millimetres: np.ndarray, distances: np.ndarray, heights: np.ndarray
+) -> None:
+    """Fill in the distance and height of one class, from the columns and heights of its labelled points."""
+    counts = np.bincount(columns, minlength=len(distances))
+    sums = np.bincount(columns, millimetres, len(distances))
+    seen = (in_map >= 0) & (counts[in_map] > 0)
+    cells, nearest = distance_transform_edt(~seen, return_indices=True)
+    within = (in_map >= 0) & (cells * CELL_M <= REACH_M)
+    smooth = gaussian_filter(np.minimum(cells * CELL_M, REACH_M), SMOOTHNESS_M / CELL_M, truncate=2.0)
+    # What was labelled stays; where several classes were, smoothness decides.
+    smooth[seen] *= _AT_LABELS
+    distances[in_map[within]] = smooth[within]
+    sources = in_map[nearest[0][within], nearest[1][within]]
+    heights[in_map[within]] = sums[sources] / counts[sources] / 1000
 
 
 @njit(inline='always', error_model='numpy')
-def ground_at(tiles, places, sources, ix, iy, point, in_box):
-    """Nearest ground at a point of a column: its class (0-3; -1 where there is none) and how far the point is above it.
+def ground_at(tiles, distances, heights, ix, iy, z, in_box):
+    """Nearest ground at a column and height: its class (0-3; -1 where there is none) and how far z is above it.
 
     Height tells classes apart that meet at a kerb, so it counts many times. Not so for what is above the ground in a
     box: that may be the object, whose lower parts are as high as the sidewalk beside it.
@@ -84,13 +97,9 @@ def ground_at(tiles, places, sources, ix, iy, point, in_box):
     column = column_of(tiles, ix, iy)
     if column < 0:
         return code, above
-    for candidate in range(places.shape[1]):
-        source = sources[column, candidate]
-        if source < 0:
-            continue
-        place = places[source, candidate]
-        dx, dy, dz = point[0] - place[0], point[1] - place[1], point[2] - place[2]
-        distance = np.sqrt(dx * dx + dy * dy) + abs(dz) * (1 if in_box and dz > 0 else STEEPNESS)
+    for candidate in range(heights.shape[1]):
+        height = z - heights[column, candidate]
+        distance = distances[column, candidate] + abs(height) * (1 if in_box and height > 0 else STEEPNESS)
         if distance < least:
-            code, above, least = candidate, dz, distance
+            code, above, least = candidate, height, distance
     return code, above

@@ -94,11 +94,11 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
     # Arrays are taken out of their tuples once: numba counts references each time.
     origin, tiles, height = labels.domain.origin, labels.domain.tiles, labels.domain.height
     cells, around, ground = labels.cells, labels.around, labels.ground
-    places, sources = ground.places, ground.sources
+    distances, heights = ground.distances, ground.heights
     result, votes = np.full(len(xyz), DROPPED, np.uint8), np.zeros(8, np.int64)
     for i in range(len(xyz)):
         ix, iy, iz = cell_indices(origin, xyz[i])
-        code, above = ground_at(tiles, places, sources, ix, iy, xyz[i], in_box[i])
+        code, above = ground_at(tiles, distances, heights, ix, iy, xyz[i, 2], in_box[i])
         surely = -NEARLY_GROUND_M < above < SURELY_GROUND_M
         nearly = abs(above) < NEARLY_GROUND_M
         if in_box[i]:

@@ -72,9 +72,24 @@ def test_a_kerb_between_rings_is_told_by_height():
     assert told(labels, [(3.5, 0, 0.15)], in_box=True) == [OBJECT]
 
 
-def test_level_ground_takes_the_nearer_class_within_a_column():
-    labels = label_map(DOMAIN, labelled((ring(2.02), SIDEWALK), (ring(2.22), TERRAIN)))
-    assert told(labels, [(2.03, 0, 0.0), (2.21, 0, 0.0)]) == [SIDEWALK, TERRAIN]
+def test_a_line_between_classes_on_one_level_is_straight():
+    """Scattered labels leave a gap of 1.2 m around x = 5, now more to one side and now more to the other."""
+    parts = []
+    for row, y in enumerate(np.arange(-4.0, 4.0, 0.5)):
+        end, start = (4.9, 6.1) if row % 2 else (3.9, 5.1)
+        for raw, x in ((SIDEWALK, np.arange(end, 1, -0.2)), (TERRAIN, np.arange(start, 9, 0.2))):
+            parts.append((np.column_stack([x, np.full(len(x), y), np.zeros(len(x))]), raw))
+    labels = label_map(DOMAIN, labelled(*parts))
+    along = np.arange(-2.0, 2.0, 0.25)
+    for x, raw in ((4.6, SIDEWALK), (5.4, TERRAIN)):
+        assert told(labels, np.column_stack([np.full(len(along), x), along, 0 * along])) == [raw] * len(along)
+
+
+def test_a_strip_is_kept_where_it_was_labelled():
+    strip = ring(5.1)
+    around = [(ring(x), SIDEWALK) for x in np.arange(2.1, 8, 0.25) if abs(x - 5.1) > 0.2]
+    labels = label_map(DOMAIN, labelled((strip, TERRAIN), *around))
+    assert set(told(labels, strip)) == {TERRAIN}
 
 
 def test_in_a_box_ground_stays_ground_and_the_rest_is_the_object(street):
