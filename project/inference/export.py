@@ -135,6 +135,8 @@ def _write_torch_export(program: ExportedProgram, path: Path) -> None:
 
 
 def _write_aoti(program: ExportedProgram, path: Path) -> None:
+    if path.suffix != '.pt2':
+        raise ValueError(f'{path.name}: the name of a file of AOTInductor must end in .pt2')
     compilers = [os.environ.get('CXX'), 'g++', 'clang++']
     if not any(compiler and shutil.which(compiler) for compiler in compilers):
         raise ValueError('AOTInductor needs a C++ compiler (g++ or clang++), and there is none; use torch_export')
