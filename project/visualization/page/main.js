@@ -210,9 +210,8 @@ function start() {
     showFrame();
   });
   stage.view = state.view;
-  stage.setPart('ego', egoCar(manifest.ego_car));
-  stage.compile();
-  showFrame();
+  // Voxels need not wait for the shader of the car.
+  showFrame().then(() => stage.setPart('ego', egoCar(manifest.ego_car)));
 }
 
 start();

@@ -1,6 +1,6 @@
 // The 3D scene, its camera and the drawing of it, which happens only when something changed.
 
-/** After so long without a change edges are drawn smooth, for which a renderer in software takes several times as long. */
+/** Edges are drawn smooth after so long without a change: a renderer in software takes more than twice as long then. */
 const REST_MILLISECONDS = 300;
 
 class Stage {
@@ -27,14 +27,11 @@ class Stage {
     this.voxels = new Voxels();
     this.parts = {};
     this.scene.add(this.voxels.mesh);
-    // Nothing is drawn before the first frame is there.
+    // Shaders compile while the first frame loads, and nothing is drawn before that is there.
+    this.renderer.compile(this.scene, this.camera);
+    this.renderer.getContext().flush();
     this.pending = true;
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
-  }
-
-  /** Begin to compile the shaders of what is in the scene. */
-  compile() {
-    this.renderer.compile(this.scene, this.camera);
   }
 
   /** Put an overlay in the place of the one of that name; null takes it away. */
