@@ -56,6 +56,13 @@ def test_bytes_depend_on_neither_workers_nor_order_nor_on_what_was_there(scenes,
     assert files_of(tmp_path) == made
 
 
+@pytest.mark.parametrize('alone', ['voxels', 'openoccupancy', 'occ3d', 'openocc'])
+def test_formats_that_share_a_grid_are_the_same_as_alone(scenes, made, tmp_path, alone):
+    convert(scenes[:1], Settings(tmp_path, (alone,)), workers=1)
+    files = files_of(tmp_path)
+    assert len(files) == 3 and files.items() <= made.items()
+
+
 def test_what_is_there_is_not_made_again(scenes, made, tmp_path):
     settings = Settings(tmp_path)
     convert(scenes, settings, workers=1)

@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--every', type=int, default=1, metavar='N', help='judge every N-th keyframe (%(default)s)')
     parser.add_argument('--pictures', type=Path, metavar='FOLDER', help='draw truth, labels and what differs')
     parser.add_argument(
-        '--masks-every', type=int, default=5, metavar='N', help='judge the masks of every N-th keyframe (%(default)s)'
+        '--masks-every', type=int, default=10, metavar='N', help='judge the masks of every N-th keyframe (%(default)s)'
     )
     parser.add_argument(
         '--skip', nargs='+', choices=('quality', 'masks', 'speed'), default=(), help='leave out a part or two'
