@@ -22,6 +22,9 @@ FAR_ABOVE_M = 100.0
 STEEPNESS = 15.0
 """Ground a centimetre above or below a point is as far away as ground so many centimetres farther along."""
 
+STEP_AS_M = 1.0
+"""No step counts for more than this: where wrong poses leave ground in layers, its class is told by place."""
+
 SMOOTHNESS_M = 0.5
 """Classes of ground meet in lines that are straighter than those halfway between scattered labels: so far are
 distances smoothed (standard deviation)."""
@@ -99,7 +102,8 @@ def ground_at(tiles, distances, heights, ix, iy, z, in_box):
         return code, above
     for candidate in range(heights.shape[1]):
         height = z - heights[column, candidate]
-        distance = distances[column, candidate] + abs(height) * (1 if in_box and height > 0 else STEEPNESS)
+        step = abs(height) if in_box and height > 0 else min(abs(height) * STEEPNESS, STEP_AS_M)
+        distance = distances[column, candidate] + step
         if distance < least:
             code, above, least = candidate, height, distance
     return code, above

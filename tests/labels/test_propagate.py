@@ -66,10 +66,15 @@ def test_a_kerb_is_told_by_height():
 
 
 def test_a_kerb_between_rings_is_told_by_height():
-    """The nearest label is the road's, 1.5 m away; that of the sidewalk, 2.5 m away, is at the point's height."""
-    labels = label_map(DOMAIN, labelled((ring(2.0), ROAD), (ring(6.0, z=0.15), SIDEWALK)))
-    assert told(labels, [(3.5, 0, 0.0), (3.5, 0, 0.15), (4.5, 0, 0.0)]) == [ROAD, SIDEWALK, ROAD]
+    """The nearest label is the road's, 1.5 m away; that of the sidewalk, 2 m away, is at the point's height."""
+    labels = label_map(DOMAIN, labelled((ring(2.0), ROAD), (ring(5.5, z=0.15), SIDEWALK)))
+    assert told(labels, [(3.5, 0, 0.0), (3.5, 0, 0.15), (4.0, 0, 0.0)]) == [ROAD, SIDEWALK, ROAD]
     assert told(labels, [(3.5, 0, 0.15)], in_box=True) == [OBJECT]
+
+
+def test_a_step_counts_for_no_more_than_a_metre():
+    labels = label_map(DOMAIN, labelled((ring(2.0), ROAD), (ring(4.0, z=0.14), SIDEWALK)))
+    assert told(labels, [(2.3, 0, 0.14), (3.3, 0, 0.14)]) == [ROAD, SIDEWALK]
 
 
 def test_a_line_between_classes_on_one_level_is_straight():
