@@ -156,9 +156,9 @@ def enter_block(columns, line, block, enter, leave):
 
 
 @njit(inline='always')
-def next_column(columns, bits, line, leave, way):
+def next_column(columns, line, leave, way):
     """The next column on the way with a bit in the layers of the line there: its number, and the way on."""
-    return _seek(bits, line, leave, 1, BLOCK, columns.shape[2], way)
+    return _seek(columns.bits, line, leave, 1, BLOCK, columns.shape[2], way)
 
 
 @njit(inline='always')
@@ -196,6 +196,10 @@ def summary(bits, block):
 
 @njit(inline='always', error_model='numpy')
 def _begin(line, enter, x, y, last_x, last_y, width, cell):
+    """A way: cell, steps left along x and y, shares of the line at the next borders, layer and share there.
+
+    And of the cell found last: the layers crossed, the share at which it was entered, the lowest layer.
+    """
     # Over a short way rounding may put the last cell before the first.
     nx = max(last_x - x if line[6] > 0 else x - last_x, 0)
     ny = max(last_y - y if line[7] > 0 else y - last_y, 0)

@@ -192,7 +192,7 @@ def _pass(doubtful, points, passes, start, stop):
     while block >= 0:
         since, until = shares_crossed(way)
         inner = enter_block(doubtful, line, block, since, until)
-        column, inner = next_column(doubtful, bits, line, until, inner)
+        column, inner = next_column(doubtful, line, until, inner)
         while column >= 0:
             crossed = bits[column] & layers_crossed(inner)
             if column == last:
@@ -206,5 +206,5 @@ def _pass(doubtful, points, passes, start, stop):
                     if passes[cell] > PASSES_PER_POINT * points[cell]:
                         bits[column] ^= bit(layer)
                         blocks[block] = summary(bits, block)
-            column, inner = next_column(doubtful, bits, line, until, inner)
+            column, inner = next_column(doubtful, line, until, inner)
         block, way = next_block(doubtful, line, leave, way)

@@ -54,7 +54,7 @@ def _clear(unseen, start, stop, ended):
     while block >= 0:
         since, until = shares_crossed(way)
         inner = enter_block(unseen, line, block, since, until)
-        column, inner = next_column(unseen, bits, line, until, inner)
+        column, inner = next_column(unseen, line, until, inner)
         cleared = False
         while column >= 0:
             crossed = bits[column] & layers_crossed(inner)
@@ -62,7 +62,7 @@ def _clear(unseen, start, stop, ended):
                 crossed &= ~bit(last_layer)
             bits[column] ^= crossed
             cleared |= crossed != 0
-            column, inner = next_column(unseen, bits, line, until, inner)
+            column, inner = next_column(unseen, line, until, inner)
         if cleared:
             blocks[block] = summary(bits, block)
         block, way = next_block(unseen, line, leave, way)
