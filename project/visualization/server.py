@@ -4,6 +4,7 @@ import mimetypes
 from contextlib import suppress
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from threading import RLock, Timer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -63,9 +64,9 @@ class ViewerServer(ThreadingHTTPServer):
         """Soon make the frame after this one ready, unless another is asked for until then."""
         if self._timer:
             self._timer.cancel()
-        following = [place for place in self._chosen[scene] if place > index]
-        if following:
-            self._timer = Timer(LOOK_AHEAD_SECONDS, self._prepare, (scene, min(following)))
+        following = dict(pairwise(self._chosen[scene])).get(index)
+        if following is not None:
+            self._timer = Timer(LOOK_AHEAD_SECONDS, self._prepare, (scene, following))
             self._timer.daemon = True
             self._timer.start()
 

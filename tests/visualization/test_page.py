@@ -1,9 +1,13 @@
 """The page in a real browser: what it draws of a known world, and every switch."""
 
 import base64
+import gzip
 import io
+import json
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -13,10 +17,10 @@ import pytest
 from known_world import CAR, GRID, ROAD
 from PIL import Image
 
-from project.taxonomy import PALETTE
+from project.taxonomy import FREE, PALETTE
 from project.visualization.camera import Camera
 from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RIGHT, WRONG_CLASS
-from project.visualization.page import write_page
+from project.visualization.page import encode_frame, write_page
 from project.visualization.scenery import FIELD_OF_VIEW_DEG, following_pose, overhead_pose
 from project.visualization.server import ViewerServer
 
@@ -169,6 +173,15 @@ def test_link_restores_everything(open_page, clip):
     assert share_differing(restored, canvas(open_page(clip), smooth=True)) > 0.3
 
 
+def test_scenes_are_chosen_by_link_and_list(open_page, tmp_path):
+    write_page(tmp_path / 'a.html', [known_world.frame(0), replace(known_world.frame(1), scene='scene-0002')])
+    page = open_page((tmp_path / 'a.html').as_uri() + '#scene=scene-0002')
+    assert page.locator('#title').inner_text() == 'scene-0002, frame 1'
+    assert page.locator('#scene').input_value() == 'scene-0002'
+    page.locator('#scene').select_option('scene-0001')
+    page.wait_for_function("document.getElementById('title').innerText === 'scene-0001, frame 0'")
+
+
 def test_everything_is_reached_by_keyboard(open_page, clip):
     page = open_page(clip)
     page.keyboard.press('3')
@@ -220,6 +233,42 @@ def test_the_server_refuses_what_it_does_not_have(server, path, status):
     with pytest.raises(HTTPError) as error:
         urlopen(server.url + path)
     assert error.value.code == status
+
+
+def test_the_frame_after_the_one_asked_for_is_made_ready(monkeypatch):
+    monkeypatch.setattr('project.visualization.server.LOOK_AHEAD_SECONDS', 0)
+    asked, made = [], threading.Event()
+
+    class Source:
+        scenes: ClassVar = {'scene-0001': list('abcd')}
+
+        def frame(self, scene: str, index: int):
+            asked.append(index)
+            if index == 3:
+                made.set()
+            return known_world.frame(index, masks={}, cameras=[])
+
+    server = ViewerServer(Source(), 'scene-0001', [0, 3], ('127.0.0.1', 0))
+    server.content('frames/scene-0001/0')
+    assert made.wait(20)
+    server.content('frames/scene-0001/3')
+    assert asked == [0, 3]
+    server.server_close()
+
+
+def test_only_voxels_that_hold_something_travel():
+    frame = known_world.frame(0)
+    content = gzip.decompress(encode_frame(frame))
+    length = int.from_bytes(content[:4], 'little')
+    places = json.loads(content[4 : 4 + length])['arrays']
+    body = np.frombuffer(content[4 + length :], np.uint8)
+    arrays = {name: body[start : start + size] for name, (start, size) in places.items()}
+    occupied = np.unpackbits(arrays['occupied'], count=GRID.size).astype(bool)
+    truth, prediction = frame.truth.ravel(), frame.prediction.ravel()
+    np.testing.assert_array_equal(occupied, (truth != FREE) | (prediction != FREE))
+    np.testing.assert_array_equal(arrays['truth'], truth[occupied])
+    np.testing.assert_array_equal(arrays['prediction'], prediction[occupied])
+    np.testing.assert_array_equal(arrays['mask_camera'], frame.masks['camera'].ravel()[occupied])
 
 
 def test_the_page_is_one_file_that_names_no_other(tmp_path: Path):

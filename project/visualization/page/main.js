@@ -191,6 +191,7 @@ function showScene(scene) {
 function start() {
   const scenes = Object.keys(manifest.scenes);
   byId('scene').append(...scenes.map((name) => element('option', { value: name, textContent: name })));
+  byId('scene').value = state.scene;
   byId('scene').hidden = scenes.length < 2;
   byId('scene').addEventListener('change', (event) => {
     showScene(event.target.value);
