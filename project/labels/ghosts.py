@@ -66,14 +66,14 @@ def without_ghosts(world: World, beams: Beams) -> World:
     xyz, raw, cells_from_scene = world.static.points.xyz, world.static.points.raw, grid.voxels_from_frame
     cells = columns_of(np.zeros(grid.shape[:2], np.uint64), MOST_LAYERS)
     # Memory that is never touched is never taken.
-    points, above_ground, passes = (np.zeros(len(cells.bits) * MOST_LAYERS, np.int32) for _ in range(3))
+    points, above_ground = (np.zeros(len(cells.bits) * MOST_LAYERS, np.int32) for _ in range(2))
     _count(cells, points, above_ground, xyz, raw, _IS_GROUND, cells_from_scene)
     solid, strays = np.zeros_like(cells.bits), np.zeros_like(cells.bits)
     _judge(cells, points, above_ground, solid, strays)
     # From here on the cells have bits that are in doubt: a beam more may contradict them.
     doubtful = cells._replace(bits=solid | strays, blocks=_summaries(solid | strays))
     parts = beams.ends, beams.shares, beams.starts, beams.origins
-    _cast(doubtful, points, passes, *parts, new_memory(), cells_from_scene)
+    _cast(doubtful, _passes_to_spare(doubtful, points), *parts, new_memory(), cells_from_scene)
     contradicted = (solid | strays) & ~doubtful.bits
     firm, loose = (layers_of_columns(cells._replace(bits=solid & bits)) for bits in (doubtful.bits, contradicted))
     held = columns_of(_holding(firm, loose), MOST_LAYERS).bits
@@ -170,18 +170,28 @@ def _judge(cells, points, above_ground, solid, strays):
 
 
 @njit(cache=True, error_model='numpy')
-def _cast(doubtful, points, passes, ends, shares, starts, origins, memory, cells_from_scene):
+def _passes_to_spare(doubtful, points):
+    """How many beams may pass through doubtful cells before they are contradicted; takes the place of their points."""
+    for column in np.flatnonzero(doubtful.bits):
+        for layer in range(MOST_LAYERS):
+            if doubtful.bits[column] & bit(layer):
+                points[column * MOST_LAYERS + layer] *= PASSES_PER_POINT
+    return points
+
+
+@njit(cache=True, error_model='numpy')
+def _cast(doubtful, to_spare, ends, shares, starts, origins, memory, cells_from_scene):
     """Cast all beams, those from one cell to one cell once, and clear the bits of cells that they contradict."""
     for sweep in range(len(origins)):
         origin = origins[sweep]
         for i in range(starts[sweep], starts[sweep + 1]):
             start, end = origin_of(origin, shares[i]), (ends[i, 0], ends[i, 1], ends[i, 2])
             if is_new(memory, start, end, CELL_M):
-                _pass(doubtful, points, passes, carried(cells_from_scene, start), carried(cells_from_scene, end))
+                _pass(doubtful, to_spare, carried(cells_from_scene, start), carried(cells_from_scene, end))
 
 
 @njit(inline='always', error_model='numpy')
-def _pass(doubtful, points, passes, start, stop):
+def _pass(doubtful, to_spare, start, stop):
     bits, blocks = doubtful.bits, doubtful.blocks
     line, enter, leave = line_between(start, stop, doubtful.shape)
     if enter >= leave:
@@ -202,8 +212,8 @@ def _pass(doubtful, points, passes, start, stop):
                     break
                 if crossed & bit(layer):
                     cell = column * MOST_LAYERS + layer
-                    passes[cell] += 1
-                    if passes[cell] > PASSES_PER_POINT * points[cell]:
+                    to_spare[cell] -= 1
+                    if to_spare[cell] < 0:
                         bits[column] ^= bit(layer)
                         blocks[block] = summary(bits, block)
             column, inner = next_column(doubtful, line, until, inner)
