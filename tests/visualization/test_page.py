@@ -222,7 +222,8 @@ def test_the_server_shows_the_same_and_says_what_is_wrong(open_page, server):
     page = open_page(server.url, offline=False)
     page.get_by_label('Truth').check()
     assert_colour(page, ON_CAR, PALETTE[CAR])
-    page.get_by_label('Cameras').check()
+    with page.expect_event('requestfinished', lambda request: '/images/' in request.url):
+        page.get_by_label('Cameras').check()
 
 
 @pytest.mark.parametrize(
