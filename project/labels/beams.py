@@ -7,6 +7,7 @@ from numba import njit
 
 from project.labels.read import EGO_BOX, NEAR_M, hits_world, read_returns
 from project.labels.scene import Scene
+from project.labels.walk import carried
 
 SHARES = 1 << 16
 
@@ -90,11 +91,12 @@ def _kept(returns, scene_from_lidar, ego_from_lidar, origins, memory, ego_box, n
         x, y, z = np.float64(returns[i, 0]), np.float64(returns[i, 1]), np.float64(returns[i, 2])
         if not hits_world(x, y, z, ego_from_lidar, ego_box, near):
             continue
-        for axis in range(3):
-            m = scene_from_lidar[axis]
-            ends[n, axis] = m[0] * x + m[1] * y + m[2] * z + m[3]
-        shares[n] = i * SHARES // len(returns)
-        n += is_new(memory, origin_of(origins, shares[n]), ends[n], SAME_M)
+        end = carried(scene_from_lidar, (x, y, z))
+        share = np.uint16(i * SHARES // len(returns))
+        if is_new(memory, origin_of(origins, share), end, SAME_M):
+            ends[n, 0], ends[n, 1], ends[n, 2] = end
+            shares[n] = share
+            n += 1
     return ends[:n].copy(), shares[:n].copy()
 
 
