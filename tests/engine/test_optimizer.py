@@ -1,0 +1,43 @@
+"""One group of parameters for each setting: what each parameter gets is what mmengine gives it."""
+
+import pytest
+
+pytest.importorskip('mmdet3d')
+
+import torch
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+from project.engine.optimizer import OccupancyOptimWrapperConstructor
+
+OPTIMISER = {'type': 'OptimWrapper', 'optimizer': {'type': 'AdamW', 'lr': 2e-4, 'weight_decay': 0.01}}
+BY_NAME = {'custom_keys': {'backbone': {'lr_mult': 0.1}}, 'norm_decay_mult': 0.0, 'bias_decay_mult': 0.5}
+
+
+class Model(nn.Module):
+    """Parts with settings of their own, and a frozen one."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1))
+        self.head = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+        self.queries = nn.Parameter(torch.zeros(5))
+        self.backbone[0].requires_grad_(False)
+
+
+def settings(model, constructor):
+    """Learning rate and decay of each parameter, and the number of groups."""
+    groups = constructor(OPTIMISER, BY_NAME)(model).optimizer.param_groups
+    found = {id(each): (group['lr'], group['weight_decay']) for group in groups for each in group['params']}
+    assert sum(len(group['params']) for group in groups) == len(found)
+    return {name: found.get(id(each)) for name, each in model.named_parameters() if each.requires_grad}, len(groups)
+
+
+def test_every_parameter_keeps_its_settings_in_fewer_groups():
+    model = Model()
+    expected, many = settings(model, DefaultOptimWrapperConstructor)
+    found, few = settings(model, OccupancyOptimWrapperConstructor)
+    assert found == expected and len(set(found.values())) == few == 4
+    assert few < many
+    assert found['backbone.2.weight'] == (pytest.approx(2e-5), 0.01)
+    assert found['head.1.weight'] == (pytest.approx(2e-4), 0.0)
