@@ -1,6 +1,11 @@
-# make setup   .venv with everything (about two minutes)      make demo    from nothing to pictures, in out/demo
-# make test    the checks that decide what lands              make lint    style only
-# make pictures  the README's pictures, from the demo's files
+# make setup      .venv with everything (about two minutes)
+# make demo       from nothing to pictures, in out/demo
+# make test       the checks that decide what lands
+# make slow-test  the long ones
+# make lint       style only
+# make format     style, mended where that can be done by itself
+# make pictures   the README's pictures, from the demo's files
+# make clean      remove .venv, out and what was built
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test slow-test lint format pictures clean
 
@@ -8,7 +13,7 @@ VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 setup: $(VENV)/.complete
 
