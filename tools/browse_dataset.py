@@ -1,11 +1,12 @@
 """Look at what the data pipeline feeds the network: augmented images, with the labels projected into them.
 
-    python tools/browse_dataset.py config/occupancy.py                       # 4 training samples, to out/browse
-    python tools/browse_dataset.py config/occupancy.py --samples 0 25 99 --out /tmp/look
-    python tools/browse_dataset.py config/occupancy.py --split test --cfg-options data_root=data/nuscenes
-
 Where labels do not lie on what the images show, the geometry is wrong: poses, intrinsics, or an augmentation that moves
 pixels without moving ``lidar2img``.
+
+examples:
+  python tools/browse_dataset.py config/occupancy.py                       # 4 training samples, to out/browse
+  python tools/browse_dataset.py config/occupancy.py --samples 0 25 99 --out /tmp/look
+  DATA_ROOT=data/nuscenes python tools/browse_dataset.py config/occupancy.py --split test
 """
 
 import sys
