@@ -1,6 +1,6 @@
 """nuScenes to dense semantic occupancy labels.
 
-Examples:
+examples:
   python data_converter.py
       all scenes below ./project/data/nuscenes/, as sparse 0.2 m voxels, on all cores
   python data_converter.py --dataroot /data/nuscenes --save_path /data/labels --format voxels --format occ3d

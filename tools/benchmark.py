@@ -1,6 +1,6 @@
 """Measure this project: quality and speed of its parts.
 
-Examples:
+examples:
   python tools/benchmark.py                            what can be measured
   python tools/benchmark.py labels --help              what a benchmark can be asked
   python tools/benchmark.py labels --json labels.json  labels against exact truth; the figures also as JSON

@@ -1,6 +1,6 @@
 """Score predicted occupancy by the rules of a benchmark.
 
-Examples:
+examples:
   python tools/evaluate.py work_dirs/predictions data/occ3d --protocol occ3d
       per-class IoU and mIoU of <sample token>.npz files over the voxels that cameras see
   python tools/evaluate.py predictions data/occ3d --protocol rayiou --infos val.pkl
