@@ -47,7 +47,7 @@ model = dict(
         pretrained=True,
         drop_path_rate=0.1,
     ),
-    img_neck=dict(_delete_=True, type='mmdet.FPN', in_channels=[192, 384, 768], out_channels=embed_dims, num_outs=3),
+    img_neck=dict(_delete_=True, type='OccupancyFPN', in_channels=[192, 384, 768], out_channels=embed_dims, num_outs=3),
     encoder=dict(layers=[encoder_layer] * 3, embed_dims=embed_dims, num_levels=3),
     head=dict(embed_dims=embed_dims, hidden_dims=256),
 )

@@ -40,7 +40,7 @@ model = dict(
     data_preprocessor=dict(std=(58.0, 57.0, 57.0), grid_mask_probability=0.0),
     grid=grid,
     img_backbone=dict(_delete_=True, type='OccupancyTimmBackbone', name='resnet10t', out_indices=(1, 2, 3)),
-    img_neck=dict(_delete_=True, type='mmdet.FPN', in_channels=[64, 128, 256], out_channels=embed_dims, num_outs=3),
+    img_neck=dict(_delete_=True, type='OccupancyFPN', in_channels=[64, 128, 256], out_channels=embed_dims, num_outs=3),
     encoder=dict(layers=[encoder_layer] * 2, embed_dims=embed_dims, num_levels=3),
     head=dict(embed_dims=embed_dims, hidden_dims=embed_dims),
 )

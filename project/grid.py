@@ -42,6 +42,11 @@ class VoxelGrid:
             raise ValueError(f'range {tuple(extent)} is not a whole number of {tuple(size.tolist())} m voxels')
         return cls(frame, tuple(minimum.tolist()), tuple(size.tolist()), tuple(shape.tolist()))
 
+    @classmethod
+    def of(cls, grid: 'VoxelGrid | dict') -> 'VoxelGrid':
+        """A grid as it is, or from the arguments of :meth:`from_range`."""
+        return grid if isinstance(grid, cls) else cls.from_range(**grid)
+
     @property
     def maximum(self) -> tuple[float, float, float]:
         """Highest corner (x, y, z), metres; not part of the grid."""

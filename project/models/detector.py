@@ -10,9 +10,10 @@ from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
 from project.grid import VoxelGrid
-from project.models.build import as_grid, build
+from project.models.build import build
 from project.models.encoder import History
 from project.models.graphs import Graphs
+from project.models.resnet import OccupancyResNet
 
 
 @MODELS.register_module()
@@ -47,7 +48,7 @@ class OccupancyBEVFormer(Base3DDetector):
         init_cfg: dict | None = None,
     ):
         super().__init__(data_preprocessor, init_cfg)
-        self.grid = as_grid(grid)
+        self.grid = VoxelGrid.of(grid)
         self.img_backbone = build(img_backbone)
         self.img_neck = build(img_neck)
         self.encoder = build(encoder, grid=self.grid, seed_compatible=seed_compatible)
@@ -81,8 +82,8 @@ class OccupancyBEVFormer(Base3DDetector):
         tensors = images, image_from_grid, *target
         if not self._graphs.usable(images):
             return compute(*tensors)
-        if getattr(self.img_backbone, 'folds', lambda device: False)('cuda'):
-            self.img_backbone.refresh()
+        if isinstance(self.img_backbone, OccupancyResNet) and self.img_backbone.folds('cuda'):
+            self.img_backbone.refresh()  # which a graph cannot do: it would copy all weights each time
         return self._graphs(compute, tensors, self.encoder.most_seen(image_from_grid, images.shape[-2:]))
 
     def _logits(self, images: Tensor, image_from_grid: Tensor, **options) -> Tensor:

@@ -8,7 +8,7 @@ from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
 from project.grid import VoxelGrid
-from project.models.build import as_grid, build
+from project.models.build import build
 from project.models.geometry import align, pillar_anchors, project, seed_pillar_anchors
 from project.models.views import CameraViews, most_seen
 
@@ -91,7 +91,7 @@ class OccupancyEncoder(nn.Module):
         seed_compatible: bool = False,
     ):
         super().__init__()
-        self.grid = as_grid(grid)
+        self.grid = VoxelGrid.of(grid)
         self.shape = self.grid.shape[:2]
         self.seed_compatible = seed_compatible
         self.layers = nn.ModuleList(build(layer) for layer in layers)

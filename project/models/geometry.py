@@ -77,7 +77,9 @@ def align(previous: Tensor, previous_from_current: Tensor, grid: VoxelGrid) -> t
         (B, C, X, Y) features interpolated at the current cells, zero outside the earlier view, and (B, X, Y) bool: the
         cell's centre lies inside the earlier view.
     """
-    centres = torch.from_numpy(pillar_anchors(grid, 1)[:, :, 0]).to(previous_from_current)
+    centres = grid.centres()[:, :, 0]
+    centres[..., 2] = (grid.minimum[2] + grid.maximum[2]) / 2
+    centres = torch.from_numpy(centres).to(previous_from_current)
     motion = previous_from_current[:, None, None]
     moved = (motion[..., :2, :3] * centres[:, :, None]).sum(-1) + motion[..., :2, 3]  # (B, X, Y, 2)
     lowest, highest = (moved.new_tensor(corner[:2]) for corner in (grid.minimum, grid.maximum))

@@ -5,7 +5,7 @@ from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
 from project.grid import VoxelGrid
-from project.models.build import as_grid, build
+from project.models.build import build
 from project.taxonomy import LABEL_NAMES
 
 
@@ -32,7 +32,7 @@ class OccupancyHead(nn.Module):
         seed_compatible: bool = False,
     ):
         super().__init__()
-        self.height_embed = nn.Parameter(torch.randn(as_grid(grid).shape[2], embed_dims))
+        self.height_embed = nn.Parameter(torch.randn(VoxelGrid.of(grid).shape[2], embed_dims))
         self.conv1 = nn.Conv3d(embed_dims, hidden_dims, 3, padding=2, dilation=2)
         self.norm1 = nn.BatchNorm3d(hidden_dims)
         self.conv2 = nn.Conv3d(hidden_dims, embed_dims, 3, padding=1)

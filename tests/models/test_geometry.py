@@ -77,6 +77,19 @@ def test_align_by_half_a_cell_interpolates():
     torch.testing.assert_close(moved[:, :, :6], (bev[:, :, :6] + bev[:, :, 1:]) / 2)
 
 
+def test_align_carries_cells_at_the_middle_height():
+    tall = VoxelGrid.from_range('lidar', (-14.0, -10.0, -9.0, 14.0, 10.0, 3.0), (4.0, 4.0, 2.0))
+    pitch = torch.eye(4)[None]
+    cosine, sine = np.cos(0.2), np.sin(0.2)
+    pitch[0, [0, 0, 2, 2], [0, 2, 0, 2]] = torch.tensor([cosine, sine, -sine, cosine], dtype=torch.float32)
+    along_x = torch.from_numpy(tall.centres()[:, :, 0, 0]).float()[None, None]
+    moved, inside = align(along_x, pitch, tall)
+    expected = cosine * along_x + sine * -3.0  # 3 m below the origin
+    within = inside[:, None] & (expected.abs() < 12)  # from centre to centre
+    assert within.sum() > 10
+    torch.testing.assert_close(moved[within], expected[within], rtol=1e-4, atol=1e-4)
+
+
 def test_align_by_a_quarter_turn():
     square = VoxelGrid.from_range('lidar', (-10, -10, -1, 10, 10, 1), (4.0, 4.0, 2.0))
     bev = torch.randn(1, 3, 5, 5)

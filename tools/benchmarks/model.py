@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> dict:
         with _path(path):
             prefix = '' if path == 'fast' else 'plain_'
             model = build_model(config, path == 'plain', args.checkpoint)
-            times, logits[path] = inference(model, args.batches, args.repeats)
+            times, logits[path] = inference(model, sorted({1, *args.batches}), args.repeats)
             if args.checkpoint:
                 validated[path], times['val_miou'] = validation(model, config, args.frames)
             del model  # with its graphs
