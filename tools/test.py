@@ -3,8 +3,12 @@
 python tools/test.py config/occupancy.py work_dirs/occupancy/best_mIoU_epoch_24.pth
 python tools/test.py CONFIG CHECKPOINT --mask camera --bands 20 35 --geometric
 python tools/test.py CONFIG CHECKPOINT --protocols seed rayiou
-python tools/test.py CONFIG CHECKPOINT --save-predictions out/predictions    # an Occ3D submission: <token>.npz
+python tools/test.py CONFIG CHECKPOINT --protocols occ3d --no-mask    # labels without a camera mask
+python tools/test.py CONFIG CHECKPOINT --save-predictions out/predictions    # one <sample token>.npz a keyframe
 torchrun --nproc-per-node 8 tools/test.py CONFIG CHECKPOINT --launcher pytorch
+
+Predictions are saved in the layout of an Occ3D submission; a submission needs a model on Occ3D's grid,
+config/occupancy_occ3d.py.
 """
 
 import sys
@@ -30,9 +34,12 @@ def parse_args() -> Namespace:
     parser.add_argument(
         '--protocols', nargs='+', choices=PROTOCOLS, default=[], help='score by the rules of these benchmarks as well'
     )
+    parser.add_argument(
+        '--no-mask', action='store_true', help='protocol occ3d: score all voxels, not only those cameras see'
+    )
     parser.add_argument('--json', help='file for the result [<work dir>/<name of the checkpoint>.json]')
     parser.add_argument(
-        '--save-predictions', metavar='FOLDER', help="write each prediction in Occ3D's submission layout"
+        '--save-predictions', metavar='FOLDER', help='write each prediction in the layout of an Occ3D submission'
     )
     parser.add_argument('--amp', action='store_true', help='run the model in bfloat16')
     command.add_common_options(parser)
@@ -54,7 +61,8 @@ def main() -> None:
         about=dict(config=args.config, checkpoint=args.checkpoint),
     )
     if args.protocols:
-        command.add_protocols(config, args.protocols, f'{config.work_dir}/{Path(args.checkpoint).stem}.protocols.json')
+        json_path = f'{config.work_dir}/{Path(args.checkpoint).stem}.protocols.json'
+        command.add_protocols(config, args.protocols, json_path, camera_mask=not args.no_mask)
     if args.save_predictions:
         hook = dict(type='OccupancyPredictionsHook', directory=args.save_predictions)
         config.custom_hooks = [*config.get('custom_hooks', []), hook]

@@ -1,55 +1,28 @@
-"""What the commands for training and testing share: options, configurations, one sentence for an error."""
+"""What the commands for training and testing do to a configuration, and one sentence for an error."""
 
 import os
 import sys
 import traceback
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from project.engine.checkpoint_hook import last_checkpoint
+from project.engine.config import read_config
 
 _PROJECT = Path(__file__).resolve().parents[1]
 
 
-def add_common_options(parser: ArgumentParser) -> None:
-    """Add the options that mmdet3d's commands share."""
-    parser.add_argument('--work-dir', help='folder for everything that is written [work_dirs/<name of the config>]')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='replace entries of the configuration: train_cfg.max_epochs=12 model.head.channels="[256,128]"',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
-        default='none',
-        help='what started the processes: pytorch for torchrun, none for a single one',
-    )
-    # Older launchers give the rank by this option, torchrun by the environment.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
-
-
-def read_config(args: Namespace) -> Config:
-    """Read the configuration that the command line names, with its options put in.
+def configure(args: Namespace) -> Config:
+    """The configuration that the command line names, set up as the options say that all commands share.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not a configuration of an experiment.
+        FileNotFoundError, ValueError: as :func:`project.engine.config.read_config`.
     """
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'there is no configuration {args.config}')
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
-    missing = [key for key in ('model', 'train_dataloader', 'test_dataloader') if key not in config]
-    if missing:
-        raise ValueError(f'{args.config}: sets no {", ".join(missing)}; is it the base of other configurations?')
+    config = read_config(args.config, args.cfg_options)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config.launcher = args.launcher
     config.work_dir = args.work_dir or config.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
@@ -70,7 +43,7 @@ def use_bfloat16(config: Config) -> None:
     config.optim_wrapper.type = 'OccupancyBfloat16OptimWrapper'
 
 
-def test_in_bfloat16(config: Config) -> None:
+def predict_in_bfloat16(config: Config) -> None:
     """Run the model of a test in bfloat16."""
     # mmengine's test loop turns autocast on, in the type that torch has for the device.
     torch.set_autocast_dtype('cuda', torch.bfloat16)
@@ -91,19 +64,20 @@ def set_metric(config: Config, **options) -> None:
         evaluator.update(options)
 
 
-def add_protocols(config: Config, protocols: Sequence[str], json_path: str) -> None:
+def add_protocols(config: Config, protocols: Sequence[str], json_path: str, camera_mask: bool = True) -> None:
     """Score a test by the protocols of benchmarks, too; lidar poses come from the index that the test reads.
 
     Args:
         config: configuration of the test, changed in place.
         protocols: names in :data:`project.evaluation.protocols.PROTOCOLS`.
         json_path: file for their scores.
+        camera_mask: whether ``occ3d`` scores only voxels of the camera mask.
     """
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
     dataset = config.test_dataloader.dataset
     infos = str(Path(dataset.data_root) / dataset.ann_file)
-    metric = dict(type='ProtocolMetric', protocols=list(protocols), infos=infos, json_path=json_path)
-    config.test_evaluator = [*evaluators, metric]
+    options = dict(protocols=list(protocols), infos=infos, camera_mask=camera_mask, json_path=json_path)
+    config.test_evaluator = [*evaluators, dict(type='ProtocolMetric', **options)]
 
 
 def scale_learning_rate(config: Config) -> None:
@@ -132,10 +106,14 @@ def resume_from(config: Config, checkpoint: str) -> None:
     config.load_from, config.resume = str(found), True
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a command; what this project finds wrong is told in one sentence, any other error with its traceback."""
+def run(command: Callable[..., None], *arguments) -> None:
+    """Run a command; what this project finds wrong is told in one sentence, any other error with its traceback.
+
+    Raises:
+        SystemExit: with the code 2 after such a sentence, as argparse has it for a wrong option.
+    """
     try:
-        main()
+        command(*arguments)
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
     except KeyboardInterrupt:
@@ -144,7 +122,8 @@ def run(main: Callable[[], None]) -> None:
         sentence = _own_message(error)
         if sentence is None:
             raise
-        sys.exit(f'error: {sentence}')
+        print(f'error: {sentence}', file=sys.stderr)
+        sys.exit(2)
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

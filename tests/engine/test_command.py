@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmdet3d.registry import METRICS
 from mmengine.config import Config
 from mmengine.registry import build_from_cfg
 
@@ -105,6 +106,13 @@ def test_protocols_join_the_metric_and_read_the_index_of_the_test():
     assert protocols['type'] == 'ProtocolMetric' and protocols['protocols'] == ['rayiou']
     index = Path('project/data/nuscenes/occupancy/nuscenes_infos_val.pkl')
     assert Path(protocols['infos']) == index and protocols['json_path'] == 'scores.json'
+
+
+def test_protocols_of_labels_without_a_camera_mask():
+    config = Config.fromfile('config/occupancy_tiny.py')
+    command.add_protocols(config, ['occ3d'], 'scores.json', camera_mask=False)
+    metric = build_from_cfg(config.test_evaluator[1] | dict(infos=None), METRICS)
+    assert not metric.protocols['occ3d'].camera_mask
 
 
 def test_own_errors_are_one_sentence_and_others_keep_their_traceback(tmp_path):
