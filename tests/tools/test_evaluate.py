@@ -144,6 +144,12 @@ def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
     arguments = [tmp_path, tmp_path, '--protocol', 'rayiou']
     from_tables = run(tmp_path, *arguments, '--dataroot', tiny_world)
     assert from_tables == run(tmp_path, *arguments, '--infos', tmp_path / 'all.pkl')
+    both = tmp_path / 'both'
+    both.mkdir()
+    for version in ('v1.0-mini', 'v1.0-trainval'):
+        (both / version).symlink_to(tiny_world / find_version(tiny_world))
+    (both / 'samples').symlink_to(tiny_world / 'samples')
+    assert from_tables == run(tmp_path, *arguments, '--dataroot', both, '--version', 'v1.0-trainval')
     assert from_tables[str(tmp_path)]['summary']['RayIoU'] == 100
 
 
