@@ -15,6 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from project.cli import add_config_options
+
 
 def parse_args(arguments: list[str] | None = None) -> Namespace:
     """Read the command line."""
@@ -25,9 +27,7 @@ def parse_args(arguments: list[str] | None = None) -> Namespace:
     )
     parser.add_argument('--samples', type=int, nargs='+', metavar='N', help='which samples [4 over the whole dataset]')
     parser.add_argument('--out', type=Path, default='out/browse', help='folder for the pictures [%(default)s]')
-    parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='replace entries of the config'
-    )
+    add_config_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f'wrote {file}')
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
-        return 1
+        return 2
     return 0
 
 

@@ -56,4 +56,5 @@ if __name__ == '__main__':
     try:
         main()
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)

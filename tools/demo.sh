@@ -15,10 +15,11 @@ say 'dense labels from its lidar sweeps'
 python data_converter.py --dataroot "$data" --save_path "$data/occupancy" --format voxels --format occ3d --overwrite
 
 say 'a small Occupancy-BEVFormer, trained briefly'
+rm -rf "$out/training"
 DATA_ROOT=$data bash launcher.sh config/occupancy_tiny.py "$out/training" --cfg-options train_cfg.max_epochs=10
 
 say 'its score on the scene that it has not seen'
-DATA_ROOT=$data python tools/test.py config/occupancy_tiny.py "$out"/training/best_*.pth --work-dir "$out/training" \
+DATA_ROOT=$data python tools/test.py config/occupancy_tiny.py "$out"/training/best_*.pth \
     --geometric --json "$out/scores.json"
 
 say 'pictures'

@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(check(model, options.out, options.image_size))
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
-        return 1
+        return 2
     return 0
 
 

@@ -50,7 +50,7 @@ def main() -> int:
         )
         _check_free(root, arguments.overwrite)
     except (ValueError, FileExistsError) as error:
-        print(f'make_synthetic.py: {error}', file=sys.stderr)
+        print(f'error: {error}', file=sys.stderr)
         return 2
     # Made aside and renamed, so that a world that was broken off is not taken for a whole one.
     aside = root.with_name(root.name + '.partial')
@@ -70,8 +70,8 @@ def main() -> int:
             shutil.rmtree(root)
         aside.rename(root)
     except OSError as error:
-        print(f'make_synthetic.py: cannot write the world: {error}', file=sys.stderr)
-        return 1
+        print(f'error: cannot write the world: {error}', file=sys.stderr)
+        return 2
     names = ', '.join(settings.names)
     print(f'{root}: {settings.scenes} scenes of {settings.keyframes} keyframes ({names}), {settings.version}')
     return 0

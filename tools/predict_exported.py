@@ -215,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.replace(aside, options.out)
     except (OSError, ValueError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
-        return 1
+        return 2
     names = model.metadata['labels']
     counts = np.bincount(labels.ravel(), minlength=len(names))
     print(

@@ -1,14 +1,15 @@
 """Test a checkpoint: print the table of IoU by class, and write it as JSON.
 
-python tools/test.py config/occupancy.py work_dirs/occupancy/best_mIoU_epoch_24.pth
-python tools/test.py CONFIG CHECKPOINT --mask camera --bands 20 35 --geometric
-python tools/test.py CONFIG CHECKPOINT --protocols seed rayiou
-python tools/test.py CONFIG CHECKPOINT --protocols occ3d --no-mask    # labels without a camera mask
-python tools/test.py CONFIG CHECKPOINT --save-predictions out/predictions    # one <sample token>.npz a keyframe
-torchrun --nproc-per-node 8 tools/test.py CONFIG CHECKPOINT --launcher pytorch
-
 Predictions are saved in the layout of an Occ3D submission; a submission needs a model on Occ3D's grid,
 config/occupancy_occ3d.py.
+
+examples:
+  python tools/test.py config/occupancy.py work_dirs/occupancy/best_mIoU_epoch_24.pth
+  python tools/test.py CONFIG CHECKPOINT --mask camera --bands 20 35 --geometric
+  python tools/test.py CONFIG CHECKPOINT --protocols seed rayiou
+  python tools/test.py CONFIG CHECKPOINT --protocols occ3d --no-mask    # labels without a camera mask
+  python tools/test.py CONFIG CHECKPOINT --save-predictions out/predictions    # one <sample token>.npz a keyframe
+  torchrun --nproc-per-node 8 tools/test.py CONFIG CHECKPOINT --launcher pytorch
 """
 
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from project.engine import OccupancyRunner, command
+from project.cli import add_run_options
 from project.evaluation.protocols import PROTOCOLS
 
 
@@ -42,15 +43,16 @@ def parse_args() -> Namespace:
         '--save-predictions', metavar='FOLDER', help='write each prediction in the layout of an Occ3D submission'
     )
     parser.add_argument('--amp', action='store_true', help='run the model in bfloat16')
-    command.add_common_options(parser)
+    add_run_options(parser, work_dir='test, beside the checkpoint')
     return parser.parse_args()
 
 
-def main() -> None:
+def test(args: Namespace) -> None:
     """Test."""
-    args = parse_args()
-    config = command.read_config(args)
-    config.work_dir = args.work_dir or f'{config.work_dir}/test'
+    from project.engine import OccupancyRunner, command
+
+    config = command.configure(args)
+    config.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
     config.load_from, config.resume = args.checkpoint, False
     command.set_metric(
         config,
@@ -67,9 +69,18 @@ def main() -> None:
         hook = dict(type='OccupancyPredictionsHook', directory=args.save_predictions)
         config.custom_hooks = [*config.get('custom_hooks', []), hook]
     if args.amp:
-        command.test_in_bfloat16(config)
+        command.predict_in_bfloat16(config)
     OccupancyRunner.from_cfg(config).test()
 
 
+def main() -> None:
+    """Run the command."""
+    args = parse_args()
+    # Imported late: --help and a misspelt option should answer at once.
+    from project.engine.command import run
+
+    run(test, args)
+
+
 if __name__ == '__main__':
-    command.run(main)
+    main()

@@ -1,10 +1,11 @@
 """Train a model of a configuration.
 
-python tools/train.py config/occupancy.py                               # on one GPU, or on the CPU
-python tools/train.py config/occupancy.py --work-dir out/run1 --amp     # in bfloat16
-python tools/train.py config/occupancy.py --work-dir out/run1 --resume  # go on where it was stopped
-python tools/train.py config/occupancy.py --cfg-options train_dataloader.batch_size=2 train_cfg.max_epochs=12
-bash launcher.sh config/occupancy.py out/run1 --amp                     # on all GPUs of the machine
+examples:
+  python tools/train.py config/occupancy.py                               # on one GPU, or on the CPU
+  python tools/train.py config/occupancy.py --work-dir out/run1 --amp     # in bfloat16
+  python tools/train.py config/occupancy.py --work-dir out/run1 --resume  # go on where it was stopped
+  python tools/train.py config/occupancy.py --cfg-options train_dataloader.batch_size=2 train_cfg.max_epochs=12
+  bash launcher.sh config/occupancy.py out/run1 --amp                     # on all GPUs of the machine
 """
 
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from project.engine import OccupancyRunner, command
+from project.cli import add_run_options
 
 
 def parse_args() -> Namespace:
@@ -33,14 +34,15 @@ def parse_args() -> Namespace:
         action='store_true',
         help='scale the learning rate by the total batch size over auto_scale_lr.base_batch_size of the configuration',
     )
-    command.add_common_options(parser)
+    add_run_options(parser, work_dir='work_dirs/<name of the config>')
     return parser.parse_args()
 
 
-def main() -> None:
+def train(args: Namespace) -> None:
     """Train."""
-    args = parse_args()
-    config = command.read_config(args)
+    from project.engine import OccupancyRunner, command
+
+    config = command.configure(args)
     if args.amp:
         command.use_bfloat16(config)
     if args.auto_scale_lr:
@@ -50,5 +52,14 @@ def main() -> None:
     OccupancyRunner.from_cfg(config).train()
 
 
+def main() -> None:
+    """Run the command."""
+    args = parse_args()
+    # Imported late: --help and a misspelt option should answer at once.
+    from project.engine.command import run
+
+    run(train, args)
+
+
 if __name__ == '__main__':
-    command.run(main)
+    main()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from project.cli import add_config_options
+
 EXAMPLES = """examples:
   labels in the browser, with lidar, boxes and camera images:
     python tools/visualize.py project/data/nuscenes/occupancy --dataroot project/data/nuscenes
@@ -44,7 +46,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help='in the scene: 5, 0:10, 0:40:4, all; or tokens, separated by commas. By default the first frame '
         'for --png and --html, and all for the others',
     )
-    what.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='replace entries of a config')
+    add_config_options(what)
     what.add_argument('--mask', choices=('lidar', 'camera'), help='pictures show only voxels inside this mask')
     where = parser.add_argument_group('where to (without any of these: --serve)')
     where.add_argument('--png', metavar='PATH', help='a picture; a folder when PATH does not end in .png')
@@ -69,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         show(options)
     except (ValueError, OSError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
-        return 1
+        return 2
     return 0
 
 

@@ -115,18 +115,24 @@ class OccupancyRunner(Runner):
         """Bring everything that training depends on to where a checkpoint left it.
 
         Raises:
-            ValueError: the checkpoint holds no state of training.
+            ValueError: the checkpoint holds no state of training, or that of another number of schedules.
         """
         checkpoint = self.load_checkpoint(filename)
         if 'optimizer' not in checkpoint:
             raise ValueError(f'{filename} holds weights but no state of training; start from it with load_from instead')
+        schedulers, states = self.param_schedulers or (), checkpoint['param_schedulers']
+        if len(schedulers) != len(states):
+            raise ValueError(
+                f'{filename} has {len(states)} learning-rate schedules, the configuration {len(schedulers)}: '
+                'resume with the param_scheduler that it was trained with'
+            )
         meta = checkpoint['meta']
         self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
         self._randomness_cfg.update(seed=meta['seed'])
         self.set_randomness(**self._randomness_cfg)
         restore_hub(self.message_hub, checkpoint['message_hub'])
         self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-        for scheduler, state in zip(self.param_schedulers or (), checkpoint['param_schedulers'], strict=True):
+        for scheduler, state in zip(schedulers, states, strict=True):
             scheduler.load_state_dict(state)
         self.logger.info(f'resumed {filename} at epoch {self.epoch}, iteration {self.iter}')
 

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 
 from project.datasets.images import read_image
 from project.datasets.labels import LoadOccupancyLabels
+from project.engine.config import read_config
 from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
 from project.inference.calibration import checked_matrix, image_from_grid
-from project.inference.loading import load_model, read_config
+from project.inference.loading import load_model
 from project.labels.dataset import CAMERAS
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from mmdet3d.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
 
-from project.inference.loading import read_config
+from project.engine.config import read_config
 from project.visualization.files import write_png
 from project.visualization.picture import frame_picture
 from project.visualization.samples import sample_frame

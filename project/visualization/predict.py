@@ -6,7 +6,8 @@ import torch
 from mmdet3d.registry import DATASETS
 from mmengine.dataset import pseudo_collate
 
-from project.inference.loading import load_model, read_config
+from project.engine.config import read_config
+from project.inference.loading import load_model
 from project.visualization.dataroot import Dataroot
 from project.visualization.frame import Frame
 from project.visualization.samples import sample_frame

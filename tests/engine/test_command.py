@@ -9,6 +9,7 @@ from mmdet3d.registry import METRICS
 from mmengine.config import Config
 from mmengine.registry import build_from_cfg
 
+from project.cli import add_run_options
 from project.engine import OccupancyRunner, command
 from project.engine.checkpoint import read_checkpoint
 
@@ -18,8 +19,8 @@ TOY = str(Path(__file__).with_name('toy_config.py'))
 def read(*arguments: str) -> Config:
     parser = ArgumentParser()
     parser.add_argument('config')
-    command.add_common_options(parser)
-    return command.read_config(parser.parse_args(arguments))
+    add_run_options(parser, work_dir='somewhere')
+    return command.configure(parser.parse_args(arguments))
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,13 @@ def test_what_is_no_configuration_is_named(tmp_path):
         read(str(tmp_path / 'absent.py'))
     with pytest.raises(ValueError, match=r'runtime\.py: sets no model, train_dataloader, test_dataloader'):
         read(str(Path(TOY).parents[2] / 'config/_base_/runtime.py'))
+    (tmp_path / 'broken.py').write_text('model = dict(')
+    (tmp_path / 'notes.txt').write_text('model = 1')
+    for name in ('broken.py', 'notes.txt'):
+        with pytest.raises(ValueError, match=rf'{name}: not a configuration \('):
+            read(str(tmp_path / name))
+    with pytest.raises(ValueError, match='--cfg-options max_epochs: give KEY=VALUE'):
+        read(TOY, '--cfg-options', 'max_epochs')
 
 
 @pytest.mark.parametrize('kind', ['OptimWrapper', 'AmpOptimWrapper'])
@@ -63,6 +71,27 @@ def test_bfloat16_is_that_of_the_forward_pass_only():
     wrapper.update_params(output.float().sum())
     assert output.dtype == torch.bfloat16
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_predictions_in_bfloat16(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch, 'set_autocast_dtype', lambda *arguments: chosen.append(arguments))
+    config = read(TOY)
+    command.predict_in_bfloat16(config)
+    assert config.test_cfg.fp16 and chosen == [('cuda', torch.bfloat16)]
+
+
+def test_resuming_another_number_of_schedules_is_refused(tmp_path):
+    def runner(schedules: int) -> OccupancyRunner:
+        config = read(TOY, '--work-dir', str(tmp_path))
+        config.custom_imports, config.experiment_name = None, f'schedules {schedules}'
+        runner = OccupancyRunner.from_cfg(config)
+        runner.param_schedulers = runner.build_param_scheduler(config.param_scheduler[:schedules])
+        return runner
+
+    runner(1).save_checkpoint(str(tmp_path), 'a.pth', meta=dict(epoch=1, iter=7))
+    with pytest.raises(ValueError, match=r'a\.pth has 1 learning-rate schedules, the configuration 2'):
+        runner(2).resume(str(tmp_path / 'a.pth'))
 
 
 def test_resuming_without_a_checkpoint_starts_anew(tmp_path, capsys):
@@ -92,10 +121,15 @@ def test_the_metric_takes_options_wherever_it_is():
         command.set_metric(config, mask='camera')
 
 
-def message_of(main) -> str | int | None:
-    with pytest.raises(SystemExit) as stopped:
-        command.run(main)
-    return stopped.value.code
+@pytest.fixture
+def message_of(capsys):
+    def call(work) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            command.run(work)
+        assert stopped.value.code == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return call
 
 
 def test_protocols_join_the_metric_and_read_the_index_of_the_test():
@@ -115,14 +149,14 @@ def test_protocols_of_labels_without_a_camera_mask():
     assert not metric.protocols['occ3d'].camera_mask
 
 
-def test_own_errors_are_one_sentence_and_others_keep_their_traceback(tmp_path):
+def test_own_errors_are_one_sentence_and_others_keep_their_traceback(message_of, tmp_path):
     absent = tmp_path / 'absent.pth'
     assert message_of(lambda: read_checkpoint(absent)) == f'error: there is no checkpoint {absent}'
     with pytest.raises(ZeroDivisionError):
         command.run(lambda: 1 / 0)
 
 
-def test_missing_pretrained_weights_name_the_remedy(tmp_path):
+def test_missing_pretrained_weights_name_the_remedy(message_of, tmp_path):
     config = read(TOY, '--work-dir', str(tmp_path), '--cfg-options', 'load_from=ckpts/absent.pth')
     config.custom_imports = None
     assert 'ckpts/README.md' in message_of(lambda: OccupancyRunner.from_cfg(config).train())

@@ -63,7 +63,7 @@ def test_a_checkpoint_is_tested(trained, tmp_path):
 def test_another_models_checkpoint_is_one_sentence(trained, tmp_path):
     options = ['--work-dir', tmp_path, '--cfg-options', 'model.channels=7']
     done = shell(sys.executable, 'tools/test.py', TOY, trained / 'epoch_1.pth', *options)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith('error: ') and 'another model' in done.stderr
     assert 'Traceback' not in done.stderr
 

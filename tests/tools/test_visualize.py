@@ -12,7 +12,7 @@ from mmdet3d.registry import MODELS
 from PIL import Image
 
 import data_converter
-from project.inference.loading import read_config
+from project.engine.config import read_config
 from project.taxonomy import PALETTE
 from tools import browse_dataset, visualize
 
@@ -79,7 +79,16 @@ def test_what_the_pipeline_feeds_the_network(tiny_world: Path, labels: Path, tmp
     assert browse_dataset.main([config, '--samples', '2', '0', '--out', str(tmp_path), *options]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ['train_00000.png', 'train_00002.png']
     assert share(np.asarray(Image.open(tmp_path / 'train_00002.png')), 11) > 0.01
-    assert browse_dataset.main([config, '--samples', '3', '--out', str(tmp_path), *options]) == 1
+    assert browse_dataset.main([config, '--samples', '3', '--out', str(tmp_path), *options]) == 2
+
+
+def test_a_missing_data_set_is_named(tmp_path: Path, capsys):
+    config = str(ROOT / 'config' / 'occupancy_tiny.py')
+    options = ['--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}']
+    assert browse_dataset.main([config, '--out', str(tmp_path / 'out'), *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and f'{tmp_path}/occupancy/nuscenes_infos_train.pkl' in error
+    assert 'python data_converter.py' in error and not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +106,7 @@ def test_what_the_pipeline_feeds_the_network(tiny_world: Path, labels: Path, tmp
 )
 def test_one_sentence_says_what_is_wrong(labels: Path, tmp_path: Path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert visualize.main([str(labels) if argument == 'LABELS' else argument for argument in arguments]) == 1
+    assert visualize.main([str(labels) if argument == 'LABELS' else argument for argument in arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.startswith('error: ')
