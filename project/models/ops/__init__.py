@@ -1,4 +1,4 @@
-"""The two operators of the model that torch does not have, each with several interchangeable implementations."""
+"""Operators of the model that torch does not have, or has not as one, each with interchangeable implementations."""
 
 from project.models.ops.deformable_attention import deformable_attention
 from project.models.ops.deformable_convolution import ModulatedDeformableConv2d, deformable_convolution
