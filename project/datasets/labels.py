@@ -9,10 +9,9 @@ from mmdet3d.registry import TRANSFORMS
 
 from project.datasets.resample import DenseLabels, on_grid
 from project.formats import FORMATS, points
+from project.formats.common import MASKS
 from project.grid import VoxelGrid
 from project.taxonomy import FREE, UNOBSERVED, LabelMapping
-
-MASKS = ('lidar', 'camera')
 
 
 @TRANSFORMS.register_module()
@@ -48,10 +47,10 @@ class LoadOccupancyLabels(BaseTransform):
         if format not in FORMATS:
             raise ValueError(f'format={format!r}: choose one of {sorted(FORMATS)}')
         if mask is not None and mask not in MASKS:
-            raise ValueError(f'mask={mask!r}: choose one of {MASKS}, or None')
+            raise ValueError(f'mask={mask!r}: choose one of {tuple(MASKS)}, or None')
         if (seed_compatible or label_mapping) and format != points.NAME:
             raise ValueError(f'seed_compatible and label_mapping are for the format "points", not for {format!r}')
-        self.grid = grid if isinstance(grid, VoxelGrid) else VoxelGrid.from_range(**grid)
+        self.grid = VoxelGrid.of(grid)
         self.name = format
         self.mask = mask
         self.mapping = LabelMapping.from_yaml(label_mapping) if label_mapping else LabelMapping.default()
@@ -96,7 +95,7 @@ class LoadOccupancyLabels(BaseTransform):
             labels = on_grid(points.voxelise(points.read(file), self.grid, self.mapping), self.grid)
             labels.semantics[~self.grid.within(points.GRID)] = UNOBSERVED
         if self.mask is not None:
-            mask = getattr(labels, f'mask_{self.mask}')
+            mask = getattr(labels, MASKS[self.mask])
             if mask is None:
                 raise ValueError(f'{file}: has no {self.mask} mask; load the labels with mask=None')
             labels.semantics[~mask] = UNOBSERVED

@@ -13,10 +13,8 @@ from torch import Tensor
 
 from project.evaluation.confusion import confusion_matrices, distance_bands
 from project.evaluation.table import Scores, band_names
-from project.formats.common import written_whole
+from project.formats.common import MASKS, written_whole
 from project.taxonomy import LABEL_NAMES
-
-MASKS = ('camera', 'lidar')
 
 
 @METRICS.register_module()
@@ -50,7 +48,7 @@ class OccupancyMetric(BaseMetric):
     ):
         super().__init__()
         if mask is not None and mask not in MASKS:
-            raise ValueError(f'mask={mask!r}: choose one of {MASKS}, or None')
+            raise ValueError(f'mask={mask!r}: choose one of {tuple(MASKS)}, or None')
         if any(edge <= 0 for edge in bands) or sorted(set(bands)) != list(bands):
             raise ValueError(f'bands={tuple(bands)}: distances must be positive and ascend')
         self.mask = mask
@@ -75,7 +73,7 @@ class OccupancyMetric(BaseMetric):
         for sample in data_samples:
             token = sample['sample_token']
             truth = sample.get('gt_occupancy')
-            mask = sample.get(f'mask_{self.mask}') if self.mask else None
+            mask = sample.get(MASKS[self.mask]) if self.mask else None
             if truth is None:
                 raise ValueError(f'keyframe {token} has no labels: the pipeline must load them (LoadOccupancyLabels)')
             if self.mask and mask is None:

@@ -9,8 +9,6 @@ from mmengine.hooks import Hook
 
 from project.formats.common import save_npz
 
-_COMPRESSION = 1
-
 
 @HOOKS.register_module()
 class OccupancyPredictionsHook(Hook):
@@ -27,4 +25,4 @@ class OccupancyPredictionsHook(Hook):
         """Write the predictions of a batch."""
         for sample in outputs or ():
             labels = sample.pred_occupancy.cpu().numpy().astype(np.uint8)
-            save_npz(self.directory / f'{sample.sample_token}.npz', _COMPRESSION, arr_0=labels)
+            save_npz(self.directory / f'{sample.sample_token}.npz', arr_0=labels)

@@ -4,15 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from project.formats.common import Keyframe, OccupancyLabels, check_grid, load_npz, named_errors, save_npz
+from project.formats.common import MASKS, Keyframe, OccupancyLabels, check_grid, load_npz, named_errors, save_npz
 from project.grid import VoxelGrid
 
 NAME = 'occ3d'
 GRID = VoxelGrid.from_range('ego', (-40.0, -40.0, -1.0, 40.0, 40.0, 5.4), 0.4)
-
-_MASKS = ('mask_lidar', 'mask_camera')
-_COMPRESSION = 1
-"""Level 6, which the published files have, saves two fifths of their 110 kB and takes four times as long."""
 
 
 def path(keyframe: Keyframe) -> Path:
@@ -23,9 +19,8 @@ def path(keyframe: Keyframe) -> Path:
 def write(path: Path, labels: OccupancyLabels) -> None:
     """Write labels on :data:`GRID` and the masks that are known; flow has no place in this format."""
     check_grid(labels, GRID)
-    masks = {name: getattr(labels, name) for name in _MASKS}
-    masks = {name: None if mask is None else mask.astype(np.uint8) for name, mask in masks.items()}
-    save_npz(path, _COMPRESSION, semantics=labels.dense(), **masks)
+    masks = {name: mask.astype(np.uint8) for name, mask in labels.masks.items()}
+    save_npz(path, semantics=labels.dense(), **masks)
 
 
 def read(path: Path) -> OccupancyLabels:
@@ -36,11 +31,11 @@ def read(path: Path) -> OccupancyLabels:
         ValueError: the file is damaged or of another format.
     """
     with named_errors(path, 'an Occ3D label file'):
-        arrays = load_npz(path, ('semantics', *_MASKS))
+        arrays = load_npz(path, ('semantics', *MASKS.values()))
         if arrays['semantics'] is None:
             raise ValueError('it holds no array "semantics"')
         for name, array in arrays.items():
             if array is not None and array.shape != GRID.shape:
                 raise ValueError(f'"{name}" has the shape {array.shape}, not {GRID.shape}')
-        masks = {name: None if arrays[name] is None else arrays[name].astype(bool) for name in _MASKS}
+        masks = {name: None if arrays[name] is None else arrays[name].astype(bool) for name in MASKS.values()}
         return OccupancyLabels.from_dense(GRID, arrays['semantics'], **masks)

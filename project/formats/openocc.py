@@ -18,8 +18,6 @@ CLASS_OF_LABEL = np.full(len(LABEL_NAMES), OPENOCC_CLASSES.index('free'), np.uin
 CLASS_OF_LABEL[LABEL_OF_CLASS] = np.arange(len(OPENOCC_CLASSES))
 """(18,) OpenOcc class of each label; noise, for which there is none, is free."""
 
-_COMPRESSION = 1
-
 
 def path(keyframe: Keyframe) -> Path:
     """``openocc_v2/<scene name>/<sample token>/labels.npz``, as published."""
@@ -32,7 +30,7 @@ def write(path: Path, labels: OccupancyLabels) -> None:
     flow = None
     if labels.flow is not None:
         flow = GRID.dense(labels.indices, labels.flow[:, :2].astype(np.float32), 0)
-    save_npz(path, _COMPRESSION, semantics=CLASS_OF_LABEL[labels.dense()], flow=flow)
+    save_npz(path, semantics=CLASS_OF_LABEL[labels.dense()], flow=flow)
 
 
 def read(path: Path) -> OccupancyLabels:

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from project.formats.common import MASKS
 from project.visualization.frame import CameraImage, Frame
-
-MASKS = ('lidar', 'camera')
 
 
 def sample_frame(images: Tensor, sample, index: int) -> Frame:
@@ -25,7 +24,7 @@ def sample_frame(images: Tensor, sample, index: int) -> Frame:
     if images.dim() == 5:
         images, image_from_grid = images[-1], image_from_grid[-1]
     pictures = images.detach().cpu().float().round().clamp(0, 255).byte().permute(0, 2, 3, 1).flip(-1).numpy()
-    arrays = {name: _array(sample, name) for name in ('gt_occupancy', 'pred_occupancy', 'mask_lidar', 'mask_camera')}
+    arrays = {name: _array(sample, name) for name in ('gt_occupancy', 'pred_occupancy', *MASKS.values())}
     return Frame(
         scene=meta['scene_name'],
         index=index,
@@ -33,7 +32,7 @@ def sample_frame(images: Tensor, sample, index: int) -> Frame:
         grid=meta['grid'],
         truth=arrays['gt_occupancy'],
         prediction=arrays['pred_occupancy'],
-        masks={name: arrays[f'mask_{name}'] for name in MASKS if arrays[f'mask_{name}'] is not None},
+        masks={name: arrays[array] for name, array in MASKS.items() if arrays[array] is not None},
         cameras=[
             # Images lie in one folder for each camera, which has its name.
             CameraImage(Path(file).parent.name, np.ascontiguousarray(picture), projection[:3])

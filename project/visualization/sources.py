@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from project.formats import FORMATS, Keyframe, points, voxels
-from project.formats.common import load_npz, named_errors
+from project.formats.common import MASKS, load_npz, named_errors
 from project.grid import VoxelGrid
 from project.taxonomy import FREE
 from project.visualization.frame import Frame
@@ -106,7 +106,7 @@ class FolderSource:
 
             masks = on_grid(labels, grid)
             semantics = masks.semantics
-        known = {name: getattr(masks, f'mask_{name}') for name in ('lidar', 'camera')}
+        known = {name: getattr(masks, array) for name, array in MASKS.items()}
         known = {name: mask for name, mask in known.items() if mask is not None}
         return Frame(scene, index, token, grid or labels.grid, semantics, masks=known)
 

@@ -157,6 +157,30 @@ def test_wrong_occ3d_arrays_are_refused(arrays, message, tmp_path):
         occ3d.read(tmp_path / 'a.npz')
 
 
+@pytest.mark.parametrize(
+    'arrays, message',
+    [
+        (
+            {'mask_lidar': np.zeros(200 * 200 * 16 // 8, np.uint8)},
+            r'"mask_lidar" is uint8 of shape \(80000,\), not uint8 of shape \(1310720,\)',
+        ),
+        ({'mask_camera': np.zeros(voxels.GRID.size, bool)}, '"mask_camera" is bool'),
+        ({'mask_camera': np.zeros(voxels.GRID.size // 8, np.int32)}, '"mask_camera" is int32'),
+        ({'flow': np.zeros((3, 2), np.float32)}, r'"flow" has the shape \(3, 2\)'),
+        ({'flow': np.zeros((9, 4), np.float32)}, r'"flow" has the shape \(9, 4\)'),
+        ({'flow': np.full((9, 2), 'fast')}, '"flow" holds <U4'),
+        ({'classes': np.full(9, 'car')}, '"classes" holds <U3'),
+        ({'indices': np.full((9, 3), 'a')}, '"indices" holds <U1'),
+        ({'classes': np.zeros((9, 3), np.uint8)}, 'shape'),
+    ],
+)
+def test_wrong_arrays_of_voxels_are_refused(arrays, message, tmp_path):
+    labels = random_labels(voxels.GRID, count=9)
+    np.savez(tmp_path / 'a.npz', **{'indices': labels.indices, 'classes': labels.classes} | arrays)
+    with pytest.raises(ValueError, match=f'a.npz: not a label file .*{message}'):
+        voxels.read(tmp_path / 'a.npz')
+
+
 def test_failed_write_keeps_the_older_file(tmp_path, monkeypatch):
     voxels.write(tmp_path / 'a', random_labels(voxels.GRID))
     before = (tmp_path / 'a').read_bytes()
