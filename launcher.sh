@@ -40,13 +40,7 @@ if [[ $# -gt 0 && "$1" != -* ]]; then
     set -- --work-dir "$@"
 fi
 
-if [[ -z "${PYTHON:-}" ]]; then
-    if [[ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" || ! -x "$root/.venv/bin/python" ]]; then
-        PYTHON="$(command -v python || command -v python3)" || fail 'there is no python: run make setup'
-    else
-        PYTHON="$root/.venv/bin/python"
-    fi
-fi
+source "$root/tools/find_python.sh"
 
 NNODES="${NNODES:-1}"
 NODE_RANK="${NODE_RANK:-0}"

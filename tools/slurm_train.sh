@@ -5,10 +5,15 @@
 # GPUS_PER_NODE   on each machine               [8, or GPUS where that is less]
 # CPUS_PER_TASK   for each GPU's process        [8]
 # SRUN_ARGS       further arguments of srun, e.g. "--time=24:00:00"
-# PYTHON          interpreter                   [python]
+# PYTHON          interpreter                   [that of an active environment, else .venv/bin/python, else python3]
 #
 # A job that the cluster stopped goes on when it is submitted again with --resume.
 set -euo pipefail
+
+fail() {
+    echo "slurm_train.sh: $*" >&2
+    exit 2
+}
 
 if [[ $# -lt 3 ]]; then
     sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
@@ -17,8 +22,9 @@ fi
 partition="$1" job_name="$2" config="$3"
 shift 3
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-[[ -f "$config" ]] || { echo "slurm_train.sh: there is no configuration $config" >&2; exit 2; }
-command -v srun > /dev/null || { echo 'slurm_train.sh: there is no srun here; launcher.sh trains without Slurm' >&2; exit 2; }
+[[ -f "$config" ]] || fail "there is no configuration $config"
+command -v srun > /dev/null || fail 'there is no srun here; launcher.sh trains without Slurm'
+source "$root/tools/find_python.sh"
 if [[ $# -gt 0 && "$1" != -* ]]; then
     set -- --work-dir "$@"
 fi
@@ -29,4 +35,4 @@ GPUS_PER_NODE="${GPUS_PER_NODE:-$((GPUS < 8 ? GPUS : 8))}"
 # shellcheck disable=SC2086
 exec srun --partition="$partition" --job-name="$job_name" --gres="gpu:$GPUS_PER_NODE" --ntasks="$GPUS" \
     --ntasks-per-node="$GPUS_PER_NODE" --cpus-per-task="${CPUS_PER_TASK:-8}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$root/tools/train.py" "$config" --launcher slurm "$@"
+    "$PYTHON" -u "$root/tools/train.py" "$config" --launcher slurm "$@"
