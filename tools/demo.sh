@@ -19,8 +19,8 @@ rm -rf "$out/training"
 DATA_ROOT=$data bash launcher.sh config/occupancy_tiny.py "$out/training" --cfg-options train_cfg.max_epochs=10
 
 say 'its score on the scene that it has not seen'
-DATA_ROOT=$data python tools/test.py config/occupancy_tiny.py "$out"/training/best_*.pth \
-    --geometric --json "$out/scores.json"
+DATA_ROOT=$data python tools/test.py config/occupancy_tiny.py "$out"/training/best_*.pth --geometric \
+    --json "$out/scores.json"
 
 say 'pictures'
 view=(python tools/visualize.py "$data/occupancy" --format voxels --dataroot "$data" --scene scene-0103)

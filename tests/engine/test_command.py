@@ -86,7 +86,9 @@ def test_resuming_another_number_of_schedules_is_refused(tmp_path):
         config = read(TOY, '--work-dir', str(tmp_path))
         config.custom_imports, config.experiment_name = None, f'schedules {schedules}'
         runner = OccupancyRunner.from_cfg(config)
-        runner.param_schedulers = runner.build_param_scheduler(config.param_scheduler[:schedules])
+        runner.optim_wrapper = runner.build_optim_wrapper(config.optim_wrapper)
+        warm_up = dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=5)
+        runner.param_schedulers = runner.build_param_scheduler([warm_up] * schedules)
         return runner
 
     runner(1).save_checkpoint(str(tmp_path), 'a.pth', meta=dict(epoch=1, iter=7))
