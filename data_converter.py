@@ -14,7 +14,6 @@ examples:
 """
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from project.cli import usable_cores
 from project.formats import FORMATS
 from project.labels.convert import Outcome, convert, what_is_wrong
 from project.labels.dataset import Dataset, make_dataset
@@ -55,7 +55,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--scenes', nargs='+', metavar='NAME', help='names of the scenes to convert (all)')
     parser.add_argument(
-        '--workers', type=_positive_number, default=os.cpu_count(), metavar='N', help='processes (%(default)s)'
+        '--workers', type=_positive_number, default=usable_cores(), metavar='N', help='processes (%(default)s)'
     )
     parser.add_argument('--overwrite', action='store_true', help='make labels again that exist already')
     parser.add_argument(

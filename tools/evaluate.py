@@ -18,7 +18,6 @@ docs/evaluation.md says what each protocol counts.
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from rich.progress import track
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from project.cli import usable_cores
 from project.evaluation.protocols import BAND_EDGES, PROTOCOLS, SEED_SHAPE, Scores, build_protocol
 from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
 from project.evaluation.protocols.report import class_table, comparison_table, summary_table
@@ -65,7 +65,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add('--write', nargs=2, metavar=('LAYOUT', 'PATH'), help=f'write the predictions as: {", ".join(LAYOUTS)}')
     add('--about', nargs='+', default=[], metavar='KEY=VALUE', help='fields of an OpenOcc submission, e.g. team=...')
     add('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='cpu or cuda (%(default)s)')
-    add('--workers', type=int, default=os.cpu_count(), metavar='N', help='threads (%(default)s)')
+    add('--workers', type=int, default=usable_cores(), metavar='N', help='threads (%(default)s)')
     options = parser.parse_args(arguments)
     if len(options.paths) != (1 if options.compare else 2):
         parser.error('give PREDICTIONS and LABELS, or LABELS and --compare A B')

@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-import os
 import time
 
 import cv2
@@ -17,6 +16,7 @@ from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
 import project  # noqa: F401  registers the dataset
+from project.cli import usable_cores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
     parser.add_argument('--samples', type=int, default=24, metavar='N', help='keyframes to load (%(default)s)')
     parser.add_argument(
-        '--workers', type=int, nargs='+', default=[1, os.cpu_count()], metavar='N', help='loading processes (1 and all)'
+        '--workers', type=int, nargs='+', default=[1, usable_cores()], metavar='N', help='loading processes (1 and all)'
     )
 
 

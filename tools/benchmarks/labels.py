@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from project.cli import usable_cores
 from project.formats import FORMATS, occ3d
 from project.grid import VoxelGrid
 from project.labels.beams import read_beams
@@ -106,7 +107,7 @@ def _make_world(root: Path, arguments: argparse.Namespace) -> Path:
     settings = WorldSettings(
         seed=arguments.seed, keyframes=arguments.keyframes, images=False, difficulties=difficulties
     )
-    make_world(root, settings, os.cpu_count())
+    make_world(root, settings, usable_cores())
     return root
 
 

@@ -1,7 +1,6 @@
 """The viewer's page: how long until voxels are drawn, in headless Chromium that draws by software."""
 
 import argparse
-import os
 import shutil
 import statistics
 import tempfile
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from project.cli import usable_cores
 from project.formats import occ3d, voxels
 from project.grid import VoxelGrid
 from project.labels.dataset import make_dataset
@@ -86,7 +86,7 @@ def _make_clips(keyframes: int) -> dict[str, list[Frame]]:
     clips = {name: [] for name in GRIDS}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / 'world'
-        make_world(root, WorldSettings(keyframes=keyframes, scenes=1, images=False), os.cpu_count())
+        make_world(root, WorldSettings(keyframes=keyframes, scenes=1, images=False), usable_cores())
         (scene,) = make_dataset(read_tables(root, find_version(root)), root).scenes
         world = gather(scene)
     for k in range(keyframes):
