@@ -1,4 +1,4 @@
-"""Classes, raw-to-learning maps and palettes: the only class lists of the project.
+"""Classes, raw-to-learning maps, palettes, cameras: the only lists of names in the project.
 
 Labels are 0 = noise / other, 1-16 = the classes below, 17 = free; 255 = unobserved where a format has it.
 """
@@ -54,6 +54,9 @@ OPENOCC_CLASSES = (
     'barrier', 'driveable_surface', 'other_flat', 'sidewalk', 'terrain', 'manmade', 'vegetation', 'free',
 )  # fmt: skip
 """Class order of OpenOcc v2 (OccNet)."""
+
+CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
+"""Cameras of nuScenes in the order in which the images of a keyframe are listed, mmdet3d's."""
 
 PALETTE = np.array([
     (0, 0, 0), (112, 128, 144), (220, 20, 60), (255, 127, 80), (255, 158, 0), (233, 150, 70), (255, 61, 99),

@@ -18,7 +18,7 @@ from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
 from project.inference.calibration import checked_matrix, image_from_grid
 from project.inference.loading import load_model
-from project.labels.dataset import CAMERAS
+from project.taxonomy import CAMERAS
 
 
 class Moment(NamedTuple):

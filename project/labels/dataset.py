@@ -10,10 +10,7 @@ from project.formats.infos import BoxRecords, CameraRecord, KeyframeRecord
 from project.labels.geometry import poses
 from project.labels.scene import Cameras, Scene, Tracks
 from project.labels.tables import Tables
-from project.taxonomy import RAW_NAMES
-
-CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
-"""Order in which the images of a keyframe are listed, mmdet3d's."""
+from project.taxonomy import CAMERAS, RAW_NAMES
 
 
 @dataclass(frozen=True)

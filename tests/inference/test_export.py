@@ -14,7 +14,7 @@ from tiny_model import CONFIG, ROOT
 
 import project
 from project.evaluation.protocols.submissions import read_dense
-from project.labels.dataset import CAMERAS
+from project.taxonomy import CAMERAS
 from tools import export, predict_exported
 
 HAS_ONNX = all(importlib.util.find_spec(name) for name in ('onnx', 'onnxruntime', 'onnxscript'))

@@ -7,10 +7,10 @@ import pytest
 from nuscenes.nuscenes import NuScenes
 
 from project.labels.boxes import boxes_at, extended
-from project.labels.dataset import CAMERAS, make_dataset
+from project.labels.dataset import make_dataset
 from project.labels.geometry import poses
 from project.labels.tables import read_tables
-from project.taxonomy import RAW_NAMES
+from project.taxonomy import CAMERAS, RAW_NAMES
 
 
 @pytest.fixture(scope='module')
