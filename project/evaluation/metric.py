@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from project.evaluation.confusion import confusion_matrices, distance_bands
-from project.evaluation.table import Scores, band_names
+from project.evaluation.table import VoxelScores, band_names
 from project.formats.common import MASKS, written_whole
 from project.taxonomy import LABEL_NAMES
 
@@ -121,7 +121,7 @@ class OccupancyMetric(BaseMetric):
     def _report(self, total: Tensor, size: int) -> dict[str, float]:
         matrices = total.numpy()
         bands = dict(zip(band_names(self.edges), matrices, strict=True)) if self.edges else {}
-        scores = Scores(matrices.sum(axis=0), size, self.mask, bands)
+        scores = VoxelScores(matrices.sum(axis=0), size, self.mask, bands)
         if is_main_process():
             print_log('\n' + scores.table(self.geometric), 'current')
             if self.json_path is not None:

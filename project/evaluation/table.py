@@ -14,7 +14,7 @@ ABSENT = '\\'
 
 
 @dataclass(frozen=True)
-class Scores:
+class VoxelScores:
     """What was counted in one evaluation.
 
     Attributes:

@@ -4,16 +4,16 @@ import json
 
 import numpy as np
 
-from project.evaluation.table import Scores, band_names
+from project.evaluation.table import VoxelScores, band_names
 from project.taxonomy import CLASSES, FREE
 
 
-def two_class_scores() -> Scores:
+def two_class_scores() -> VoxelScores:
     matrix = np.zeros((18, 18), np.int64)
     matrix[4, 4], matrix[4, FREE] = 2, 1  # car: 2 / 3
     matrix[16, 16] = 5  # vegetation: 1
     matrix[FREE, 3] = 4  # bus is predicted where nothing is
-    return Scores(matrix, samples=3)
+    return VoxelScores(matrix, samples=3)
 
 
 def test_table_lists_classes_in_order_and_the_mean_last():
@@ -29,7 +29,7 @@ def test_table_lists_classes_in_order_and_the_mean_last():
 def test_bands_become_columns():
     scores = two_class_scores()
     bands = dict(zip(band_names((20, 35.5)), [scores.matrix, np.zeros_like(scores.matrix), scores.matrix], strict=True))
-    table = Scores(scores.matrix, 3, 'camera', bands).table()
+    table = VoxelScores(scores.matrix, 3, 'camera', bands).table()
     assert 'class IoU 0-20 m 20-35.5 m 35.5+ m' in ' '.join(table.split())
     car = next(line.split() for line in table.splitlines() if line.startswith('car'))
     assert car == ['car', '66.667', '66.667', '\\', '66.667']
