@@ -117,7 +117,7 @@ def test_what_cannot_be_loaded_is_named(checkpoint, tmp_path):
     for config, file, sentence in [
         (CONFIG.with_name('occupancy.py'), checkpoint, 'checkpoint of another model'),
         (CONFIG, tmp_path / 'absent.pth', 'there is no checkpoint'),
-        (tmp_path / 'absent.py', checkpoint, 'not a config'),
+        (tmp_path / 'absent.py', checkpoint, 'there is no configuration'),
     ]:
         with pytest.raises((ValueError, FileNotFoundError), match=sentence):
             project.load(config, file)
