@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmdet3d.registry import METRICS
-from mmengine.dist import all_gather_object, get_rank, is_main_process
+from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from rich.console import Console
@@ -18,6 +18,9 @@ from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
 from project.evaluation.protocols.report import class_table, summary_table
 from project.formats.common import written_whole
 
+ALL = 'all'
+"""Key of the sum of all keyframes, which takes the place of their tokens."""
+
 
 @METRICS.register_module()
 class ProtocolMetric(BaseMetric):
@@ -25,11 +28,17 @@ class ProtocolMetric(BaseMetric):
 
         val_evaluator = [
             dict(type='OccupancyMetric'),
-            dict(type='ProtocolMetric', protocols=['occ3d', 'rayiou'], infos='data/nuscenes_infos_val.pkl'),
+            dict(
+                type='ProtocolMetric',
+                protocols=['occ3d', 'rayiou'],
+                infos='project/data/nuscenes/occupancy/nuscenes_infos_val.pkl',
+                keep_truth=True,
+            ),
         ]
 
-    Predictions are counted and forgotten. Rays of the ground truth are cast in the first validation and kept (0.6 MB a
-    keyframe). A protocol works on the model's grid whatever it is; where that is not the benchmark's, the
+    Predictions are counted and forgotten. A process that is alone adds the counts up at once; several keep those of
+    each keyframe (31 kB for rays) until all are through, because samplers hand some keyframes out twice to give all
+    processes equally many. A protocol works on the model's grid whatever it is; where that is not the benchmark's, the
     title says so.
 
     Args:
@@ -38,6 +47,8 @@ class ProtocolMetric(BaseMetric):
         camera_mask: whether ``occ3d`` scores only voxels of the camera mask.
         edges: distances that part the distance bands, metres.
         json_path: file for the scores as JSON.
+        keep_truth: keep the rays of the ground truth (up to 0.6 MB a keyframe) for the next validation of a training,
+            which then casts those of predictions only. A test has no use for them.
     """
 
     default_prefix = ''
@@ -49,6 +60,7 @@ class ProtocolMetric(BaseMetric):
         camera_mask: bool = True,
         edges: Sequence[float] = BAND_EDGES,
         json_path: str | Path | None = None,
+        keep_truth: bool = False,
     ):
         super().__init__()
         self.protocols = {name: build_protocol(name, camera_mask, tuple(edges)) for name in protocols}
@@ -56,7 +68,9 @@ class ProtocolMetric(BaseMetric):
             raise ValueError('rays start at the lidar poses of the scene: give infos=<nuscenes_infos_val.pkl>')
         self.origins = OriginFinder(read_keyframes(Path(infos))) if infos is not None else None
         self.json_path = json_path
+        self.keep_truth = keep_truth
         self.on_own_grid: set[str] = set()
+        self.tokens: set[str] = set()
         self.counts: dict[str, dict[str, Counts]] = {}
         self._truths: dict[tuple[str, str], object] = {}
 
@@ -74,7 +88,7 @@ class ProtocolMetric(BaseMetric):
         for sample in data_samples:
             token = sample['sample_token']
             try:
-                self.counts[token] = {name: self._count(name, sample) for name in self.protocols}
+                self._add(token, {name: self._count(name, sample) for name in self.protocols})
             except ValueError as error:
                 raise ValueError(f'keyframe {token}: {error}') from None
 
@@ -87,14 +101,13 @@ class ProtocolMetric(BaseMetric):
         Raises:
             ValueError: not every keyframe was evaluated.
         """
-        tokens_by_rank = all_gather_object(list(self.counts))
+        tokens_by_rank = all_gather_object(self.tokens)
         if len(set().union(*tokens_by_rank)) != size:
             raise ValueError(f'{len(set().union(*tokens_by_rank))} of {size} keyframes were evaluated')
-        mine = set(self.counts).difference(*tokens_by_rank[: get_rank()])
-        scores = {
-            name: self._score(name, [self.counts[token][name] for token in mine], size) for name in self.protocols
-        }
-        self.counts.clear()
+        elsewhere = set().union(*tokens_by_rank[: get_rank()])
+        mine = [counts for token, counts in self.counts.items() if token not in elsewhere]
+        scores = {name: self._score(name, [counts[name] for counts in mine], size) for name in self.protocols}
+        self.tokens, self.counts = set(), {}
         if is_main_process():
             self._report(scores)
         return {
@@ -107,6 +120,14 @@ class ProtocolMetric(BaseMetric):
     def compute_metrics(self, results: list) -> dict:
         """Not used: :meth:`evaluate` adds up counts and never collects results."""
         raise NotImplementedError
+
+    def _add(self, token: str, counts: dict[str, Counts]) -> None:
+        if token in self.tokens:
+            return
+        key = token if get_world_size() > 1 else ALL
+        earlier = self.counts.get(key, {})
+        self.counts[key] = {name: total([earlier.get(name, {}), part]) for name, part in counts.items()}
+        self.tokens.add(token)
 
     def _protocol(self, name: str, sample: dict) -> EvaluationProtocol:
         if self.protocols[name].grid != sample['grid']:
@@ -122,7 +143,7 @@ class ProtocolMetric(BaseMetric):
         truth = self._truths.get((name, token))
         if truth is None:
             truth = protocol.prepare(Volume(sample['gt_occupancy'], mask_camera=sample.get('mask_camera')), origins)
-        if protocol.needs_origins:
+        if self.keep_truth and protocol.needs_origins:
             self._truths[name, token] = truth
         return protocol.count(Volume(sample['pred_occupancy']), truth, origins)
 

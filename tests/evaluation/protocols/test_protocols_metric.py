@@ -54,9 +54,12 @@ def test_is_registered():
     assert METRICS.get('ProtocolMetric') is ProtocolMetric
 
 
-def test_two_validations_of_two_protocols(tmp_path):
+@pytest.mark.parametrize('keep_truth', [True, False])
+def test_two_validations_of_two_protocols(keep_truth, tmp_path):
     write_infos(tmp_path / 'val.pkl')
-    metric = ProtocolMetric(['occ3d', 'rayiou'], tmp_path / 'val.pkl', json_path=tmp_path / 'scores.json')
+    metric = ProtocolMetric(
+        ['occ3d', 'rayiou'], tmp_path / 'val.pkl', json_path=tmp_path / 'scores.json', keep_truth=keep_truth
+    )
     metric.protocols['rayiou'] = replace(metric.protocols['rayiou'], directions=DIRECTIONS)
     grid = metric.protocols['occ3d'].grid
     batch = samples(ray_frames(grid), grid)
@@ -66,7 +69,10 @@ def test_two_validations_of_two_protocols(tmp_path):
         metric.process({}, batch[:2])
         metric.process({}, batch[2:])
         figures = metric.evaluate(3)
-        assert figures['rayiou/RayIoU'] == pytest.approx(100 * (1.2 + 19 / 12 + 0.9) / 12)
+        if validation == 0 or keep_truth:
+            assert figures['rayiou/RayIoU'] == pytest.approx(100 * (1.2 + 19 / 12 + 0.9) / 12)
+        else:
+            assert 'rayiou/RayIoU' not in figures
         if validation == 0:
             # Kept rays are not cast again: a ground truth that has gone bad does not matter any more.
             batch = [{**sample, 'gt_occupancy': sample['gt_occupancy'].clone()} for sample in batch]
@@ -74,6 +80,17 @@ def test_two_validations_of_two_protocols(tmp_path):
             for sample in batch:
                 sample['gt_occupancy'].fill_(17)
     assert set(json.loads((tmp_path / 'scores.json').read_text())) == {'rayiou'}
+
+
+def test_a_process_that_is_alone_keeps_one_sum():
+    metric = ProtocolMetric(['occ3d'])
+    grid = metric.protocols['occ3d'].grid
+    batch = samples(voxel_frames(grid), grid)
+    metric.process({}, batch)
+    metric.process({}, batch[:1])  # A keyframe that comes twice counts once.
+    assert len(metric.counts) == 1
+    assert metric.evaluate(3)['occ3d/mIoU'] == pytest.approx(expected_miou())
+    assert not metric.counts
 
 
 def test_another_grid_than_the_benchmarks_is_said(tmp_path):
@@ -104,11 +121,14 @@ class Processes:
 
     def __init__(self, monkeypatch):
         self.barrier, self.given, self.local = threading.Barrier(2, timeout=60), {}, threading.local()
-        for name in ('all_gather_object', 'get_rank'):
+        for name in ('all_gather_object', 'get_rank', 'get_world_size'):
             monkeypatch.setattr(f'project.evaluation.protocols.metric.{name}', getattr(self, name))
 
     def get_rank(self) -> int:
         return self.local.rank
+
+    def get_world_size(self) -> int:
+        return 2
 
     def all_gather_object(self, value) -> list:
         self.given[self.local.rank] = value
