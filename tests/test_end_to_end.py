@@ -28,8 +28,8 @@ def test_from_raw_data_to_a_score(tmp_path):
     train = ['bash', 'launcher.sh', CONFIG, out, '--amp']
     shell(*train, '--cfg-options', 'train_cfg.max_epochs=1', data_root=world)
     shell(*train, '--resume', '--cfg-options', 'train_cfg.max_epochs=2', data_root=world)
-    test = ['tools/test.py', CONFIG, out / 'epoch_2.pth', '--work-dir', out, '--bands', '20', '35']
+    test = ['tools/test.py', CONFIG, out / 'epoch_2.pth', '--bands', '20', '35']
     table = shell(sys.executable, *test, '--save-predictions', predictions, data_root=world)
-    result = json.loads((out / 'epoch_2.json').read_text())
+    result = json.loads((out / 'test' / 'epoch_2.json').read_text())
     assert f'{result["mIoU"]:.3f}' in table and '20-35 m' in table
     assert result['samples'] == 4 and len(list(predictions.glob('*.npz'))) == 4

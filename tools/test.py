@@ -52,8 +52,7 @@ def test(args: Namespace) -> None:
     from project.engine import OccupancyRunner, command
 
     config = command.configure(args)
-    config.work_dir = args.work_dir or str(Path(args.checkpoint).parent / 'test')
-    config.load_from, config.resume = args.checkpoint, False
+    command.use_checkpoint(config, args.checkpoint, args.work_dir)
     command.set_metric(
         config,
         mask=args.mask,

@@ -43,6 +43,18 @@ def use_bfloat16(config: Config) -> None:
     config.optim_wrapper.type = 'OccupancyBfloat16OptimWrapper'
 
 
+def use_checkpoint(config: Config, checkpoint: str, work_dir: str | None) -> None:
+    """Test a checkpoint; results go to the folder ``test`` beside it unless there is another work directory.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+    """
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'there is no checkpoint {checkpoint} to test')
+    config.load_from, config.resume = checkpoint, False
+    config.work_dir = work_dir or str(Path(checkpoint).parent / 'test')
+
+
 def predict_in_bfloat16(config: Config) -> None:
     """Run the model of a test in bfloat16."""
     # mmengine's test loop turns autocast on, in the type that torch has for the device.

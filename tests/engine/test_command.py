@@ -73,6 +73,17 @@ def test_bfloat16_is_that_of_the_forward_pass_only():
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
 
 
+def test_results_go_beside_the_checkpoint(tmp_path):
+    config, checkpoint = read(TOY), tmp_path / 'a.pth'
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint .*a\.pth to test'):
+        command.use_checkpoint(config, str(checkpoint), None)
+    checkpoint.touch()
+    command.use_checkpoint(config, str(checkpoint), None)
+    assert config.work_dir == str(tmp_path / 'test') and config.load_from == str(checkpoint) and not config.resume
+    command.use_checkpoint(config, str(checkpoint), 'elsewhere')
+    assert config.work_dir == 'elsewhere'
+
+
 def test_predictions_in_bfloat16(monkeypatch):
     chosen = []
     monkeypatch.setattr(torch, 'set_autocast_dtype', lambda *arguments: chosen.append(arguments))

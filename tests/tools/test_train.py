@@ -46,11 +46,11 @@ def test_training_leaves_checkpoints_config_versions_and_scalars(trained):
 
 
 def test_a_checkpoint_is_tested(trained, tmp_path):
-    options = ['--work-dir', tmp_path, '--save-predictions', tmp_path / 'predictions', '--geometric']
+    options = ['--save-predictions', tmp_path / 'predictions', '--geometric']
     done = shell(sys.executable, 'tools/test.py', TOY, trained / 'epoch_1.pth', *options)
     assert done.returncode == 0, done.stderr
     assert 'geometric IoU' in done.stdout
-    result = json.loads((tmp_path / 'epoch_1.json').read_text())
+    result = json.loads((trained / 'test' / 'epoch_1.json').read_text())
     assert f'mIoU {result["mIoU"]:.3f}' in ' '.join(done.stdout.split())
     assert result['checkpoint'] == str(trained / 'epoch_1.pth') and result['samples'] == 5
     predictions = sorted((tmp_path / 'predictions').iterdir())
