@@ -7,16 +7,16 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from project.datasets.resample import DenseLabels, on_grid
 from project.formats import FORMATS, points
 from project.formats.common import MASKS
+from project.formats.resample import DenseLabels, on_grid
 from project.grid import VoxelGrid
 from project.taxonomy import FREE, UNOBSERVED, LabelMapping
 
 
 @TRANSFORMS.register_module()
 class LoadOccupancyLabels(BaseTransform):
-    """Load labels onto the model's grid, by :func:`project.datasets.resample.on_grid`.
+    """Load labels onto the model's grid, by :func:`project.formats.resample.on_grid`.
 
     Adds ``gt_occupancy`` (X, Y, Z) uint8, ``mask_lidar`` and ``mask_camera`` (bool, or None where the format has none),
     ``grid`` and ``label_file``.

@@ -1,4 +1,4 @@
-"""Readers and writers of occupancy label formats, one module a format; numpy only.
+"""Readers and writers of occupancy label formats, one module a format; no torch, no mm*.
 
 Each module in :data:`FORMATS` has ``NAME``, ``GRID``, ``path(keyframe)``, ``write(path, labels)`` and ``read(path)``,
 with :class:`OccupancyLabels` in and out; ``points`` alone has arrays of points there.

@@ -19,17 +19,6 @@ def vote(grid: VoxelGrid, indices: np.ndarray, labels: np.ndarray) -> OccupancyL
     return OccupancyLabels(grid, grid.unravel(positions), classes)
 
 
-def vote_on(grid: VoxelGrid, labels: OccupancyLabels) -> OccupancyLabels:
-    """Labels on another grid of the same frame: each labelled voxel votes for the one that its centre lies in.
-
-    A voxel is free only if all that vote for it are: thin things must not drown in the air around them.
-    """
-    layers = grid.layers_of(labels.grid)
-    columns = [layer[column] for layer, column in zip(layers, labels.indices.T, strict=True)]
-    inside = np.logical_and.reduce([column >= 0 for column in columns])
-    return vote(grid, np.stack([column[inside] for column in columns], axis=1), labels.classes[inside])
-
-
 def majority(positions: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Most frequent label at each position.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from project.formats import FORMATS, Keyframe, points, voxels
 from project.formats.common import MASKS, load_npz, named_errors
+from project.formats.resample import on_grid
 from project.grid import VoxelGrid
 from project.taxonomy import FREE
 from project.visualization.frame import Frame
@@ -101,9 +102,6 @@ class FolderSource:
         if grid in (None, labels.grid):
             semantics, masks = labels.dense(), labels
         else:
-            # Importing it registers transforms with mmdet3d, which takes seconds.
-            from project.datasets.resample import on_grid
-
             masks = on_grid(labels, grid)
             semantics = masks.semantics
         known = {name: getattr(masks, array) for name, array in MASKS.items()}

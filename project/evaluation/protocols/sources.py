@@ -11,7 +11,7 @@ from project.evaluation.protocols.common import EvaluationProtocol, RayReadings,
 from project.evaluation.protocols.submissions import read_dense, read_rays
 from project.formats import FORMATS, Keyframe
 from project.formats.points import voxelise
-from project.formats.vote import vote_on
+from project.formats.resample import on_grid
 from project.grid import VoxelGrid
 
 DENSE = 'submission'
@@ -103,7 +103,10 @@ def _read_format(path: Path, layout: str, grid: VoxelGrid) -> Volume:
     content = FORMATS[layout].read(path)
     if layout == 'points':
         return Volume.of(voxelise(content, grid))
-    return Volume.of(content if content.grid == grid else vote_on(grid, content))
+    if content.grid == grid:
+        return Volume.of(content)
+    labels = on_grid(content, grid)
+    return Volume(labels.semantics, mask_camera=labels.mask_camera)
 
 
 def _find_dense(folder: Path) -> tuple[str, dict[str, Path]]:

@@ -9,7 +9,7 @@ from project.evaluation.protocols.run import match_keyframes
 from project.evaluation.protocols.sources import open_labels, open_predictions
 from project.evaluation.protocols.submissions import write_dense
 from project.formats import FORMATS, Keyframe, OccupancyLabels, points
-from project.taxonomy import RAW_NAMES
+from project.taxonomy import FREE, RAW_NAMES
 
 KEYFRAMES = [Keyframe('scene-0061', 'aa', f'bb{i}', f'cc{i}', f'n__LIDAR_TOP__{i}.pcd.bin') for i in range(3)]
 PROTOCOL_OF = {'occ3d': 'occ3d', 'openocc': 'openocc', 'surroundocc': 'surroundocc', 'openoccupancy': 'openoccupancy'}
@@ -63,6 +63,17 @@ def test_seed_labels_from_points_and_from_fine_voxels(tmp_path):
         semantics = open_labels(tmp_path / folder, protocol).read(name).semantics
         assert semantics.shape == (100, 100, 8)
         np.testing.assert_array_equal(np.argwhere(semantics == 4), [expected])
+
+
+def test_fine_voxels_on_another_shape_of_the_seed(tmp_path):
+    module = FORMATS['voxels']
+    write_labels(tmp_path, 'voxels')
+    odd = build_protocol('seed', seed_shape=(7, 5, 3))
+    semantics = open_labels(tmp_path, odd).read('bb0').semantics
+    assert semantics.shape == (7, 5, 3) and semantics[0, 0, 0] == 4 and (semantics.ravel()[1:] == FREE).all()
+    finer = build_protocol('seed', seed_shape=tuple(2 * n for n in module.GRID.shape))
+    with pytest.raises(ValueError, match='choose a coarser grid'):
+        open_labels(tmp_path, finer).read('bb0')
 
 
 def test_dense_submissions(tmp_path):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from project.datasets.resample import on_grid
 from project.formats import OccupancyLabels
+from project.formats.resample import on_grid
 from project.grid import VoxelGrid
 
 FINE = VoxelGrid.from_range('lidar', (0, 0, 0, 14, 10, 6), 1.0)

@@ -1,12 +1,12 @@
-"""Labels of one grid on another, coarser one: how any label format becomes the target of any model."""
+"""Labels of one grid on another, coarser one: how any format becomes the target of any model, or its ground truth."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
-from project.formats import OccupancyLabels
-from project.formats.vote import vote_on
+from project.formats.common import OccupancyLabels
+from project.formats.vote import vote
 from project.grid import VoxelGrid
 from project.taxonomy import UNOBSERVED
 
@@ -29,8 +29,9 @@ class DenseLabels:
 def on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> DenseLabels:
     """Labels on a grid of equal or larger voxels.
 
-    A voxel holds the voxels of the labels whose centres lie in it. It gets its label by their vote
-    (:func:`project.formats.vote.vote_on`), and is visible if one of them is. Voxels that are not wholly within the
+    A voxel holds the voxels of the labels whose centres lie in it. It is free only if all of them are (thin things must
+    not drown in the air around them), and otherwise gets its label by the vote of the others
+    (:func:`project.formats.vote.majority`). It is visible if one of them is. Voxels that are not wholly within the
     labels' range are unobserved.
 
     Raises:
@@ -39,9 +40,9 @@ def on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> DenseLabels:
     if grid == labels.grid:
         return DenseLabels(labels.dense(), labels.mask_lidar, labels.mask_camera)
     _check(labels.grid, grid)
-    semantics = vote_on(grid, labels).dense()
-    semantics[~grid.within(labels.grid)] = UNOBSERVED
     layers = grid.layers_of(labels.grid)
+    semantics = _voted(labels, layers, grid).dense()
+    semantics[~grid.within(labels.grid)] = UNOBSERVED
     masks = (_seen_on(mask, layers, grid) for mask in (labels.mask_lidar, labels.mask_camera))
     return DenseLabels(semantics, *masks)
 
@@ -57,6 +58,12 @@ def _check(stored: VoxelGrid, wanted: VoxelGrid) -> None:
             f'the labels have voxels of {stored.voxel_size} m and cannot fill voxels of {wanted.voxel_size} m: '
             'choose a coarser grid or finer labels'
         )
+
+
+def _voted(labels: OccupancyLabels, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> OccupancyLabels:
+    columns = [layer[column] for layer, column in zip(layers, labels.indices.T, strict=True)]
+    inside = np.logical_and.reduce([column >= 0 for column in columns])
+    return vote(grid, np.stack([column[inside] for column in columns], axis=1), labels.classes[inside])
 
 
 def _seen_on(mask: np.ndarray | None, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> np.ndarray | None:
