@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         records = {name: dataset.records[name] for name in dataset.records if name in labelled}
         counts = write_infos(options.save_path, options.dataroot, version, records)
     except (ImportError, OSError, ValueError) as error:
-        console.print(f'[red]error:[/] {escape(what_is_wrong(error))}', highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f'[red]error:[/] {escape(what_is_wrong(error))}', highlight=False, soft_wrap=True)
         return 2
     _print_summary(console, outcomes, counts, options.save_path, time.perf_counter() - start)
     return 1 if any(outcome.error for outcome in outcomes) else 0

@@ -75,7 +75,7 @@ def test_scenes_one_after_the_other_give_the_index_of_all(tiny_world, tmp_path):
 def test_labels_made_in_another_way_are_not_mixed_in(tiny_world, tmp_path, capsys):
     assert run(tiny_world, tmp_path, '--scenes', 'scene-0061') == 0
     assert run(tiny_world, tmp_path, '--num_sweeps', '2') == 2
-    assert 'made with another num_sweeps' in capsys.readouterr().out
+    assert 'made with another num_sweeps' in capsys.readouterr().err
     assert run(tiny_world, tmp_path, '--num_sweeps', '2', '--overwrite') == 0
 
 
@@ -92,7 +92,7 @@ def test_a_label_mapping_of_ones_own(tiny_world, tmp_path, capsys):
     assert 4 in found and not found & {3, 10}
     mapping.write_text('labels: {}')
     assert run(tiny_world, tmp_path / 'labels', '--label_mapping', str(mapping)) == 2
-    assert 'mapping.yaml: needs the keys' in capsys.readouterr().out
+    assert 'mapping.yaml: needs the keys' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_scene_with_bad_files_is_named_and_the_other_is_finished(world, tmp_pa
 def test_what_cannot_be_done_at_all_is_said_in_a_sentence(world, tmp_path, capsys):
     def said(*arguments) -> str:
         assert run(*arguments) == 2
-        return capsys.readouterr().out
+        return capsys.readouterr().err
 
     assert 'neither boxes nor lidarseg' in said(world, tmp_path / 'labels', '--version', 'v1.0-test')
     assert 'has no scene scene-9999' in said(world, tmp_path / 'labels', '--scenes', 'scene-9999')

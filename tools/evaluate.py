@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json:
             write_json(options.json, options.protocol, scores)
     except (OSError, ValueError) as error:
-        console.print(f'[red]error:[/] {escape(str(error))}', highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f'[red]error:[/] {escape(str(error))}', highlight=False, soft_wrap=True)
         return 2
     if options.compare:
         console.print(comparison_table(scores))

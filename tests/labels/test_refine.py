@@ -113,7 +113,7 @@ def test_a_missing_library_is_named_before_anything_is_written(monkeypatch, tiny
     monkeypatch.setitem(sys.modules, 'small_gicp', None)
     folder = tmp_path / 'labels'
     assert main(['--dataroot', str(tiny_world), '--save_path', str(folder), '--refine-poses']) == 2
-    assert 'pip install small_gicp' in capsys.readouterr().out
+    assert 'pip install small_gicp' in capsys.readouterr().err
     assert not folder.exists()
 
 

@@ -167,7 +167,7 @@ def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
 def test_what_cannot_be_scored_is_said(case, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(case[0])
     assert main(arguments) == 2
-    assert message in capsys.readouterr().out
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
