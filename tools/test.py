@@ -27,7 +27,7 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('config', help='configuration, a Python file')
     parser.add_argument('checkpoint', help='checkpoint of that very model')
-    parser.add_argument('--mask', choices=('camera', 'lidar'), help='count only voxels of this visibility mask')
+    parser.add_argument('--mask', choices=('lidar', 'camera'), help='count only voxels of this visibility mask')
     parser.add_argument(
         '--bands', nargs='+', type=float, default=[], metavar='METRES', help='part distance bands here, e.g. 20 35'
     )

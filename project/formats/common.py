@@ -21,7 +21,7 @@ MASKS = {'lidar': 'mask_lidar', 'camera': 'mask_camera'}
 """Visibility masks, and what :class:`OccupancyLabels` and files call each."""
 
 # An archive may seem encrypted or packed in an unknown way (RuntimeError); NumPy's headers are Python (SyntaxError).
-_DAMAGE = (ValueError, TypeError, KeyError, EOFError, RuntimeError, SyntaxError)
+_DAMAGE = (ValueError, TypeError, KeyError, EOFError, OverflowError, RuntimeError, SyntaxError)
 _DAMAGE += (tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 
