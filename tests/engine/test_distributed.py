@@ -54,5 +54,5 @@ def test_every_keyframe_counts_once_where_the_sampler_pads(two_processes, tmp_pa
 
 
 def test_another_number_of_processes_cannot_resume_exactly_and_says_so(two_processes, tmp_path):
-    assert run_toy(tmp_path / 'run', resume=two_processes / 'epoch_2.pth') == [1]
+    assert run_toy(tmp_path / 'run', resume=two_processes / 'epoch_2.pth') == [2]
     assert 'made with 4 iterations an epoch, and this run has 7' in (tmp_path / 'run_0.log').read_text()
