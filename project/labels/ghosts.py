@@ -66,8 +66,9 @@ def without_ghosts(world: World, beams: Beams) -> World:
     xyz, raw, cells_from_scene = world.static.points.xyz, world.static.points.raw, grid.voxels_from_frame
     cells = columns_of(np.zeros(grid.shape[:2], np.uint64), MOST_LAYERS)
     # Memory that is never touched is never taken.
-    points, above_ground = (np.zeros(len(cells.bits) * MOST_LAYERS, np.int32) for _ in range(2))
-    _count(cells, points, above_ground, xyz, raw, _IS_GROUND, cells_from_scene)
+    counts = np.zeros((len(cells.bits) * MOST_LAYERS, 2), np.int32)
+    _count(cells, counts, xyz, raw, _IS_GROUND, cells_from_scene)
+    points, above_ground = counts.T
     solid, strays = np.zeros_like(cells.bits), np.zeros_like(cells.bits)
     _judge(cells, points, above_ground, solid, strays)
     # From here on the cells have bits that are in doubt: a beam more may contradict them.
@@ -77,9 +78,7 @@ def without_ghosts(world: World, beams: Beams) -> World:
     contradicted = (solid | strays) & ~doubtful.bits
     firm, loose = (layers_of_columns(cells._replace(bits=solid & bits)) for bits in (doubtful.bits, contradicted))
     held = columns_of(_holding(firm, loose), MOST_LAYERS).bits
-    return replace(
-        world, static=_drop(cells._replace(bits=contradicted & (strays | ~held)), cells_from_scene, world.static)
-    )
+    return replace(world, static=_drop(cells._replace(bits=contradicted & (strays | ~held)), grid, world))
 
 
 def _grid_around(world: World, beams: Beams) -> VoxelGrid:
@@ -106,23 +105,37 @@ def _holding(firm: np.ndarray, loose: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, error_model='numpy')
-def _count(cells, points, above_ground, xyz, raw, is_ground, cells_from_scene):
+def _count(cells, counts, xyz, raw, is_ground, cells_from_scene):
+    """Mark the cells with points, and count these: all, and those that are not ground."""
     for i in range(len(raw)):
         column, layer = _cell_of(cells, carried(cells_from_scene, (xyz[i, 0], xyz[i, 1], xyz[i, 2])))
         if column >= 0:
-            cells.bits[column] |= bit(layer)
-            points[column * MOST_LAYERS + layer] += 1
-            above_ground[column * MOST_LAYERS + layer] += not is_ground[raw[i]]
+            cell = column * MOST_LAYERS + layer
+            if counts[cell, 0] == 0:
+                cells.bits[column] |= bit(layer)
+            counts[cell, 0] += 1
+            counts[cell, 1] += not is_ground[raw[i]]
 
 
-def _drop(ghosts: Columns, cells_from_scene: np.ndarray, cloud: Cloud) -> Cloud:
-    points, starts = cloud.points, cloud.starts.copy()
-    n = _dropped(ghosts, cells_from_scene, points.xyz, points.raw, points.intensity, starts)
+def _drop(ghosts: Columns, grid: VoxelGrid, world: World) -> Cloud:
+    """The static world without the points in ghosts."""
+    points, starts = world.static.points, world.static.starts.copy()
+    haunted = _tiles_with(ghosts, grid, world.tile_centres)
+    n = _dropped(ghosts, haunted, grid.voxels_from_frame, points.xyz, points.raw, points.intensity, starts)
     return Cloud(points[:n], starts)
 
 
+def _tiles_with(ghosts: Columns, grid: VoxelGrid, tile_centres: np.ndarray) -> np.ndarray:
+    """(tiles,) bool: there are ghosts in the tile."""
+    across = round(TILE_M / CELL_M)
+    layers = layers_of_columns(ghosts)
+    tiles = layers.reshape(len(layers) // across, across, -1, across).any(axis=(1, 3))
+    places = np.floor((tile_centres - grid.minimum[:2]) / TILE_M).astype(int)
+    return tiles[places[:, 0], places[:, 1]]
+
+
 @njit(cache=True, error_model='numpy')
-def _dropped(ghosts, cells_from_scene, xyz, raw, intensity, starts):
+def _dropped(ghosts, haunted, cells_from_scene, xyz, raw, intensity, starts):
     """Move all points but those in ghosts to the front, and `starts` with them; return their number."""
     n, at = 0, 0
     for group in range(starts.shape[0]):
@@ -130,7 +143,9 @@ def _dropped(ghosts, cells_from_scene, xyz, raw, intensity, starts):
             # The last column is the end of the group.
             stop = starts[group, step]
             for i in range(at, stop):
-                column, layer = _cell_of(ghosts, carried(cells_from_scene, (xyz[i, 0], xyz[i, 1], xyz[i, 2])))
+                column = -1
+                if haunted[group]:
+                    column, layer = _cell_of(ghosts, carried(cells_from_scene, (xyz[i, 0], xyz[i, 1], xyz[i, 2])))
                 if column < 0 or ghosts.bits[column] & bit(layer) == 0:
                     if n < i:
                         xyz[n], raw[n], intensity[n] = xyz[i], raw[i], intensity[i]
