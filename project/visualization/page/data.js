@@ -13,7 +13,8 @@ async function loadResource(name) {
 
 async function loadFrame(scene, index) {
   const response = await loadResource(`frames/${encodeURIComponent(scene)}/${index}`);
-  const plain = response.body.pipeThrough(new DecompressionStream('gzip'));
+  // The whole file first: a stream that is unpacked may leave the end of its request unread.
+  const plain = (await response.blob()).stream().pipeThrough(new DecompressionStream('gzip'));
   const buffer = await new Response(plain).arrayBuffer();
   const length = new DataView(buffer).getUint32(0, true);
   const frame = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
