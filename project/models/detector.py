@@ -83,7 +83,7 @@ class OccupancyBEVFormer(Base3DDetector):
         if not self._graphs.usable(images):
             return compute(*tensors)
         if isinstance(self.img_backbone, OccupancyResNet) and self.img_backbone.folds('cuda'):
-            self.img_backbone.refresh()  # which a graph cannot do: it would copy all weights each time
+            self.img_backbone.folded().refresh()  # here, as a graph cannot
         return self._graphs(compute, tensors, self.encoder.most_seen(image_from_grid, images.shape[-2:]))
 
     def _logits(self, images: Tensor, image_from_grid: Tensor, **options) -> Tensor:

@@ -52,13 +52,17 @@ class FoldedResNet:
         self._versions = None
 
     @torch.no_grad()
-    def refresh(self, force: bool = False) -> None:
-        """Take over the ResNet's weights if they have changed since the last time, or in any case."""
+    def refresh(self) -> None:
+        """Take over the ResNet's weights if they have changed since the last time."""
         versions = [tensor._version for tensor in self._sources]
-        if force or versions != self._versions:
+        if versions != self._versions:
             for part in self._parts:
                 part.refresh()
             self._versions = versions
+
+    def outdate(self) -> None:
+        """Have the next ``refresh`` take the weights over in any case: they may have changed and left no trace."""
+        self._versions = None
 
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
         """Feature maps of (N, 3, H, W) images, as of the ResNet."""

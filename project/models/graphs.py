@@ -35,7 +35,8 @@ class Graphs:
     """Captures computations of a model, and replays them with other inputs of the same shapes.
 
     A computation is captured when it gets the same shapes twice in a row, as a single prediction or the last and
-    smaller batch of an epoch is not worth the seconds; it keeps one graph, for the shapes it was last captured for.
+    smaller batch of an epoch is not worth the seconds; it keeps one graph, for the shapes and the type of autocast that
+    it was last captured for.
 
     A graph knows fixed sizes only. So computations get, beside their tensors, a `capacity` that may be larger than
     need be; where it turns out too small, the graph is captured anew.
@@ -75,7 +76,8 @@ class Graphs:
         self._parameters = self._parameters or list(self._model.parameters())
         key = (compute.__name__, torch.is_grad_enabled(), self._model.training)
         shapes = tuple((tensor.shape, tensor.dtype) for tensor in tensors)
-        settings = (shapes, *((each.data_ptr(), each.requires_grad) for each in self._parameters))
+        places = tuple((each.data_ptr(), each.requires_grad) for each in self._parameters)
+        settings = shapes, places, torch.get_autocast_dtype('cuda')
         captured = self._captured.get(key)
         if captured is None or captured.settings != settings or captured.capacity < capacity:
             seen, self._before[key] = self._before.get(key) == settings, settings

@@ -26,9 +26,11 @@ class FusedBottleneck(Bottleneck):
 class OccupancyResNet(ResNet):
     """mmdet's ResNet; arguments, parameters, their start, and results are the same."""
 
-    _folded: FoldedResNet | None = None
     _foldable: bool | None = None
-    _stale = True
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._folded: dict[torch.dtype, FoldedResNet] = {}
 
     def make_res_layer(self, **options) -> nn.Sequential:
         """A stage. (mmdet's own class of blocks is what it asks for when it chooses how weights start.)"""
@@ -39,7 +41,8 @@ class OccupancyResNet(ResNet):
     def train(self, mode: bool = True) -> None:
         """Switch between training and evaluation."""
         super().train(mode)
-        self._stale = True  # weights that changed in ways that leave no trace, changed before evaluation
+        for folded in self._folded.values():
+            folded.outdate()  # a CUDA graph of a training step changes running statistics without a trace
 
     def folds(self, device_type: str) -> bool:
         """Whether weights are folded for what is computed now: a prediction on a GPU in bfloat16."""
@@ -49,19 +52,20 @@ class OccupancyResNet(ResNet):
             self._foldable = can_be_folded(self)
         return self._foldable and FROZEN_NORM.choose('cuda').name != 'torch'
 
-    def refresh(self) -> None:
-        """Bring folded weights up to date; a CUDA graph must not, since it would do so each time."""
-        if self._folded is None:
-            self._folded = FoldedResNet(self, torch.get_autocast_dtype('cuda'))
-        self._folded.refresh(force=self._stale)
-        self._stale = False
+    def folded(self) -> FoldedResNet:
+        """The network for predictions in the type that autocast has now. CUDA graphs know its place: it stays."""
+        dtype = torch.get_autocast_dtype('cuda')
+        if dtype not in self._folded:
+            self._folded[dtype] = FoldedResNet(self, dtype)
+        return self._folded[dtype]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Feature maps of the stages in `out_indices`, of (N, 3, H, W) images."""
         if self.folds(x.device.type):
+            folded = self.folded()
             if not torch.cuda.is_current_stream_capturing():
-                self.refresh()
-            return self._folded(x)
+                folded.refresh()  # which a graph must not, since it would do so each time
+            return folded(x)
         if x.is_cuda:
             x = x.contiguous(memory_format=torch.channels_last)
         x = self.stem(x) if self.deep_stem else normalise(self.conv1(x), self.norm1)

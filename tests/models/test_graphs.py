@@ -109,6 +109,17 @@ def test_training_and_evaluation_do_not_share_a_graph():
     assert graphs.log == [(4, 5), (4, 5)]
 
 
+def test_another_precision_is_another_graph():
+    graphs, before = Recorded(torch.nn.Linear(1, 1)), torch.get_autocast_dtype('cuda')
+    try:
+        for dtype in (torch.bfloat16, torch.bfloat16, torch.float16, torch.float16):
+            torch.set_autocast_dtype('cuda', dtype)
+            graphs(computed, (torch.zeros(4),), 5)
+    finally:
+        torch.set_autocast_dtype('cuda', before)
+    assert graphs.log == [(4, 5), (4, 5)]
+
+
 def test_gradients_of_aliases_are_those_of_the_parameters():
     detector = small_detector()
     detector.head.conv1.weight.requires_grad_(False)
@@ -164,6 +175,21 @@ def test_prediction(pair, monkeypatch):
             each.head.classifier.weight.mul_(2)
     found, expected = logits(detector, batch), plain(monkeypatch, logits, twin, batch)
     assert (found - expected).norm() < 0.02 * expected.norm()
+
+
+@needs_gpu
+def test_another_precision(pair, monkeypatch):
+    detector, twin = (each.eval() for each in pair)
+
+    @torch.no_grad()
+    def logits(model, dtype):
+        with torch.autocast('cuda', dtype):
+            return model(*frame(), mode='tensor')
+
+    for dtype in (torch.bfloat16, torch.bfloat16, torch.float16, torch.float16, torch.bfloat16):
+        found, expected = logits(detector, dtype), plain(monkeypatch, logits, twin, dtype)
+        assert found.dtype == expected.dtype == dtype
+        assert (found - expected).norm() < 0.02 * expected.norm()
 
 
 @needs_gpu

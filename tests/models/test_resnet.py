@@ -96,8 +96,48 @@ def test_folded_weights_follow_the_networks():
     torch.testing.assert_close(folded(x)[-1], ours(x)[-1], rtol=1e-4, atol=1e-4)
     assert folded.stem.weight is weights, 'a CUDA graph knows the place'
     ours.conv1.weight.data.mul_(2)  # leaves no trace
-    folded.refresh(force=True)
+    folded.outdate()
+    folded.refresh()
     torch.testing.assert_close(folded(x)[-1], ours(x)[-1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture
+def predicting(monkeypatch):
+    """A network that folds on a CPU as it does on a GPU, given the type that autocast has there."""
+    before = torch.get_autocast_dtype('cuda')
+    monkeypatch.setattr(OccupancyResNet, 'folds', lambda self, device_type: not self.training)
+    monkeypatch.setattr(torch.cuda, 'is_current_stream_capturing', lambda: False)
+    yield backbones()[1]
+    torch.set_autocast_dtype('cuda', before)
+
+
+@torch.no_grad()
+def test_weights_are_folded_in_the_type_of_autocast(predicting):
+    predicting.eval()
+    x, types = images(64, 64), (torch.bfloat16, torch.float16, torch.bfloat16)
+    places = []
+    for dtype in types:
+        torch.set_autocast_dtype('cuda', dtype)
+        assert {level.dtype for level in predicting(x)} == {dtype}
+        places.append(predicting.folded().stem.weight)
+    assert places[0] is places[2], 'a CUDA graph knows the place'
+
+
+def test_weights_are_folded_anew_after_training(predicting):
+    torch.set_autocast_dtype('cuda', torch.float32)
+    x = images(64, 64)
+    for change in (lambda each: each.add_(0.01), lambda each: each.data.add_(0.01)):  # the second leaves no trace
+        predicting.eval()
+        with torch.no_grad():
+            before = predicting(x)[-1]
+            predicting.train()
+            for each in (*predicting.parameters(), predicting.bn1.running_mean):
+                change(each)
+            expected = predicting(x)[-1]
+            predicting.eval()
+            found = predicting(x)[-1]
+        assert not torch.allclose(found, before, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_only_what_is_known_is_folded():
