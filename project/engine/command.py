@@ -30,7 +30,7 @@ def configure(args: Namespace) -> Config:
 
 
 def use_bfloat16(config: Config) -> None:
-    """Train in bfloat16.
+    """Train, and validate meanwhile, in bfloat16.
 
     Raises:
         ValueError: the optimiser's wrapper is of a kind that this cannot replace.
@@ -41,6 +41,8 @@ def use_bfloat16(config: Config) -> None:
     for key in ('loss_scale', 'dtype'):
         config.optim_wrapper.pop(key, None)
     config.optim_wrapper.type = 'OccupancyBfloat16OptimWrapper'
+    if config.get('val_cfg') is not None:
+        config.val_cfg.fp16 = True  # mmengine's word for autocast; the runner says in which type
 
 
 def use_checkpoint(config: Config, checkpoint: str, work_dir: str | None) -> None:
@@ -56,9 +58,7 @@ def use_checkpoint(config: Config, checkpoint: str, work_dir: str | None) -> Non
 
 
 def predict_in_bfloat16(config: Config) -> None:
-    """Run the model of a test in bfloat16."""
-    # mmengine's test loop turns autocast on, in the type that torch has for the device.
-    torch.set_autocast_dtype('cuda', torch.bfloat16)
+    """Test in bfloat16."""
     config.test_cfg.fp16 = True
 
 

@@ -24,14 +24,16 @@ class OccupancyRunner(Runner):
 
     Beside what mmengine's runner does: checkpoints hold plain data only and are written whole; those to test or to
     resume from must fit the model exactly, pretrained ones are reported on; without a GPU, ``launcher='pytorch'``
-    runs processes that talk through gloo.
+    runs processes that talk through gloo; loops with ``fp16=True`` run in bfloat16.
     """
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Set up processes, and connect them."""
+        """Set up processes, connect them, and have autocast mean bfloat16."""
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
             torch.distributed.init_process_group('gloo')
         super().setup_env(env_cfg)
+        # mmengine's loops of validation and test turn autocast on in the type that torch has for the device.
+        torch.set_autocast_dtype('cuda', torch.bfloat16)
 
     def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
         """Choose one seed for all processes: the training loop makes them draw differently, so none has its own."""

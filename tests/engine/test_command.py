@@ -84,12 +84,48 @@ def test_results_go_beside_the_checkpoint(tmp_path):
     assert config.work_dir == 'elsewhere'
 
 
-def test_predictions_in_bfloat16(monkeypatch):
-    chosen = []
-    monkeypatch.setattr(torch, 'set_autocast_dtype', lambda *arguments: chosen.append(arguments))
+@pytest.fixture
+def precisions(monkeypatch):
+    """By kind of pass of the toy, the precisions that it was run in."""
+    from toy import ToyModel
+
+    found, forward = {}, ToyModel.forward
+
+    def spying(self, inputs, data_samples, mode='tensor'):
+        enabled = torch.is_autocast_enabled('cpu')
+        found.setdefault(mode, set()).add(torch.get_autocast_dtype('cpu') if enabled else torch.float32)
+        return forward(self, inputs, data_samples, mode)
+
+    monkeypatch.setattr(ToyModel, 'forward', spying)
+    return found
+
+
+@pytest.mark.parametrize('amp', [False, True])
+def test_validation_has_the_precision_of_training(precisions, tmp_path, amp):
+    config = read(TOY, '--work-dir', str(tmp_path), '--cfg-options', 'train_cfg.max_epochs=1')
+    config.custom_imports, config.custom_hooks, config.experiment_name = None, [], f'validation {amp}'
+    if amp:
+        command.use_bfloat16(config)
+    OccupancyRunner.from_cfg(config).train()
+    expected = {torch.bfloat16 if amp else torch.float32}
+    assert precisions == {'loss': expected, 'predict': expected}
+
+
+def test_bfloat16_without_validation():
     config = read(TOY)
+    config.val_cfg = config.val_dataloader = config.val_evaluator = None
+    command.use_bfloat16(config)
+    assert config.val_cfg is None
+
+
+def test_tests_in_bfloat16(precisions, tmp_path):
+    config = read(TOY, '--work-dir', str(tmp_path))
+    config.custom_imports, config.custom_hooks, config.experiment_name = None, [], 'test'
     command.predict_in_bfloat16(config)
-    assert config.test_cfg.fp16 and chosen == [('cuda', torch.bfloat16)]
+    runner = OccupancyRunner.from_cfg(config)
+    assert torch.get_autocast_dtype('cuda') == torch.bfloat16
+    runner.test()
+    assert precisions == {'predict': {torch.bfloat16}}
 
 
 def test_resuming_another_number_of_schedules_is_refused(tmp_path):
