@@ -1,10 +1,13 @@
 """One group of parameters for each setting: what each parameter gets is what mmengine gives it."""
 
+import logging
+
 import pytest
 
 pytest.importorskip('mmdet3d')
 
 import torch
+from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
@@ -41,3 +44,23 @@ def test_every_parameter_keeps_its_settings_in_fewer_groups():
     assert few < many
     assert found['backbone.2.weight'] == (pytest.approx(2e-5), 0.01)
     assert found['head.1.weight'] == (pytest.approx(2e-4), 0.0)
+
+
+def test_the_log_has_a_line_for_each_group_and_none_for_each_parameter():
+    records = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    try:
+        OccupancyOptimWrapperConstructor(OPTIMISER, BY_NAME)(Model())
+    finally:
+        logger.removeHandler(handler)
+    lines = [line for line in records if 'paramwise' in line or 'parameter' in line or 'skipped' in line]
+    assert lines == [
+        '3 parameter tensors are trained with lr 0.0002, weight_decay 0.01',
+        '4 parameter tensors are trained with lr 2e-05, weight_decay 0.01',
+        '2 parameter tensors are trained with lr 0.0002, weight_decay 0.005',
+        '2 parameter tensors are trained with lr 0.0002, weight_decay 0.0',
+        '2 parameter tensors are frozen',
+    ]
