@@ -27,8 +27,8 @@ class Ballot(NamedTuple):
     """Votes of a grid: for each voxel a chain of entries, one a label. A named tuple of arrays, as numba takes it.
 
     Attributes:
-        heads: (voxels,) int32 first entry of each voxel, 0 where there is none.
-        nexts: (capacity,) int32 the next entry of the same voxel, 0 at the end.
+        heads: (voxels,) uint32 first entry of each voxel, 0 where there is none.
+        nexts: (capacity,) uint32 the next entry of the same voxel, 0 at the end.
         labels: (capacity,) uint8 label of the entry.
         cells: (capacity,) uint64 one bit for each sub-cell that holds a point; ground is in the lowest layer.
         counts: (capacity,) int32 number of points.
@@ -49,10 +49,10 @@ def new_ballot(grid: VoxelGrid, capacity: int, with_sums: bool = False) -> Ballo
     """A ballot without votes, for at most `capacity` points."""
     # Memory that is never touched is never taken, so the capacity may be generous.
     nexts, labels, cells, counts = (
-        np.empty(capacity + 1, dtype) for dtype in (np.int32, np.uint8, np.uint64, np.int32)
+        np.empty(capacity + 1, dtype) for dtype in (np.uint32, np.uint8, np.uint64, np.int32)
     )
     sums = np.empty((capacity + 1 if with_sums else 0, 4), np.int64)
-    return Ballot(np.zeros(grid.size, np.int32), nexts, labels, cells, counts, sums, np.zeros(2, np.int64))
+    return Ballot(np.zeros(grid.size, np.uint32), nexts, labels, cells, counts, sums, np.zeros(2, np.int64))
 
 
 def cast(
@@ -72,8 +72,8 @@ def cast(
     """
     starts, stops = cloud.starts[groups, window[0]], cloud.starts[groups, window[1] + 1]
     points = cloud.points
-    parts = points.xyz, points.raw, points.intensity, starts, stops, np.ascontiguousarray(transforms)
-    _cast(ballot, *parts, grid.minimum, grid.voxel_size, grid.shape, label_of)
+    cells_from_group = np.diag([SPLIT, SPLIT, SPLIT, 1.0]) @ grid.voxels_from_frame @ transforms
+    _cast(ballot, points.xyz, points.raw, points.intensity, starts, stops, cells_from_group, grid.shape, label_of)
 
 
 def count(ballot: Ballot, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -95,32 +95,30 @@ def count(ballot: Ballot, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 
 @njit(cache=True, error_model='numpy')
-def _cast(ballot, xyz, raw, intensity, starts, stops, transforms, minimum, size, shape, label_of):
+def _cast(ballot, xyz, raw, intensity, starts, stops, transforms, shape, label_of):
     heads, nexts, labels, cells, counts, sums, used = ballot
     n_voxels, n_entries = used
     with_sums = len(sums) > 0
-    # Numbers, not elements of arrays, so that they stay in registers.
-    x_minimum, y_minimum, z_minimum = minimum
-    x_size, y_size, z_size = size
     nx, ny, nz = shape
     for group in range(len(starts)):
+        # Numbers, not elements of arrays, so that they stay in registers.
         m = transforms[group]
         xx, xy, xz, xo = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
         yx, yy, yz, yo = m[1, 0], m[1, 1], m[1, 2], m[1, 3]
         zx, zy, zz, zo = m[2, 0], m[2, 1], m[2, 2], m[2, 3]
-        for i in range(starts[group], stops[group]):
+        # Unsigned, as entries are: numba asks of every other index whether it counts from the end.
+        for i in range(np.uint64(starts[group]), np.uint64(stops[group])):
             x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
-            u = (xx * x + xy * y + xz * z + xo - x_minimum) / x_size
-            v = (yx * x + yy * y + yz * z + yo - y_minimum) / y_size
-            w = (zx * x + zy * y + zz * z + zo - z_minimum) / z_size
-            if not (0 <= u < nx and 0 <= v < ny and 0 <= w < nz):
+            u = xx * x + xy * y + xz * z + xo
+            v = yx * x + yy * y + yz * z + yo
+            w = zx * x + zy * y + zz * z + zo
+            if not (0 <= u < SPLIT * nx and 0 <= v < SPLIT * ny and 0 <= w < SPLIT * nz):
                 continue
             # Not negative here, so that cutting the fraction off is the floor.
             iu, iv, iw = int(u), int(v), int(w)
-            u, v, w = u - iu, v - iv, w - iw
-            voxel = (iu * ny + iv) * nz + iw
-            layer = 0 if _GROUND_START <= raw[i] < _GROUND_STOP else int(w * SPLIT)
-            bit = (int(u * SPLIT) * SPLIT + int(v * SPLIT)) * SPLIT + layer
+            voxel = np.uint64((iu // SPLIT * ny + iv // SPLIT) * nz + iw // SPLIT)
+            layer = 0 if _GROUND_START <= raw[i] < _GROUND_STOP else iw % SPLIT
+            bit = (iu % SPLIT * SPLIT + iv % SPLIT) * SPLIT + layer
             label = label_of[raw[i]]
             entry = heads[voxel]
             if entry == 0:
@@ -129,7 +127,7 @@ def _cast(ballot, xyz, raw, intensity, starts, stops, transforms, minimum, size,
                 entry = nexts[entry]
             if entry == 0:
                 n_entries += 1
-                entry = n_entries
+                entry = np.uint32(n_entries)
                 nexts[entry] = heads[voxel]
                 heads[voxel] = entry
                 labels[entry], cells[entry], counts[entry] = label, 0, 0
@@ -138,9 +136,9 @@ def _cast(ballot, xyz, raw, intensity, starts, stops, transforms, minimum, size,
             cells[entry] |= np.uint64(1) << np.uint64(bit)
             counts[entry] += 1
             if with_sums:
-                sums[entry, 0] += int(u * PARTS)
-                sums[entry, 1] += int(v * PARTS)
-                sums[entry, 2] += int(w * PARTS)
+                sums[entry, 0] += int((u / SPLIT - iu // SPLIT) * PARTS)
+                sums[entry, 1] += int((v / SPLIT - iv // SPLIT) * PARTS)
+                sums[entry, 2] += int((w / SPLIT - iw // SPLIT) * PARTS)
                 sums[entry, 3] += intensity[i]
     used[0], used[1] = n_voxels, n_entries
 
@@ -153,7 +151,7 @@ def _count(ballot, is_noise, positions, winners, entries):
         entry = heads[voxel]
         if entry == 0:
             continue
-        best, best_area, best_count = 0, -1, 0
+        best, best_area, best_count = entry, -1, 0
         while entry != 0:
             label, points = labels[entry], counts[entry]
             area = 0 if is_noise[label] else _bits(cells[entry])
