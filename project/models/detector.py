@@ -72,25 +72,29 @@ class OccupancyBEVFormer(Base3DDetector):
         return self._compute(self._logits, inputs, data_samples).clone()  # a graph writes to the same place each time
 
     def _compute(self, compute: Callable, inputs: dict[str, Tensor], data_samples: Sequence, *target: Tensor) -> Any:
-        """What ``_logits`` or ``_losses`` make of a batch, by a CUDA graph where that can be."""
+        """What ``_logits`` or ``_losses`` make of a batch."""
         images = inputs['imgs']
         image_from_grid = _tensor(_stack(data_samples, 'lidar2img'), images.device)
-        if images.dim() == 6:
-            motions, exists = self._motions(data_samples, images.device)
-            history = self.remember(images[:, :-1], image_from_grid[:, :-1], motions, exists)
-            return compute(images[:, -1], image_from_grid[:, -1], *target, history=history)
-        tensors = images, image_from_grid, *target
+        if images.dim() == 5:
+            return self._run(compute, images, image_from_grid, *target)
+        motions, exists = self._motions(data_samples, images.device)
+        history = self.remember(images[:, :-1], image_from_grid[:, :-1], motions, exists)
+        return self._run(compute, images[:, -1], image_from_grid[:, -1], *target, *history)
+
+    def _run(self, compute: Callable, images: Tensor, image_from_grid: Tensor, *others: Tensor) -> Any:
+        """Compute, by a CUDA graph where that can be: its results are overwritten by the next one of the same kind."""
+        tensors = images, image_from_grid, *others
         if not self._graphs.usable(images):
             return compute(*tensors)
         if isinstance(self.img_backbone, OccupancyResNet) and self.img_backbone.folds('cuda'):
             self.img_backbone.folded().refresh()  # here, as a graph cannot
         return self._graphs(compute, tensors, self.encoder.most_seen(image_from_grid, images.shape[-2:]))
 
-    def _logits(self, images: Tensor, image_from_grid: Tensor, **options) -> Tensor:
-        return self.head(self.see(images, image_from_grid, **options))
+    def _logits(self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None) -> Tensor:
+        return self.head(self.see(images, image_from_grid, *history, capacity=capacity))
 
-    def _losses(self, images: Tensor, image_from_grid: Tensor, target: Tensor, **options) -> dict[str, Tensor]:
-        return self.head.loss(self._logits(images, image_from_grid, **options), target)
+    def _losses(self, images: Tensor, image_from_grid: Tensor, target: Tensor, *history: Tensor, **options) -> dict:
+        return self.head.loss(self._logits(images, image_from_grid, *history, **options), target)
 
     @staticmethod
     def _motions(data_samples: Sequence, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -100,11 +104,15 @@ class OccupancyBEVFormer(Base3DDetector):
         motions = _tensor(np.linalg.solve(poses[:, :-1], poses[:, 1:]), device)
         return motions, torch.from_numpy(_stack(data_samples, 'frame_exists')).to(device)
 
-    def see(
-        self, images: Tensor, image_from_grid: Tensor, history: History | None = None, capacity: int | None = None
-    ) -> Tensor:
-        """(B, C, X, Y) bird's-eye view of (B, N, 3, H, W) images; the rest as of the encoder."""
-        return self.encoder(self.extract_feat(images), image_from_grid, images.shape[-2:], history, capacity)
+    def see(self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None) -> Tensor:
+        """(B, C, X, Y) bird's-eye view of (B, N, 3, H, W) images.
+
+        Args:
+            images, image_from_grid, capacity: as of the encoder.
+            history: the parts of a ``History``, or nothing.
+        """
+        past = History(*history) if history else None
+        return self.encoder(self.extract_feat(images), image_from_grid, images.shape[-2:], past, capacity)
 
     def extract_feat(self, images: Tensor) -> list[Tensor]:
         """A level, (B, N, C, h, w) each, of (B, N, 3, H, W) images."""
@@ -121,14 +129,18 @@ class OccupancyBEVFormer(Base3DDetector):
             motions: (B, T - 1, 4, 4), each frame from the one after it.
             exists: (B, T) bool.
         """
-        training = {module: module.training for module in self.modules()}
-        self.eval()
-        history = None
+        training = [module for module in self.modules() if module.training]
+        if training:
+            self.eval()
+        # The first frame, too, gets a past, if one that does not exist: all frames are one computation then.
+        nothing = self.encoder.queries.new_zeros(len(images), self.encoder.queries.shape[1], *self.encoder.shape)
+        still = torch.eye(4, device=images.device).repeat(len(images), 1, 1)
+        history = History(nothing, still, torch.zeros_like(exists[:, 0]))
         for frame in range(images.shape[1]):
-            bev = self.see(images[:, frame], image_from_grid[:, frame], history)
+            bev = self._run(self.see, images[:, frame], image_from_grid[:, frame], *history)
             history = History(bev, motions[:, frame], exists[:, frame])
-        for module, mode in training.items():
-            module.training = mode
+        for module in training:
+            module.training = True
         return history
 
 

@@ -1,7 +1,7 @@
 """From image features of surrounding cameras to a bird's-eye view: BEVFormer's encoder (Li et al., ECCV 2022)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from mmdet3d.registry import MODELS
@@ -13,8 +13,7 @@ from project.models.geometry import align, pillar_anchors, project, seed_pillar_
 from project.models.views import CameraViews, most_seen
 
 
-@dataclass(frozen=True)
-class History:
+class History(NamedTuple):
     """What was seen a moment ago.
 
     Attributes:

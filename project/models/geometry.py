@@ -1,6 +1,7 @@
 """Where the cells of a bird's-eye view lie in the cameras and in the past."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -77,13 +78,20 @@ def align(previous: Tensor, previous_from_current: Tensor, grid: VoxelGrid) -> t
         (B, C, X, Y) features interpolated at the current cells, zero outside the earlier view, and (B, X, Y) bool: the
         cell's centre lies inside the earlier view.
     """
-    centres = grid.centres()[:, :, 0]
-    centres[..., 2] = (grid.minimum[2] + grid.maximum[2]) / 2
-    centres = torch.from_numpy(centres).to(previous_from_current)
+    centres = _cells(grid, previous.device).to(previous_from_current.dtype)
     motion = previous_from_current[:, None, None]
     moved = (motion[..., :2, :3] * centres[:, :, None]).sum(-1) + motion[..., :2, 3]  # (B, X, Y, 2)
-    lowest, highest = (moved.new_tensor(corner[:2]) for corner in (grid.minimum, grid.maximum))
-    fractions = (moved - lowest) / (highest - lowest)
+    low, high = grid.minimum, grid.maximum
+    fractions = torch.stack([(moved[..., axis] - low[axis]) / (high[axis] - low[axis]) for axis in range(2)], dim=-1)
     places = (2 * fractions - 1).flip(-1).float()  # grid_sample wants the column (y) first
     inside = ((fractions >= 0) & (fractions < 1)).all(-1)
     return grid_sample(previous.float(), places, align_corners=False), inside
+
+
+@lru_cache(maxsize=16)
+def _cells(grid: VoxelGrid, device: torch.device) -> Tensor:
+    """(X, Y, 3) float64 centres of the cells at the middle height of the grid; kept, as a ``constant`` is."""
+    centres = grid.centres()[:, :, 0]
+    centres[..., 2] = (grid.minimum[2] + grid.maximum[2]) / 2
+    with torch.inference_mode(False):
+        return torch.from_numpy(centres).to(device)

@@ -89,3 +89,15 @@ def sample(**metainfo):
 def images(batch=1, cameras=4):
     """Random images."""
     return {'imgs': torch.randn(batch, cameras, 3, *IMAGE)}
+
+
+def queue(batch=1, exists=(True, True, True), shifts=(0.0, 0.0, 0.0)):
+    """Inputs and samples of three frames, the ego at `shifts` metres along x."""
+    inputs = {'imgs': torch.randn(batch, len(shifts), 4, 3, *IMAGE)}
+    poses = torch.eye(4, dtype=torch.float64).repeat(len(shifts), 1, 1)
+    poses[:, 0, 3] = torch.tensor(shifts)
+    cameras = torch.from_numpy(rig()).expand(len(shifts), -1, -1, -1)
+    metainfo = dict(
+        lidar2img=cameras.numpy(), global_from_grid=poses.numpy(), frame_exists=torch.tensor(exists).numpy()
+    )
+    return inputs, [sample(**metainfo) for _ in range(batch)]

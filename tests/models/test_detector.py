@@ -2,29 +2,15 @@
 
 import pytest
 import torch
-from small_model import GRID, images, rig, sample, small_detector, small_encoder
+from small_model import GRID, images, queue, rig, sample, small_detector, small_encoder
 
 from project.models.geometry import project
-
-QUEUE = 3
 
 
 @pytest.fixture(scope='module')
 def detector():
     torch.manual_seed(5)
     return small_detector().eval()
-
-
-def queue(batch=1, exists=(True, True, True), shifts=(0.0, 0.0, 0.0)):
-    """Inputs and samples of three frames, the ego at `shifts` metres along x."""
-    inputs = {'imgs': torch.randn(batch, QUEUE, 4, 3, 24, 40)}
-    poses = torch.eye(4, dtype=torch.float64).repeat(QUEUE, 1, 1)
-    poses[:, 0, 3] = torch.tensor(shifts)
-    cameras = torch.from_numpy(rig()).expand(QUEUE, -1, -1, -1)
-    metainfo = dict(
-        lidar2img=cameras.numpy(), global_from_grid=poses.numpy(), frame_exists=torch.tensor(exists).numpy()
-    )
-    return inputs, [sample(**metainfo) for _ in range(batch)]
 
 
 def run(detector, inputs, samples):

@@ -1,0 +1,127 @@
+"""CUDA graphs where several take turns: frames of a queue, and training with validation in between."""
+
+import copy
+
+import pytest
+import torch
+from small_model import images, queue, rig, sample, small_detector
+from torch import nn
+
+from project.models.graphs import VARIABLE, Graphs, _Captured
+from project.models.resnet import OccupancyResNet
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA graphs need a GPU')
+
+
+class Imitated(Graphs):
+    """On a CPU, does with memory what graphs do: inputs are copied to one place, results are written over others."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.names = []
+
+    def usable(self, tensor):
+        return True
+
+    def _capture(self, compute, tensors, capacity, settings):
+        self.names.append(compute.__name__)
+        inputs = [tensor.clone() for tensor in tensors]
+        results = compute(*inputs, capacity=capacity)
+
+        def replay(*tensors):
+            for static, tensor in zip(inputs, tensors, strict=True):
+                static.copy_(tensor)
+            found = compute(*inputs, capacity=capacity)
+            return results.copy_(found) if isinstance(found, torch.Tensor) else found
+
+        return _Captured(settings, capacity, replay)
+
+
+def without_dropout(detector):
+    for module in detector.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return detector
+
+
+def test_frames_of_a_queue_are_one_graph_and_the_present_another():
+    detector = without_dropout(small_detector()).eval()
+    twin = copy.deepcopy(detector)
+    detector._graphs = Imitated(detector)
+    batches = [queue(2, shifts=(0.0, 3.0, 5.0 + index), exists=(index != 1, True, True)) for index in range(4)]
+    with torch.no_grad():
+        for batch in batches:
+            found, expected = (model(*batch, mode='tensor') for model in (detector, twin))
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert detector._graphs.names == ['see', '_logits']
+    detector.train(), twin.train()
+    for batch in batches:
+        found, expected = (model(*batch, mode='loss') for model in (detector, twin))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert detector._graphs.names == ['see', '_logits', '_losses']
+    sum(found.values()).backward()
+    assert all(parameter.grad is not None for parameter in detector.parameters())
+
+
+class Narrow(nn.Module):
+    """Maps of a ResNet with the channels of the small detector."""
+
+    def __init__(self, dims=8):
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(channels, dims, 1) for channels in (256, 512))
+
+    def forward(self, maps):
+        return [conv(x) for conv, x in zip(self.convs, maps, strict=True)]
+
+
+def resnet_detector():
+    """A detector with the first two stages of a ResNet, whose weights are folded for predictions."""
+    detector = without_dropout(small_detector())
+    detector.img_backbone = OccupancyResNet(
+        depth=50, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1), norm_eval=True
+    )
+    detector.img_neck = Narrow()
+    return detector
+
+
+def on_device(inputs, samples):
+    for each in samples:
+        each.gt_occupancy = each.gt_occupancy.cuda()
+    return {'imgs': inputs['imgs'].cuda()}, samples
+
+
+def in_turns(detector, batches):
+    """Losses and predictions of two epochs of training, each with a validation."""
+    optimiser, found = torch.optim.SGD(detector.parameters(), lr=1e-3), []
+    with torch.autocast('cuda', torch.bfloat16):
+        for _ in range(2):
+            detector.train()
+            for batch in batches:
+                losses = detector(*batch, mode='loss')
+                with torch.autocast('cuda', enabled=False):
+                    sum(losses.values()).backward()
+                optimiser.step()
+                optimiser.zero_grad()
+                found += [loss.detach().clone() for loss in losses.values()]
+            detector.eval()
+            with torch.no_grad():
+                found += [detector(*batch, mode='tensor').float() for batch in batches]
+    return found
+
+
+@needs_gpu
+@pytest.mark.parametrize('queued', [False, True])
+def test_training_and_validation_take_turns(queued, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    torch.manual_seed(0)
+    detector = resnet_detector().cuda()
+    twin = copy.deepcopy(detector)
+    batches = [on_device(*(queue() if queued else (images(), [sample(lidar2img=rig())]))) for _ in range(3)]
+    found = in_turns(detector, batches)
+    names = {name for name, *_ in detector._graphs._captured}
+    assert names == ({'see', '_logits', '_losses'} if queued else {'_logits', '_losses'})
+    # The twin neither captures nor folds.
+    monkeypatch.setenv(VARIABLE, '0')
+    monkeypatch.setenv('OCCUPANCY_FROZEN_NORM', 'torch')
+    for ours, theirs in zip(found, in_turns(twin, batches), strict=True):
+        assert (ours - theirs).norm() < 0.05 * theirs.norm() + 1e-2
