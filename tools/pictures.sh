@@ -14,12 +14,15 @@ view=(python tools/visualize.py "$data/occupancy" --format voxels --dataroot "$d
 DATA_ROOT=$data python tools/visualize.py config/occupancy_tiny.py out/demo/training/best_*.pth \
     --dataroot "$data" --scene scene-0103 --frames 10 --width 1280 --png "$images/demo_prediction.png"
 
-# 256 colours are enough for a page, at a third of the size.
+# 256 colours are enough for a page, at a third of the size, and those of the legend stay what they are.
 python - "$images"/demo_*.png <<'PYTHON'
 import sys
 
 from PIL import Image
 
+from project.visualization.files import few_colours
+
 for path in sys.argv[1:]:
-    Image.open(path).quantize(256).save(path, optimize=True)
+    image = Image.open(path)
+    image.quantize(palette=few_colours(image), dither=Image.Dither.NONE).save(path, optimize=True)
 PYTHON

@@ -11,8 +11,8 @@ from project.formats.common import written_whole
 from project.taxonomy import PALETTE
 from project.visualization.frame import DIFFERENCE_PALETTE
 
-GIF_SHADES = (1.0, 0.78, 0.66, 0.5)
-"""Brightnesses of each class that an animation keeps; the sides of voxels have them."""
+SHADES = (1.0, 0.78, 0.66, 0.5)
+"""Brightnesses of each class that a palette keeps; the sides of voxels have them."""
 
 
 def write_png(path: str | Path, picture: np.ndarray) -> None:
@@ -33,7 +33,7 @@ def write_gif(path: str | Path, pictures: Iterable[np.ndarray], frames_per_secon
     palette, images = None, []
     for picture in same_size(pictures):
         image = Image.fromarray(picture)
-        palette = palette or _gif_palette(image)
+        palette = palette or few_colours(image)
         images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
     if not images:
         raise ValueError(f'{path}: no frames')
@@ -42,9 +42,10 @@ def write_gif(path: str | Path, pictures: Iterable[np.ndarray], frames_per_secon
         images[0].save(file, 'gif', save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
 
 
-def _gif_palette(image: Image.Image) -> Image.Image:
+def few_colours(image: Image.Image) -> Image.Image:
+    """A palette of 256 colours, as Pillow's ``quantize`` takes it: those of the classes, then the image's own."""
     colours = np.concatenate([PALETTE, DIFFERENCE_PALETTE]).astype(float)
-    kept = np.unique(np.concatenate([colours * shade for shade in GIF_SHADES]).round().astype(np.uint8), axis=0)
+    kept = np.unique(np.concatenate([colours * shade for shade in SHADES]).round().astype(np.uint8), axis=0)
     frequent = image.quantize(256 - len(kept)).getpalette()
     palette = Image.new('P', (1, 1))
     palette.putpalette(kept.ravel().tolist() + frequent[: 3 * (256 - len(kept))])
