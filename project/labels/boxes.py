@@ -1,13 +1,15 @@
 """Step 2, align: where every tracked box is when a sweep is taken, and which points lie in which box."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
 
 from project.labels.geometry import interpolate, inverse
 from project.labels.read import UNLABELLED, Points
-from project.labels.scene import Tracks
+from project.labels.scene import Scene, Tracks
+from project.labels.walk import carried
 
 MARGIN_M = 0.1
 """Annotators draw boxes tightly; points this far outside still belong to the object."""
@@ -92,32 +94,56 @@ def bends(tracks: Tracks, times_s: np.ndarray) -> np.ndarray:
     return -of_ends * step[..., None] ** 2 / 2
 
 
-def boxes_at(
-    tracks: Tracks, annotated: np.ndarray, keyframe: int, fraction: float, scene_from_global: np.ndarray,
-    bent: np.ndarray | None = None,
-) -> Boxes:  # fmt: skip
-    """Boxes at a keyframe, or interpolated between it and the next one; sizes are those of the later one.
+def boxes_of_sweeps(scene: Scene, tracks: Tracks, scene_from_global: np.ndarray) -> dict[int, Boxes]:
+    """Boxes at the time of each sweep from the first keyframe to the last; between keyframes they bend as tracks do.
 
     Args:
-        tracks: the scene's :func:`extended` tracks.
+        scene: its sweeps.
+        tracks: its tracks, as annotated or :func:`extended`.
+        scene_from_global: (4, 4) float64.
+    """
+    seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
+    at_keyframes = seconds[scene.keyframe_sweeps]
+    sweeps = np.flatnonzero(scene.ticks >= 0)
+    keyframes = scene.ticks[sweeps] // 2
+    fractions = (seconds[sweeps] - at_keyframes[keyframes]) / np.append(np.diff(at_keyframes), 1)[keyframes]
+    bent = bends(scene.tracks, at_keyframes)
+    boxes = boxes_at(tracks, scene.tracks.present, keyframes, fractions, scene_from_global, bent)
+    return dict(zip(sweeps.tolist(), boxes, strict=True))
+
+
+def boxes_at(
+    tracks: Tracks, annotated: np.ndarray, keyframes: np.ndarray, fractions: np.ndarray, scene_from_global: np.ndarray,
+    bent: np.ndarray | None = None,
+) -> list[Boxes]:  # fmt: skip
+    """Boxes at N times: at a keyframe, or interpolated between it and the next one, whose sizes they have.
+
+    Args:
+        tracks: the scene's tracks, as annotated or :func:`extended`.
         annotated: (K, T) bool, where tracks are annotated and not extended.
-        keyframe: the keyframe at or before the time.
-        fraction: 0 at the keyframe, 1 at the next.
+        keyframes: (N,) int64 the keyframe at or before each time.
+        fractions: (N,) float64, 0 at that keyframe and 1 at the next.
         scene_from_global: (4, 4) float64.
         bent: how tracks bend, as :func:`bends` tells; by default they are straight, as nuscenes-devkit has them.
     """
-    later = keyframe + (fraction > 0)
-    chosen = np.flatnonzero(tracks.present[keyframe] & tracks.present[later])
+    times, chosen = np.nonzero(tracks.present[keyframes] & tracks.present[keyframes + (fractions > 0)])
+    # All boxes of all times at once: it takes many to be worth a call of SciPy's rotations.
+    before, fraction = keyframes[times], fractions[times]
+    after = before + (fraction > 0)
     poses = tracks.global_from_box
-    global_from_box = interpolate(poses[keyframe, chosen], poses[later, chosen], fraction)
-    if bent is not None and fraction > 0:
-        first, second = np.moveaxis(bent[keyframe, chosen], 1, 0)
-        global_from_box[:, :3, 3] += fraction * (1 - fraction) * (first + fraction * (second - first))
-    scene_from_box = scene_from_global @ global_from_box
-    guessed = ~(annotated[keyframe] & annotated[later])[chosen]
-    return Boxes(
-        chosen.astype(np.int32), scene_from_box, tracks.sizes[later, chosen], tracks.categories[chosen], guessed
-    )
+    global_from_box = interpolate(poses[before, chosen], poses[after, chosen], fraction)
+    if bent is not None:
+        moving = fraction > 0
+        share = fraction[moving, None]
+        first, second = np.moveaxis(bent[before[moving], chosen[moving]], 1, 0)
+        global_from_box[moving, :3, 3] += share * (1 - share) * (first + share * (second - first))
+    guessed = ~(annotated[before, chosen] & annotated[after, chosen])
+    fields = (
+        chosen.astype(np.int32), scene_from_global @ global_from_box, tracks.sizes[after, chosen],
+        tracks.categories[chosen], guessed,
+    )  # fmt: skip
+    bounds = np.searchsorted(times, np.arange(len(keyframes) + 1))
+    return [Boxes(*(field[start:stop] for field in fields)) for start, stop in pairwise(bounds)]
 
 
 def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
@@ -155,9 +181,15 @@ def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
 
 def in_box_frames(points: Points, boxes: Boxes, box: np.ndarray) -> Points:
     """Points of the scene frame, each carried into the frame of its box; `box` is (N,) int32, one for each point."""
-    box_from_scene = inverse(boxes.scene_from_box)[box]
-    xyz = np.einsum('nij,nj->ni', box_from_scene[:, :3, :3], points.xyz) + box_from_scene[:, :3, 3]
-    return Points(xyz.astype(np.float32), points.raw, points.intensity)
+    return Points(_in_box_frames(points.xyz, inverse(boxes.scene_from_box), box), points.raw, points.intensity)
+
+
+@njit(cache=True, error_model='numpy')
+def _in_box_frames(xyz, box_from_scene, box):
+    result = np.empty_like(xyz)
+    for i in range(len(xyz)):
+        result[i] = carried(box_from_scene[box[i]], xyz[i])
+    return result
 
 
 @njit(cache=True, error_model='numpy')

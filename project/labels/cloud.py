@@ -14,6 +14,8 @@ from project.grid import VoxelGrid
 from project.labels.domain import TILE_M
 from project.labels.read import Points
 
+NO_GROUP = -1
+
 
 @dataclass(frozen=True)
 class Cloud:
@@ -68,22 +70,23 @@ class Collector:
         self._parts: list[list[tuple[Points, np.ndarray]]] = [[] for _ in range(steps)]
 
     def add(self, step: int, points: Points, groups: np.ndarray) -> None:
-        """Add N points of a time step and their (N,) int32 groups."""
+        """Add N points of a time step and their (N,) int32 groups; those of -1 are left out."""
         self._parts[step].append((points, groups))
 
     def points_and_groups(self, steps: Iterable[int]) -> tuple[Points, np.ndarray]:
         """All points of some time steps, and their (N,) int32 groups."""
         parts = [part for step in steps for part in self._parts[step]]
+        groups = np.concatenate([groups for _, groups in parts])
         xyz, raw, intensity = ([getattr(points, name) for points, _ in parts] for name in ('xyz', 'raw', 'intensity'))
         points = Points(np.concatenate(xyz), np.concatenate(raw), np.concatenate(intensity))
-        return points, np.concatenate([groups for _, groups in parts])
+        return points[groups != NO_GROUP], groups[groups != NO_GROUP]
 
     def cloud(self, n_groups: int) -> Cloud:
         """Cloud of all points."""
         counts = np.zeros((n_groups, len(self._parts)), np.int64)
         for step, parts in enumerate(self._parts):
             for _, groups in parts:
-                counts[:, step] += np.bincount(groups, minlength=n_groups)
+                counts[:, step] += np.bincount(groups - NO_GROUP, minlength=n_groups + 1)[1:]
         ends = np.cumsum(counts).reshape(counts.shape)
         starts = ends - counts
         total = counts.sum()
@@ -98,6 +101,8 @@ class Collector:
 @njit(cache=True, error_model='numpy')
 def _place(xyz, raw, intensity, groups, next_place, all_xyz, all_raw, all_intensity):
     for i in range(len(groups)):
+        if groups[i] == NO_GROUP:
+            continue
         at = next_place[groups[i]]
         next_place[groups[i]] += 1
         all_xyz[at], all_raw[at], all_intensity[at] = xyz[i], raw[i], intensity[i]

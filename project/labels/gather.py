@@ -1,12 +1,13 @@
 """Steps 1 to 4 over a whole scene: every sweep is read once, and each of its points is given to what it belongs to."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from project.labels.boxes import OUTSIDE, Boxes, bends, box_of_points, boxes_at, extended, in_box_frames
+from project.labels.boxes import OUTSIDE, Boxes, box_of_points, boxes_of_sweeps, extended, in_box_frames
 from project.labels.clean import clean_objects, clean_static
-from project.labels.cloud import Collector, World
+from project.labels.cloud import NO_GROUP, Collector, World
 from project.labels.domain import Domain, domain_around, tile_of_points
 from project.labels.evidence import Evidence
 from project.labels.propagate import OBJECT, LabelMap, label_map, mark_movers, propagate
@@ -54,9 +55,10 @@ class _Sorted:
     objects: Collector
     loose: Collector
 
-    def add_static(self, step: int, points: Points) -> None:
+    def add_static(self, step: int, points: Points, static: np.ndarray) -> None:
         tiles = tile_of_points(self.domain, points.xyz)
-        self.static.add(step, points[tiles >= 0], tiles[tiles >= 0])
+        tiles[~static] = NO_GROUP
+        self.static.add(step, points, tiles)
 
 
 class Sweeps:
@@ -68,41 +70,35 @@ class Sweeps:
         self.scene_from_global = np.eye(4)
         self.scene_from_global[:3, 3] = -scene.global_from_ego[0, :3, 3]
         self.scene_from_lidar = self.scene_from_global @ scene.global_from_ego @ scene.ego_from_lidar
-        self.seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
-        self.keyframe_seconds = self.seconds[scene.keyframe_sweeps]
-        self.tracks = extended(scene.tracks, self.keyframe_seconds)
-        self._bent = bends(scene.tracks, self.keyframe_seconds)
 
-    def keyframe(self, k: int) -> tuple[Points, Boxes]:
-        """Labelled points of keyframe k in the scene's frame, and the boxes there."""
-        points = self._points(self.scene.keyframe_sweeps[k], self.scene.lidarseg_files[k])
-        return points, boxes_at(self.tracks, self.scene.tracks.present, k, 0, self.scene_from_global)
+    @cached_property
+    def boxes(self) -> dict[int, Boxes]:
+        """The boxes at the time of each sweep from the first keyframe to the last."""
+        scene = self.scene
+        seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
+        tracks = extended(scene.tracks, seconds[scene.keyframe_sweeps])
+        return boxes_of_sweeps(scene, tracks, self.scene_from_global)
 
-    def between(self, k: int, sweep: int) -> tuple[Points, Boxes]:
-        """Unlabelled points of a sweep between keyframes k and k + 1, and the boxes at its time."""
-        start, end = self.keyframe_seconds[k : k + 2]
-        fraction = (self.seconds[sweep] - start) / (end - start)
-        boxes = boxes_at(self.tracks, self.scene.tracks.present, k, fraction, self.scene_from_global, self._bent)
-        return self._points(sweep, None), boxes
-
-    def _points(self, sweep: int, lidarseg_file: str | None) -> Points:
-        root = self.scene.dataroot
-        return read_sweep(
+    def read(self, sweep: int) -> tuple[Points, Boxes]:
+        """Points of a sweep in the scene's frame, those of a keyframe with their labels, and the boxes at its time."""
+        root, k, between = self.scene.dataroot, *divmod(self.scene.ticks[sweep], 2)
+        points = read_sweep(
             root / self.scene.sweep_files[sweep],
-            None if lidarseg_file is None else root / lidarseg_file,
+            None if between else root / self.scene.lidarseg_files[k],
             self.scene_from_lidar[sweep],
             self.scene.ego_from_lidar[sweep],
         )
+        return points, self.boxes[sweep]
 
 
 def _sort_keyframe(sweeps: Sweeps, k: int, sorted_points: _Sorted) -> None:
     """At a keyframe lidarseg tells what is static; a movable point belongs to its box or, without one, to nothing."""
-    points, boxes = sweeps.keyframe(k)
+    points, boxes = sweeps.read(sweeps.scene.keyframe_sweeps[k])
     points = points[points.raw != NOISE]
     static = (points.raw >= RAW_STATIC.start) & (points.raw < RAW_STATIC.stop)
     box = box_of_points(points.xyz, points.raw, boxes)
     box[static | boxes.guessed_at(box)] = OUTSIDE
-    sorted_points.add_static(2 * k, points[static])
+    sorted_points.add_static(2 * k, points, static)
     sorted_points.objects.add(2 * k, in_box_frames(points[box >= 0], boxes, box[box >= 0]), boxes.tracks[box[box >= 0]])
     loose = points[~static & (box < 0)]
     sorted_points.loose.add(2 * k, loose, np.zeros(len(loose.raw), np.int32))
@@ -112,11 +108,10 @@ def _sort_sweeps_between(
     sweeps: Sweeps, step: int, labels: LabelMap, evidence: Evidence, sorted_points: _Sorted
 ) -> None:
     """Between keyframes k and k + 1 what is static follows from the labels of keyframes and from the boxes."""
-    k = step // 2
     movers = sorted_points.loose.points_and_groups((step - 1, step + 1))[0].xyz
     mark_movers(labels, movers, True)
     for sweep in np.flatnonzero(sweeps.scene.ticks == step):
-        points, boxes = sweeps.between(k, sweep)
+        points, boxes = sweeps.read(sweep)
         box = box_of_points(points.xyz, points.raw, boxes)
         in_box = box >= 0
         local = in_box_frames(points[in_box], boxes, box[in_box])
@@ -127,5 +122,5 @@ def _sort_sweeps_between(
         of_object = points.raw[in_box] == OBJECT
         local.raw = boxes.categories[box[in_box]]
         sorted_points.objects.add(step, local[of_object], tracks[of_object])
-        sorted_points.add_static(step, points[points.raw < OBJECT])
+        sorted_points.add_static(step, points, points.raw < OBJECT)
     mark_movers(labels, movers, False)

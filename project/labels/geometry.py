@@ -36,17 +36,17 @@ def inverse(matrices: np.ndarray) -> np.ndarray:
     return inverted
 
 
-def interpolate(first: np.ndarray, second: np.ndarray, fraction: float) -> np.ndarray:
+def interpolate(first: np.ndarray, second: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     """Poses between two sets of poses: translation linear, rotation by slerp, as nuscenes-devkit has it for boxes.
 
     Args:
         first: (N, 4, 4) transforms at fraction 0.
         second: (N, 4, 4) transforms at fraction 1.
-        fraction: 0 to 1.
+        fractions: (N,) 0 to 1.
     """
-    between = first + fraction * (second - first)
+    between = first + fractions[:, None, None] * (second - first)
     if len(first):
         start = Rotation.from_matrix(first[:, :3, :3])
         turn = start.inv() * Rotation.from_matrix(second[:, :3, :3])
-        between[:, :3, :3] = (start * Rotation.from_rotvec(fraction * turn.as_rotvec())).as_matrix()
+        between[:, :3, :3] = (start * Rotation.from_rotvec(fractions[:, None] * turn.as_rotvec())).as_matrix()
     return between

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from project.labels.beams import Beams, origin_of
-from project.labels.boxes import MARGIN_M, Boxes, bends, boxes_at
+from project.labels.boxes import MARGIN_M, Boxes, boxes_of_sweeps
 from project.labels.geometry import inverse
 from project.labels.scene import Scene
 from project.labels.walk import carried, clipped
@@ -36,22 +36,13 @@ class Passages:
 
 def find_passages(scene: Scene, beams: Beams, scene_from_global: np.ndarray) -> Passages:
     """Find where beams pass through annotated boxes; between keyframes boxes are interpolated."""
-    seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
-    at_keyframe = seconds[scene.keyframe_sweeps]
-    bent = bends(scene.tracks, at_keyframe)
     steps = 2 * len(scene.keyframes) - 1
     lines, ended, keys = [np.zeros((0, 2, 3), np.float32)], [np.zeros(0, bool)], [np.zeros(0, np.int64)]
-    for sweep, tick in enumerate(scene.ticks):
-        if tick < 0:
-            continue
-        k = tick // 2
-        span = at_keyframe[k + 1] - at_keyframe[k] if tick % 2 else 1.0
-        fraction = (seconds[sweep] - at_keyframe[k]) / span
-        boxes = boxes_at(scene.tracks, scene.tracks.present, k, fraction, scene_from_global, bent)
+    for sweep, boxes in boxes_of_sweeps(scene, scene.tracks, scene_from_global).items():
         found = _in_boxes(beams, sweep, boxes)
         lines.append(found[0])
         ended.append(found[1])
-        keys.append(boxes.tracks[found[2]] * steps + tick)
+        keys.append(boxes.tracks[found[2]] * steps + scene.ticks[sweep])
     key = np.concatenate(keys)
     order = np.argsort(key, kind='stable')
     n_tracks = scene.tracks.present.shape[1]

@@ -55,7 +55,7 @@ def refined(scene: Scene) -> Scene:
     # Sweeps before the first keyframe move with it, as do those after the last.
     every = np.clip(np.arange(len(given)), used[0], used[-1])
     before, after = np.searchsorted(used, every, side='right') - 1, np.searchsorted(used, every)
-    corrections = interpolate(corrections[before], corrections[after], 0.5)
+    corrections = interpolate(corrections[before], corrections[after], np.full(len(every), 0.5))
     return with_poses(scene, inverse(sweeps.scene_from_global) @ corrections @ given)
 
 
@@ -92,8 +92,7 @@ def displacement(some: np.ndarray, others: np.ndarray) -> float:
 
 def _still(sweeps: Sweeps, sweep: int, ego_from_scene: np.ndarray) -> np.ndarray:
     """(N, 3) float64 points of a sweep that lie in no box and are not labelled as movable, ego frame."""
-    k, between = divmod(sweeps.scene.ticks[sweep], 2)
-    points, boxes = sweeps.between(k, sweep) if between else sweeps.keyframe(k)
+    points, boxes = sweeps.read(sweep)
     static = (points.raw == UNLABELLED) | ((points.raw >= RAW_STATIC.start) & (points.raw < RAW_STATIC.stop))
     outside = box_of_points(points.xyz, points.raw, boxes) < 0
     xyz = points.xyz[static & outside].astype(np.float64)

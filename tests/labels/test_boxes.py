@@ -15,6 +15,11 @@ def tracks_along_x(present, places):
     return Tracks(present, global_from_box, np.ones((*present.shape, 3)), np.full(present.shape[1], CAR, np.uint8))
 
 
+def boxes_between(tracks, annotated, k, fraction, bent=None):
+    (boxes,) = boxes_at(tracks, annotated, np.array([k]), np.array([fraction]), np.eye(4), bent)
+    return boxes
+
+
 def test_tracks_go_on_for_one_keyframe_at_their_last_velocity():
     tracks = tracks_along_x([[0], [1], [1], [0], [0]], [[0], [10], [12], [0], [0]])
     longer = extended(tracks, TIMES_S)
@@ -32,7 +37,7 @@ def test_a_track_of_one_annotation_stands_and_time_between_keyframes_counts():
 
 def test_boxes_between_keyframes_are_interpolated_and_guesses_are_marked():
     tracks = tracks_along_x([[1, 0], [1, 1], [1, 1], [0, 0], [0, 0]], [[0, 0], [4, 7], [8, 7], [0, 0], [0, 0]])
-    boxes = boxes_at(extended(tracks, TIMES_S), tracks.present, 0, 0.25, np.eye(4))
+    boxes = boxes_between(extended(tracks, TIMES_S), tracks.present, 0, 0.25)
     np.testing.assert_array_equal(boxes.tracks, [0, 1])
     np.testing.assert_allclose(boxes.scene_from_box[:, 0, 3], [1, 7])
     np.testing.assert_array_equal(boxes.guessed, [False, True])
@@ -43,7 +48,7 @@ def places_between(way, present, fraction, k):
     """Where boxes_at puts a track that follows way(time), an (N, 3) function, between keyframes k and k + 1."""
     tracks = tracks_along_x([[each] for each in present], np.zeros((5, 1)))
     tracks.global_from_box[:, 0, :3, 3] = way(TIMES_S)
-    boxes = boxes_at(tracks, tracks.present, k, fraction, np.eye(4), bends(tracks, TIMES_S))
+    boxes = boxes_between(tracks, tracks.present, k, fraction, bends(tracks, TIMES_S))
     time = TIMES_S[k] + fraction * (TIMES_S[k + 1] - TIMES_S[k])
     return boxes.scene_from_box[0, :3, 3], way(np.array([time]))[0]
 

@@ -58,7 +58,7 @@ def test_boxes_are_those_of_the_devkit_at_keyframes_and_between(dataset, devkit)
         k = max(int(scene.ticks[sweep]) // 2, 0)
         step_s = np.diff(times_s[scene.keyframe_sweeps])[min(k, 1)]
         fraction = (times_s[sweep] - times_s[scene.keyframe_sweeps[k]]) / step_s
-        boxes = boxes_at(tracks, scene.tracks.present, k, fraction, np.eye(4))
+        (boxes,) = boxes_at(tracks, scene.tracks.present, np.array([k]), np.array([fraction]), np.eye(4))
         theirs = {tuple(np.round(box.center, 3)): box for box in devkit.get_boxes(token)}
         sure = np.flatnonzero(~boxes.guessed)
         assert len(sure) > 10

@@ -27,7 +27,7 @@ def test_interpolation_is_that_of_the_devkit(fraction):
     rng = np.random.default_rng(2)
     first, quaternions_1, translations_1 = random_poses(rng, 20)
     second, quaternions_2, translations_2 = random_poses(rng, 20)
-    between = interpolate(first, second, fraction)
+    between = interpolate(first, second, np.full(len(first), fraction))
     for i in range(20):
         turned = Quaternion.slerp(Quaternion(quaternions_1[i]), Quaternion(quaternions_2[i]), fraction)
         np.testing.assert_allclose(between[i, :3, :3], turned.rotation_matrix, atol=1e-9)
@@ -36,4 +36,4 @@ def test_interpolation_is_that_of_the_devkit(fraction):
 
 
 def test_no_poses_interpolate_to_none():
-    assert interpolate(np.zeros((0, 4, 4)), np.zeros((0, 4, 4)), 0.5).shape == (0, 4, 4)
+    assert interpolate(np.zeros((0, 4, 4)), np.zeros((0, 4, 4)), np.zeros(0)).shape == (0, 4, 4)

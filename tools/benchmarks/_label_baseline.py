@@ -36,7 +36,7 @@ def plain_world(scene: Scene) -> PlainWorld:
     sweeps = Sweeps(scene)
     parts, labelled = [], []
     for k in range(len(scene.keyframes)):
-        points, boxes = sweeps.keyframe(k)
+        points, boxes = sweeps.read(scene.keyframe_sweeps[k])
         static = (points.raw >= RAW_STATIC.start) & (points.raw < RAW_STATIC.stop)
         box = box_of_points(points.xyz, points.raw, boxes)
         inside = ~static & (points.raw != NOISE) & (box >= 0) & ~boxes.guessed_at(box)
@@ -54,7 +54,7 @@ def plain_world(scene: Scene) -> PlainWorld:
     raw_of_tree = np.concatenate([points.raw for points in labelled])
     for step in range(1, 2 * len(scene.keyframes) - 1, 2):
         for sweep in np.flatnonzero(scene.ticks == step):
-            points, boxes = sweeps.between(step // 2, sweep)
+            points, boxes = sweeps.read(sweep)
             box = box_of_points(points.xyz, points.raw, boxes)
             box[boxes.guessed_at(box)] = -1
             inside = box >= 0

@@ -53,7 +53,7 @@ PICTURES = {'this project': 'labels', 'plain majority vote': 'labels_plain'}
 
 STEPS = {
     'read': ('read_sweep',),
-    'align': ('boxes_at', 'box_of_points', 'in_box_frames'),
+    'align': ('boxes_of_sweeps', 'box_of_points', 'in_box_frames'),
     'propagate': ('label_map', 'mark_movers', 'propagate'),
     'sort': ('add_static', 'cloud'),
     'clean': ('clean_static', 'clean_objects'),
