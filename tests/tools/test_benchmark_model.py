@@ -4,7 +4,9 @@ pytest.importorskip('mmdet3d')
 
 import torch
 
+from project.engine.config import read_config
 from tools.benchmarks import model as benchmark
+from tools.benchmarks._kernels import OTHERS, by_kind, kind_of
 
 
 class Event:
@@ -38,6 +40,48 @@ def test_times_of_parts_are_medians_after_warm_up(monkeypatch):
 
     assert benchmark.median_times(work, repeats=3) == (7, {'first': 2, 'second': 5})
     assert next(runs, None) is None
+
+
+@pytest.mark.parametrize(
+    ('kind', 'names'),
+    [
+        ('deformable attention', ['attend', 'attend_backward', 'void ms_deformable_im2col_gpu_kernel<float>(int)']),
+        ('sampling for deformable convolutions', ['sample', 'sample_backward', 'deformable_im2col_kernel<float, int>']),
+        ('norms', ['_forward', '_backward', 'void at::native::vectorized_layer_norm_kernel<float>', 'bn_fw_tr_1C11']),
+        (
+            'element by element',
+            ['void at::native::vectorized_elementwise_kernel<4, at::native::bfloat16_copy_kernel_cuda>'],
+        ),
+        (
+            'copies and changes of layout',
+            ['void cudnn::ops::nchwToNhwcKernel<__half>', 'Memcpy DtoD (Device -> Device)', 'convertTensor_kernel'],
+        ),
+        (
+            'convolutions and matrix products',
+            ['sm90_xmma_fprop_implicit_gemm_bf16bf16_nhwckrsc_nhwc', 'nvjet_tst_128x256', 'conv2d_c1_k1_nhwc_kernel'],
+        ),
+        (OTHERS, ['_pool', 'void at::native::reduce_kernel<512, 1>', 'multi_tensor_apply_kernel<FusedAdam>']),
+    ],
+)
+def test_kernels_have_kinds(kind, names):
+    assert {kind_of(name) for name in names} == {kind}
+
+
+def test_kernels_add_up_by_kind():
+    times = by_kind({'attend': 3.0, '_pool': 2.0, 'attend_backward': 1.5})
+    assert times['deformable attention'] == 4.5 and times[OTHERS] == 2.0 and times['norms'] == 0.0
+    assert times['all'] == 6.5
+
+
+@pytest.mark.parametrize(
+    ('name', 'frames', 'image'), [('occupancy', None, (928, 1600)), ('occupancy_medium', 3, (480, 800))]
+)
+def test_images_are_those_of_the_configuration(name, frames, image):
+    inputs, samples = benchmark.batch(read_config(f'config/{name}.py'), 1, device='cpu')
+    queue = () if frames is None else (frames,)
+    assert inputs['imgs'].shape == (1, *queue, 6, 3, *image)
+    assert samples[0].lidar2img.shape == (*queue, 6, 4, 4) and samples[0].gt_occupancy.shape == (100, 100, 8)
+    assert ('global_from_grid' in samples[0]) == (frames is not None)
 
 
 def test_agreement_is_of_logits_and_of_labels():

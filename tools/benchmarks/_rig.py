@@ -8,10 +8,18 @@ CAMERAS = ((90, 1266), (35, 1260), (145, 1272), (-90, 809), (-20, 1259), (-160, 
 """Direction from the lidar's x axis, degrees, and focal length for images 1600 pixels wide, pixels."""
 
 
-def data_sample(image: tuple[int, int], grid: tuple[int, int, int]) -> BaseDataElement:
-    """What the detector needs to know of a frame, with random labels."""
-    labels = torch.randint(0, 18, grid, dtype=torch.uint8, device='cuda')
-    return BaseDataElement(metainfo={'lidar2img': lidar2img(image)}, gt_occupancy=labels)
+def data_sample(
+    image: tuple[int, int], grid: tuple[int, int, int], frames: int = 1, device: str = 'cuda'
+) -> BaseDataElement:
+    """What the detector needs to know of a frame, or of a queue of them a metre apart, with random labels."""
+    labels = torch.randint(0, 18, grid, dtype=torch.uint8, device=device)
+    about = {'lidar2img': lidar2img(image)}
+    if frames > 1:
+        poses = np.tile(np.eye(4), (frames, 1, 1))
+        poses[:, 1, 3] = np.arange(frames)
+        about = {'lidar2img': np.stack([about['lidar2img']] * frames), 'global_from_grid': poses}
+        about['frame_exists'] = np.ones(frames, bool)
+    return BaseDataElement(metainfo=about, gt_occupancy=labels)
 
 
 def lidar2img(image: tuple[int, int]) -> np.ndarray:

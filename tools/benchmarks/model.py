@@ -1,13 +1,15 @@
-"""How fast a model is on a GPU: inference and training, part by part, plain and fast."""
+"""How fast a model is on a GPU: inference and training, part by part and by kind of kernel, plain and fast."""
 
 import argparse
 import copy
+import math
 import os
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.config import Config
@@ -19,12 +21,14 @@ from torch import Tensor
 
 from project.engine.checkpoint import read_checkpoint
 from project.engine.weights import load_strictly, weights_of
+from project.grid import VoxelGrid
 from project.models.ops.deformable_attention import ATTENTION
 from tools.benchmarks._agreement import agreement, validation
+from tools.benchmarks._kernels import by_kind, kernel_times
 from tools.benchmarks._rig import data_sample
 
-IMAGE = (928, 1600)
-"""Rows and columns of a padded nuScenes image."""
+IMAGE = (900, 1600)
+"""Rows and columns of a nuScenes image."""
 
 PLAIN = {
     'OCCUPANCY_DEFORMABLE_CONVOLUTION': 'torchvision',
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace) -> dict:
         with _path(path):
             prefix = '' if path == 'fast' else 'plain_'
             model = build_model(config, path == 'plain', args.checkpoint)
-            times, logits[path] = inference(model, sorted({1, *args.batches}), args.repeats)
+            times, logits[path] = inference(model, config, sorted({1, *args.batches}), args.repeats)
             if args.checkpoint:
                 validated[path], times['val_miou'] = validation(model, config, args.frames)
             del model  # with its graphs
@@ -96,6 +100,8 @@ def build_model(config: Config, plain: bool = False, checkpoint: str | None = No
     config = copy.deepcopy(config.model)
     if plain and config.img_backbone.type == 'OccupancyResNet':
         config.img_backbone.type = 'mmdet.ResNet'
+    if config.img_backbone.get('pretrained'):
+        config.img_backbone.pretrained = False  # nothing is to be downloaded
     model = MODELS.build(config)
     if checkpoint:
         load_strictly(model, weights_of(read_checkpoint(checkpoint)), checkpoint)
@@ -107,21 +113,29 @@ def build_model(config: Config, plain: bool = False, checkpoint: str | None = No
     return model.cuda()
 
 
-def batch(config_shape: tuple[int, int, int], size: int) -> tuple[dict[str, Tensor], list]:
-    """Images and data samples of the detector."""
+def batch(config: Config, size: int, device: str = 'cuda') -> tuple[dict[str, Tensor], list]:
+    """Images and data samples of the detector, as many frames of as many pixels as a configuration has."""
+    steps = config.test_dataloader.dataset.pipeline
+    factor = math.prod(step.factor for step in steps if step.type == 'ScaleSurroundImages')
+    divisor = config.model.data_preprocessor.pad_divisor
+    image = tuple(math.ceil(factor * pixels / divisor) * divisor for pixels in IMAGE)
+    frames = config.test_dataloader.dataset.get('queue_length', 1)
     torch.manual_seed(1)
-    return {'imgs': 50 * torch.randn(size, 6, 3, *IMAGE, device='cuda')}, [
-        data_sample(IMAGE, config_shape) for _ in range(size)
-    ]
+    images = 50 * torch.randn(size, frames, 6, 3, *image, device=device)
+    grid = VoxelGrid.of(config.model.grid).shape
+    samples = [data_sample(image, grid, frames, device) for _ in range(size)]
+    return {'imgs': images if frames > 1 else images[:, 0]}, samples
 
 
 @torch.no_grad()
-def inference(model: torch.nn.Module, sizes: list[int], repeats: int) -> tuple[dict[str, float], Tensor]:
+def inference(
+    model: torch.nn.Module, config: Config, sizes: list[int], repeats: int
+) -> tuple[dict[str, float], Tensor]:
     """Median milliseconds from images to logits for batches of some sizes, GiB for the first, and its logits."""
     model.eval()
     figures, logits = {}, None
     for size in sizes:
-        inputs, samples = batch(model.grid.shape, size)
+        inputs, samples = batch(config, size)
         work = partial(model, inputs, samples, mode='tensor')
         name = 'inference' if size == 1 else f'inference_batch{size}'
         with _memory() as used:
@@ -129,15 +143,16 @@ def inference(model: torch.nn.Module, sizes: list[int], repeats: int) -> tuple[d
         figures.update({f'{name}_ms': time, f'{name}_peak_gib': used()})
         logits = work().float() if logits is None else logits
         if size == 1:
+            figures['kernels_ms'] = by_kind(kernel_times(work))
             figures['inference_parts_ms'] = _parts(model, inputs, samples, repeats)
     return figures, logits
 
 
 def training(model: torch.nn.Module, config: Config, repeats: int) -> dict:
-    """Median milliseconds of a whole step at batch 1 and of its parts, and GiB."""
+    """Median milliseconds of a whole step at batch 1, of its parts and its kernels, and GiB."""
     model.train()
     optimiser = build_optim_wrapper(model, config.optim_wrapper)
-    inputs, samples = batch(model.grid.shape, 1)
+    inputs, samples = batch(config, 1)
 
     def step() -> Iterator[str]:
         loss, _ = model.parse_losses(model(inputs, samples, mode='loss'))
@@ -151,13 +166,21 @@ def training(model: torch.nn.Module, config: Config, repeats: int) -> dict:
 
     with _memory() as used:
         total, parts = median_times(step, repeats)
-    return {'training_ms': total, 'training_parts_ms': parts, 'training_peak_gib': used()}
+    kernels = by_kind(kernel_times(lambda: list(step())))
+    return {
+        'training_ms': total,
+        'training_parts_ms': parts,
+        'training_peak_gib': used(),
+        'training_kernels_ms': kernels,
+    }
 
 
 def _parts(model: torch.nn.Module, inputs: dict[str, Tensor], samples: list, repeats: int) -> dict[str, float]:
-    """Milliseconds of each part, by graphs of their own on the fast path."""
-    images = inputs['imgs'].flatten(0, 1)
-    cameras = torch.stack([torch.from_numpy(sample.lidar2img).float() for sample in samples]).cuda()
+    """Milliseconds of each part for the present frame, without a past, by graphs of their own on the fast path."""
+    images, cameras = inputs['imgs'], np.stack([sample.lidar2img for sample in samples])
+    if images.dim() == 6:
+        images, cameras = images[:, -1], cameras[:, -1]
+    images, cameras = images.flatten(0, 1), torch.from_numpy(cameras).float().cuda()
     maps = model.img_backbone(images)
     levels = model.img_neck(maps)
     features = [level.unflatten(0, (len(samples), -1)) for level in levels]
@@ -240,8 +263,10 @@ def _show(figures: dict) -> None:
         if not isinstance(plain, dict):
             table.add_row(name, f'{plain:.2f}', f'{fast:.2f}', f'{plain / fast:.1f}x')
             continue
+        table.add_row(name)
         for part, time in plain.items():
-            table.add_row(f'  {part}', f'{time:.2f}', f'{fast[part]:.2f}', f'{time / fast[part]:.1f}x')
+            ratio = f'{time / fast[part]:.1f}x' if fast[part] else ''
+            table.add_row(f'  {part}', f'{time:.2f}', f'{fast[part]:.2f}', ratio)
     Console().print(table)
     print(
         f'logits: relative error {figures["relative_error"]:.4f}, same arg-max {figures["same_argmax"]:.4f} '
