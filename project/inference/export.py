@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch.export import Dim, ExportedProgram
 
 from project.datasets.images import scaled
@@ -40,7 +41,7 @@ def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int,
 
     Args:
         predictor: the model; the file is for its device and its precision.
-        path: file to write; aside at first, and then renamed.
+        path: file to write; it appears when it is complete, and a stop before leaves what was there.
         format: one of :data:`FORMATS`.
         size: rows and columns of the images as they are read; the file takes no others.
 
@@ -53,12 +54,16 @@ def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int,
         raise ValueError(f'this model looks at {predictor.queue_length} moments in a row, and a file at a single one')
     path, description = Path(path), Path(f'{path}.json')
     about = {'format': format, **describe(predictor, size)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent) as folder:
-        aside = Path(folder) / path.name
-        FORMATS[format](trace(predictor, about), aside)
-        description.unlink(missing_ok=True)  # it would describe another file
-        os.replace(aside, path)
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / path.name
+        print_log('tracing the model: up to a minute', logger='current')
+        program = trace(predictor, about)
+        minutes = ', which compiles for minutes' if format == 'aoti' else ''
+        print_log(f'writing it as {format}{minutes}', logger='current')
+        FORMATS[format](program, made)
+        with open(made, 'rb') as source, written_whole(path) as file:
+            shutil.copyfileobj(source, file)
+            description.unlink(missing_ok=True)  # it would describe another file
     with written_whole(description) as file:
         file.write(json.dumps(about, indent=1).encode() + b'\n')
 

@@ -14,6 +14,7 @@ from tiny_model import CONFIG, ROOT
 
 import project
 from project.evaluation.protocols.submissions import read_dense
+from project.inference import export as formats
 from project.taxonomy import CAMERAS
 from tools import export, predict_exported
 
@@ -154,6 +155,26 @@ def test_exports_that_cannot_be_are_refused(checkpoint, queue_config, tmp_path, 
     assert export.main([str(queue_config), *command[1:]]) == 2
     assert 'looks at 3 moments in a row' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
+    def stopped(program, path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == ['model.pt2', 'model.pt2.json'], 'nothing aside'
+        path.write_bytes(b'half')
+        raise KeyboardInterrupt
+
+    for name in ('model.pt2', 'model.pt2.json'):
+        (tmp_path / name).write_text('as before')
+    said = []
+    monkeypatch.setattr(formats, 'print_log', lambda message, logger: said.append(message))
+    monkeypatch.setitem(formats.FORMATS, 'torch_export', stopped)
+    command = [str(CONFIG), str(checkpoint), '--out', str(tmp_path / 'model.pt2'), '--device', 'cpu']
+    with pytest.raises(KeyboardInterrupt):
+        export.main([*command, '--image-size', '160x90'])
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ('model.pt2', 'model.pt2.json'), 'as before'
+    )
+    assert said == ['tracing the model: up to a minute', 'writing it as torch_export']
 
 
 @pytest.mark.parametrize('tool', ['export', 'predict_exported'])
