@@ -71,7 +71,8 @@ class Narrow(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(channels, dims, 1) for channels in (256, 512))
 
     def forward(self, maps):
-        return [conv(x) for conv, x in zip(self.convs, maps, strict=True)]
+        # Times 100, images count: other images, or other weights of the backbone, change the logits by 8 %.
+        return [100 * conv(x) for conv, x in zip(self.convs, maps, strict=True)]
 
 
 def resnet_detector():
@@ -92,7 +93,7 @@ def on_device(inputs, samples):
 
 def in_turns(detector, batches):
     """Losses and predictions of two epochs of training, each with a validation."""
-    optimiser, found = torch.optim.SGD(detector.parameters(), lr=1e-3), []
+    optimiser, found = torch.optim.SGD(detector.parameters(), lr=1e-4), []
     with torch.autocast('cuda', torch.bfloat16):
         for _ in range(2):
             detector.train()
@@ -103,6 +104,8 @@ def in_turns(detector, batches):
                 optimiser.step()
                 optimiser.zero_grad()
                 found += [loss.detach().clone() for loss in losses.values()]
+            with torch.no_grad():
+                detector.img_backbone.conv1.weight.neg_()  # more than a few steps of training do
             detector.eval()
             with torch.no_grad():
                 found += [detector(*batch, mode='tensor').float() for batch in batches]
@@ -124,4 +127,4 @@ def test_training_and_validation_take_turns(queued, monkeypatch):
     monkeypatch.setenv(VARIABLE, '0')
     monkeypatch.setenv('OCCUPANCY_FROZEN_NORM', 'torch')
     for ours, theirs in zip(found, in_turns(twin, batches), strict=True):
-        assert (ours - theirs).norm() < 0.05 * theirs.norm() + 1e-2
+        assert (ours - theirs).norm() < 0.03 * theirs.norm()
