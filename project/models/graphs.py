@@ -1,5 +1,6 @@
 """When computations of a model become CUDA graphs: one launch instead of thousands, which a host is slow to issue."""
 
+import gc
 import logging
 import os
 from collections.abc import Callable
@@ -50,14 +51,14 @@ class Graphs:
         self._captured: dict[tuple, _Captured] = {}
         self._before: dict[tuple, tuple] = {}
         self._parameters: list[nn.Parameter] = []
-        self._refused = False
+        self._refused: set[tuple] = set()
 
     def __reduce__(self):
         return Graphs, (self._model,)  # a copy of the model captures graphs of its own
 
     def usable(self, tensor: Tensor) -> bool:
         """Whether computations on a tensor are to be run as graphs, here and now: on a GPU, under autocast."""
-        if self._refused or not tensor.is_cuda or not torch.is_autocast_enabled('cuda'):
+        if not tensor.is_cuda or not torch.is_autocast_enabled('cuda'):
             return False
         if os.environ.get(VARIABLE) == '0' or torch.cuda.is_current_stream_capturing() or torch.compiler.is_compiling():
             return False
@@ -79,13 +80,19 @@ class Graphs:
         places = tuple((each.data_ptr(), each.requires_grad) for each in self._parameters)
         settings = shapes, places, torch.get_autocast_dtype('cuda')
         captured = self._captured.get(key)
+        if key in self._refused:
+            return compute(*tensors, capacity=capacity)
         if captured is None or captured.settings != settings or captured.capacity < capacity:
             seen, self._before[key] = self._before.get(key) == settings, settings
             if not seen:
                 return compute(*tensors, capacity=capacity)
-            self._captured.pop(key, None)
+            captured = self._captured.pop(key, None)
+            if captured is not None:
+                del captured
+                gc.collect()  # it is full of cycles, and its memory is to serve the next one
             captured = self._capture(compute, tensors, capacity, settings)
             if captured is None:
+                self._refused.add(key)
                 return compute(*tensors, capacity=capacity)
             self._captured[key] = captured
         return captured.replay(*tensors)
@@ -103,11 +110,14 @@ class Graphs:
             with unchanged(self._model), tuned(), precision:
                 replay = capture(part, inputs)
         except RuntimeError as error:
-            self._refused = True
             # The generator of random numbers, too, would stay in its state of being captured.
             generator = torch.cuda.default_generators[torch.cuda.current_device()]
             generator.graphsafe_set_state(generator.clone_state())
-            print_log(f'no CUDA graphs, which slows down: {error}', logger='current', level=logging.WARNING)
+            print_log(
+                f'{compute.__name__} runs without a CUDA graph, which slows down: {error}',
+                logger='current',
+                level=logging.WARNING,
+            )
             return None
 
         def filled(*tensors: Tensor) -> Any:

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+import weakref
 
 import pytest
 import torch
@@ -97,6 +98,40 @@ def test_a_graph_is_captured_at_the_second_batch_in_a_row():
     # A smaller batch, once, is computed without a graph and costs the larger ones nothing.
     assert found == ['computed', *['replayed'] * 2, 'computed', 'replayed', 'computed', 'computed', 'replayed']
     assert graphs.log == [(4, 5), (3, 5)]
+
+
+def other(tensor, capacity):
+    return 'computed'
+
+
+def test_what_could_not_be_captured_is_not_tried_again_and_leaves_the_rest():
+    class Refusing(Recorded):
+        def _capture(self, compute, tensors, capacity, settings):
+            captured = super()._capture(compute, tensors, capacity, settings)
+            return captured if compute is other else None
+
+    graphs = Refusing(torch.nn.Linear(1, 1))
+    found = [graphs(compute, (torch.zeros(4),), 5) for _ in range(4) for compute in (other, computed)]
+    assert found[::2] == ['computed', *['replayed'] * 3] and found[1::2] == ['computed'] * 4
+    assert len(graphs.log) == 2
+
+
+def test_a_graph_is_gone_before_the_next_is_captured():
+    before = []
+
+    class Watched(Recorded):
+        def _capture(self, compute, tensors, capacity, settings):
+            assert all(reference() is None for reference in before), 'memory for two graphs'
+
+            class Replay:  # in a cycle, as every class is
+                pass
+
+            before.append(weakref.ref(Replay))
+            return _Captured(settings, capacity, lambda *tensors: Replay and 'replayed')
+
+    graphs = Watched(torch.nn.Linear(1, 1))
+    found = [graphs(computed, (torch.zeros(4),), capacity) for capacity in (5, 5, 6, 7)]
+    assert found == ['computed', *['replayed'] * 3] and len(before) == 3
 
 
 def test_training_and_evaluation_do_not_share_a_graph():
