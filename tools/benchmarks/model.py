@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from rich.console import Console
@@ -106,7 +107,10 @@ def build_model(config: Config, plain: bool = False, checkpoint: str | None = No
     if checkpoint:
         load_strictly(model, weights_of(read_checkpoint(checkpoint)), checkpoint)
         return model.cuda()
+    logger = MMLogger.get_current_instance()
+    logger.setLevel('WARNING')  # it would list every parameter
     model.init_weights()
+    logger.setLevel('INFO')
     for name, parameter in model.named_parameters():
         if 'conv_offset.weight' in name or 'sampling_offsets.weight' in name or 'attention_weights.weight' in name:
             torch.nn.init.normal_(parameter, std=0.01)
