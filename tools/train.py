@@ -21,7 +21,7 @@ def parse_args() -> Namespace:
     """Read the command line."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('config', help='configuration, a Python file')
-    parser.add_argument('--amp', action='store_true', help='mixed precision in bfloat16')
+    parser.add_argument('--amp', action='store_true', help='compute in bfloat16, in training and in validation')
     parser.add_argument(
         '--resume',
         nargs='?',
