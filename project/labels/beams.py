@@ -17,8 +17,8 @@ LONGEST_SWEEP_S = 0.1
 SAME_M = 0.2
 """Beams from one cell of this size to one cell tell the same: the first is kept. As fine as the finest format."""
 
-_REMEMBERED = 1 << 18
-"""Beams remembered as kept: those of ten sweeps, so that a car that waits does not see all anew."""
+_REMEMBERED_BITS = 18
+"""A power of two, beams remembered as kept: those of ten sweeps, so that a car that waits does not see all anew."""
 
 
 @dataclass(frozen=True)
@@ -38,31 +38,31 @@ class Beams:
     origins: np.ndarray
 
 
-def read_beams(scene: Scene, scene_from_global: np.ndarray) -> Beams:
-    """Read the beams of a scene's sweeps; those of sweeps before the first and after the last keyframe are left out.
+def read_beams(scene: Scene, scene_from_global: np.ndarray, every: int = 1, same_m: float = SAME_M) -> Beams:
+    """Read the beams of a scene's sweeps from the first keyframe to the last.
+
+    Args:
+        scene: the sweeps.
+        scene_from_global: (4, 4) float64.
+        every: only those of each so-manieth sweep; the others have none.
+        same_m: of beams from one cell of this size to one such cell the first is kept.
 
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
     scene_from_lidar = scene_from_global @ scene.global_from_ego @ scene.ego_from_lidar
     origins = _origins(scene, scene_from_lidar[:, :3, 3])
-    memory = new_memory()
+    memory = np.zeros(1 << _REMEMBERED_BITS, np.uint64)
+    counts = np.zeros(len(origins), np.int64)
     ends, shares = [], []
-    for sweep, tick in enumerate(scene.ticks):
+    for sweep in np.flatnonzero(scene.ticks >= 0)[::every]:
         returns = read_returns(scene.dataroot / scene.sweep_files[sweep])
-        kept = _kept(
-            returns[: len(returns) if tick >= 0 else 0],
-            scene_from_lidar[sweep],
-            scene.ego_from_lidar[sweep],
-            origins[sweep],
-            memory,
-            EGO_BOX,
-            NEAR_M,
-        )
+        parts = scene_from_lidar[sweep], scene.ego_from_lidar[sweep], origins[sweep]
+        kept = _kept(returns, *parts, memory, same_m, EGO_BOX, NEAR_M)
+        counts[sweep] = len(kept[0])
         ends.append(kept[0])
         shares.append(kept[1])
-    starts = np.concatenate([[0], np.cumsum([len(part) for part in ends])])
-    return Beams(np.concatenate(ends), np.concatenate(shares), starts, origins)
+    return Beams(np.concatenate(ends), np.concatenate(shares), np.append(0, np.cumsum(counts)), origins)
 
 
 def _origins(scene: Scene, positions: np.ndarray) -> np.ndarray:
@@ -84,45 +84,31 @@ def origin_of(origins, share):
 
 
 @njit(cache=True, error_model='numpy')
-def _kept(returns, scene_from_lidar, ego_from_lidar, origins, memory, ego_box, near):
+def _kept(returns, scene_from_lidar, ego_from_lidar, origins, memory, same_m, ego_box, near):
     ends, shares = np.empty((len(returns), 3), np.float32), np.empty(len(returns), np.uint16)
     n = 0
     for i in range(len(returns)):
-        x, y, z = np.float64(returns[i, 0]), np.float64(returns[i, 1]), np.float64(returns[i, 2])
-        if not hits_world(x, y, z, ego_from_lidar, ego_box, near):
+        point = np.float64(returns[i, 0]), np.float64(returns[i, 1]), np.float64(returns[i, 2])
+        if not hits_world(point, ego_from_lidar, ego_box, near):
             continue
-        end = carried(scene_from_lidar, (x, y, z))
+        end = carried(scene_from_lidar, point)
         share = np.uint16(i * SHARES // len(returns))
-        if is_new(memory, origin_of(origins, share), end, SAME_M):
-            ends[n, 0], ends[n, 1], ends[n, 2] = end
+        to = _cell_number(end, same_m)
+        beam = to * np.uint64(0xD6E8FEB86659FD93) + _cell_number(origin_of(origins, share), same_m)
+        # One place for all beams to a cell, by the best mixed bits: whichever comes last has it.
+        place = to >> np.uint64(64 - _REMEMBERED_BITS)
+        if memory[place] != beam:
+            memory[place] = beam
+            ends[n] = end
             shares[n] = share
             n += 1
     return ends[:n].copy(), shares[:n].copy()
 
 
-def new_memory() -> np.ndarray:
-    """Memory of no beams yet, for :func:`is_new`."""
-    return np.zeros(_REMEMBERED, np.uint64)
-
-
 @njit(inline='always', error_model='numpy')
-def is_new(memory, start, end, cell_m):
-    """Whether no beam from the same cell to the same cell, of some size, is remembered; it is from now on."""
-    to = _mixed(np.uint64(0), end, cell_m)
-    beam = _mixed(to, start, cell_m)
-    # One place for all beams to a cell: whichever comes last has it.
-    place = to & np.uint64(_REMEMBERED - 1)
-    new = memory[place] != beam
-    memory[place] = beam
-    return new
-
-
-@njit(inline='always', error_model='numpy')
-def _mixed(number, point, cell_m):
-    """A number for the cell of a point and another number (the finaliser of Steele et al.'s SplitMix, OOPSLA 2014)."""
-    for axis in range(3):
-        cell = np.int64(np.floor(point[axis] / cell_m))
-        number = (number + np.uint64(cell)) * np.uint64(0x9E3779B97F4A7C15)
-        number = (number ^ (number >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        number ^= number >> np.uint64(27)
-    return number
+def _cell_number(point, cell_m):
+    """A number for the cell of a point: its indices, each times a large odd number (multiplicative hashing)."""
+    x = np.uint64(np.int64(np.floor(point[0] / cell_m))) * np.uint64(0x9E3779B97F4A7C15)
+    y = np.uint64(np.int64(np.floor(point[1] / cell_m))) * np.uint64(0xC2B2AE3D27D4EB4F)
+    z = np.uint64(np.int64(np.floor(point[2] / cell_m))) * np.uint64(0x165667B19E3779F9)
+    return x + y + z

@@ -22,7 +22,7 @@ class Cloud:
     """Points in G groups, each in order of time.
 
     Attributes:
-        points: all points, group after group.
+        points: all points, group after group; there may be others between the groups.
         starts: (G, time steps + 1) int64, where each group's points of each time step start; the
             last column is where they end.
     """

@@ -23,6 +23,9 @@ MOST_LAYERS = 64
 class Columns(NamedTuple):
     """Bits of the voxels of a grid. A named tuple of arrays, as numba takes it.
 
+    Loops take it apart once and hand on its parts: numba counts references whenever the tuple itself is handed on,
+    which takes longer than the work.
+
     Attributes:
         bits: (blocks * 64,) uint64 columns, block after block; blocks, and columns in a block, along y first.
         blocks: (blocks,) uint64 layers in which any column of the block has a bit.
@@ -100,13 +103,11 @@ def _inside(point, shape):
 
 
 @njit(inline='always')
-def column_at(columns, line, share):
+def column_at(shape, along_y, line, share):
     """Number of the column, and layer, at a share of the way along a line; to be taken inside the grid only."""
-    x, y, z = columns.shape
-    layer = _cut(line[2] + share * line[5], 0, z - 1)
-    return column_of(
-        columns.along_y, _cut(line[0] + share * line[3], 0, x - 1), _cut(line[1] + share * line[4], 0, y - 1)
-    ), layer
+    x = _cut(line[0] + share * line[3], 0, shape[0] - 1)
+    y = _cut(line[1] + share * line[4], 0, shape[1] - 1)
+    return column_of(along_y, x, y), _cut(line[2] + share * line[5], 0, shape[2] - 1)
 
 
 @njit(inline='always')
@@ -123,42 +124,42 @@ def _cut(coordinate, low, high):
 
 
 @njit(inline='always')
-def enter_grid(columns, line, enter, leave):
+def enter_grid(shape, along_y, line, enter, leave):
     """The way of a line through blocks, for :func:`next_block`."""
-    nx, ny, _ = columns.shape
+    nx, ny, _ = shape
     x = _cut(line[0] + enter * line[3], 0, nx - 1) >> BLOCK_BITS
     y = _cut(line[1] + enter * line[4], 0, ny - 1) >> BLOCK_BITS
     last_x = _cut(line[0] + leave * line[3], 0, nx - 1) >> BLOCK_BITS
     last_y = _cut(line[1] + leave * line[4], 0, ny - 1) >> BLOCK_BITS
-    return _begin(line, enter, x, y, last_x, last_y, BLOCK, (x << columns.along_y) + y)
+    return _begin(line, enter, x, y, last_x, last_y, BLOCK, (x << along_y) + y)
 
 
 @njit(inline='always')
-def next_block(columns, line, leave, way):
+def next_block(blocks, shape, along_y, line, leave, way):
     """The next block on the way with a bit in the layers of the line there.
 
     Returns:
         Its number, -1 at the end of the line; the shares of the line at which it enters and leaves; and the way on.
     """
-    return _seek(columns.blocks, line, leave, BLOCK, 1 << columns.along_y, columns.shape[2], way)
+    return _seek(blocks, line, leave, BLOCK, 1 << along_y, shape[2], way)
 
 
 @njit(inline='always')
-def enter_block(columns, line, block, enter, leave):
+def enter_block(along_y, line, block, enter, leave):
     """The way of a line through the columns of a block, for :func:`next_column`."""
-    low_x = (block >> columns.along_y) << BLOCK_BITS
-    low_y = (block & ((1 << columns.along_y) - 1)) << BLOCK_BITS
+    low_x = (block >> along_y) << BLOCK_BITS
+    low_y = (block & ((1 << along_y) - 1)) << BLOCK_BITS
     x = _cut(line[0] + enter * line[3], low_x, low_x + BLOCK - 1)
     y = _cut(line[1] + enter * line[4], low_y, low_y + BLOCK - 1)
     last_x = _cut(line[0] + leave * line[3], low_x, low_x + BLOCK - 1)
     last_y = _cut(line[1] + leave * line[4], low_y, low_y + BLOCK - 1)
-    return _begin(line, enter, x, y, last_x, last_y, 1, column_of(columns.along_y, x, y))
+    return _begin(line, enter, x, y, last_x, last_y, 1, column_of(along_y, x, y))
 
 
 @njit(inline='always')
-def next_column(columns, line, leave, way):
+def next_column(bits, shape, line, leave, way):
     """The next column on the way with a bit in the layers of the line there: its number, and the way on."""
-    return _seek(columns.bits, line, leave, 1, BLOCK, columns.shape[2], way)
+    return _seek(bits, line, leave, 1, BLOCK, shape[2], way)
 
 
 @njit(inline='always')

@@ -25,7 +25,7 @@ class Domain(NamedTuple):
 
     Attributes:
         origin: (3,) float64 lowest corner.
-        tiles: (TX, TY) int32 number of each tile, -1 where it is out of reach.
+        tiles: (TX, TY) int32 number of each tile, -1 where it is out of reach, as all along the border.
         centres: (T, 2) float64 centre of each tile, x and y.
         height: number of cells along z.
     """
@@ -47,7 +47,7 @@ def domain_around(positions: np.ndarray) -> Domain:
         within |= (np.abs(centres - position[:2]) < REACH_M + TILE_M).all(axis=-1)
     tiles = np.where(within, np.cumsum(within).reshape(shape) - 1, -1).astype(np.int32)
     height = int(np.ceil((positions[:, 2].max() + HEIGHT_M - origin[2]) / CELL_M))
-    return Domain(origin, tiles, centres[within], height)
+    return Domain(origin - (TILE_M, TILE_M, 0), np.pad(tiles, 1, constant_values=-1), centres[within], height)
 
 
 @njit(cache=True, error_model='numpy')
@@ -58,7 +58,7 @@ def tile_of_points(domain, xyz):
     for i in range(len(xyz)):
         ix, iy, iz = cell_indices(origin, xyz[i])
         column = column_of(tiles, ix, iy)
-        result[i] = column >> (2 * TILE_BITS) if column >= 0 and 0 <= iz < height else -1
+        result[i] = column >> (2 * TILE_BITS) if 0 <= iz < height else -1
     return result
 
 
@@ -73,13 +73,14 @@ def cell_indices(origin, point):
 
 @njit(inline='always', error_model='numpy')
 def column_of(tiles, ix, iy):
-    """Number of a column of cells, -1 out of reach: tile * 1024 + cell of the tile."""
-    tx, ty = ix >> TILE_BITS, iy >> TILE_BITS
-    if not (0 <= tx < tiles.shape[0] and 0 <= ty < tiles.shape[1]):
-        return -1
-    tile = tiles[tx, ty]
-    if tile < 0:
-        return -1
+    """Number of a column of cells: tile * 1024 + cell of the tile; negative out of reach.
+
+    Without a branch, since numba counts references to an array that is handed to branches, which takes longer than
+    this. What lies beyond the border is as far out of reach as the border.
+    """
+    tx = min(max(ix >> TILE_BITS, 0), tiles.shape[0] - 1)
+    ty = min(max(iy >> TILE_BITS, 0), tiles.shape[1] - 1)
+    tile = np.int64(tiles[tx, ty])
     return (((tile << TILE_BITS) | (ix & (TILE_CELLS - 1))) << TILE_BITS) | (iy & (TILE_CELLS - 1))
 
 

@@ -12,7 +12,7 @@ from project.labels.cloud import World
 from project.labels.flow import flow_of
 from project.labels.gather import gather
 from project.labels.geometry import inverse
-from project.labels.ghosts import without_ghosts
+from project.labels.ghosts import read_witnesses, without_ghosts
 from project.labels.masks import masks_of
 from project.labels.refine import refined
 from project.labels.scene import Scene
@@ -58,13 +58,11 @@ def _missing_formats(scene: Scene, k: int, settings: Settings) -> list[str]:
 
 def _look_through(scene: Scene, world: World, settings: Settings) -> tuple[World, Sight | None]:
     """The world without what beams contradict, and what masks are made of, as far as either is wanted."""
-    with_masks = any(settings.with_masks(name) for name in settings.formats)
-    if not (settings.remove_ghosts or with_masks):
-        return world, None
-    beams = read_beams(scene, world.scene_from_global)
     if settings.remove_ghosts:
-        world = without_ghosts(world, beams)
-    return world, sight_of(scene, beams, world.scene_from_global) if with_masks else None
+        world = without_ghosts(world, read_witnesses(scene, world.scene_from_global))
+    if not any(settings.with_masks(name) for name in settings.formats):
+        return world, None
+    return world, sight_of(scene, read_beams(scene, world.scene_from_global), world.scene_from_global)
 
 
 def _label(

@@ -1,9 +1,9 @@
 """Step 4b, ghosts: what many beams pass through is not there, unless something firm shows that they pass beside it.
 
 The static world of a scene is at rest, so it is judged once for all keyframes and formats, in cells fixed to the scene.
-A cell is contradicted when several times more beams pass through it than points lie in it. Most that are contradicted
-are real all the same: the edge of a wall, leaves, a cable. They hang on to cells that are firm. Removed are the points
-of
+A cell is contradicted when several times more beams pass through it than points lie in it: more beams of every fourth
+sweep than points of all sweeps. Most that are contradicted are real all the same: the edge of a wall, leaves, a cable.
+They hang on to cells that are firm. Removed are the points of
 
 - what hangs on to nothing: heaps of contradicted cells that touch nothing firm but the ground, as are left by movers
   that no box tells of, by the shadows of objects and by rain;
@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 
 from project.grid import VoxelGrid
-from project.labels.beams import Beams, is_new, new_memory, origin_of
+from project.labels.beams import Beams, origin_of, read_beams
 from project.labels.cloud import Cloud, World
 from project.labels.columns import (
     BLOCK,
@@ -42,12 +42,14 @@ from project.labels.columns import (
 )
 from project.labels.domain import TILE_M
 from project.labels.ground import RAW_GROUND
+from project.labels.scene import Scene
 from project.labels.walk import carried
 
 CELL_M = 0.4
 
-PASSES_PER_POINT = 4
-"""A cell through which more beams than so many pass for each point in it is contradicted."""
+EVERY = 4
+"""The beams of each so-manieth sweep are cast; a cell that more of them pass through than it has points of all sweeps
+is contradicted."""
 
 POINTS_PER_STRAY = 200
 """Of so many points of a surface, one may stray into the next cell."""
@@ -55,14 +57,23 @@ POINTS_PER_STRAY = 200
 _IS_GROUND = np.isin(np.arange(256), RAW_GROUND)
 
 
-def without_ghosts(world: World, beams: Beams) -> World:
+def read_witnesses(scene: Scene, scene_from_global: np.ndarray) -> Beams:
+    """The beams of a scene that its ghosts are judged by.
+
+    Raises:
+        FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
+    """
+    return read_beams(scene, scene_from_global, EVERY, CELL_M)
+
+
+def without_ghosts(world: World, witnesses: Beams) -> World:
     """The world without those points of the static world that beams contradict.
 
     Args:
         world: the points of a scene; its arrays are used again.
-        beams: all beams of the scene.
+        witnesses: beams, as :func:`read_witnesses` returns them.
     """
-    grid = _grid_around(world, beams)
+    grid = _grid_around(world, witnesses)
     xyz, raw, cells_from_scene = world.static.points.xyz, world.static.points.raw, grid.voxels_from_frame
     cells = columns_of(np.zeros(grid.shape[:2], np.uint64), MOST_LAYERS)
     # Memory that is never touched is never taken.
@@ -71,10 +82,10 @@ def without_ghosts(world: World, beams: Beams) -> World:
     points, above_ground = counts.T
     solid, strays = np.zeros_like(cells.bits), np.zeros_like(cells.bits)
     _judge(cells, points, above_ground, solid, strays)
-    # From here on the cells have bits that are in doubt: a beam more may contradict them.
+    # From here on the cells have bits that are in doubt: a beam more may contradict them, and takes a point away.
     doubtful = cells._replace(bits=solid | strays, blocks=_summaries(solid | strays))
-    parts = beams.ends, beams.shares, beams.starts, beams.origins
-    _cast(doubtful, _passes_to_spare(doubtful, points), *parts, new_memory(), cells_from_scene)
+    parts = witnesses.ends, witnesses.shares, witnesses.starts, witnesses.origins
+    _cast(doubtful, points, *parts, cells_from_scene)
     contradicted = (solid | strays) & ~doubtful.bits
     firm, loose = (layers_of_columns(cells._replace(bits=solid & bits)) for bits in (doubtful.bits, contradicted))
     held = columns_of(_holding(firm, loose), MOST_LAYERS).bits
@@ -107,12 +118,14 @@ def _holding(firm: np.ndarray, loose: np.ndarray) -> np.ndarray:
 @njit(cache=True, error_model='numpy')
 def _count(cells, counts, xyz, raw, is_ground, cells_from_scene):
     """Mark the cells with points, and count these: all, and those that are not ground."""
-    for i in range(len(raw)):
-        column, layer = _cell_of(cells, carried(cells_from_scene, (xyz[i, 0], xyz[i, 1], xyz[i, 2])))
+    bits, _, shape, along_y = cells
+    # Unsigned: numba asks of every other index whether it counts from the end.
+    for i in range(np.uint64(len(raw))):
+        column, layer = _cell_of(shape, along_y, carried(cells_from_scene, xyz[i]))
         if column >= 0:
-            cell = column * MOST_LAYERS + layer
+            cell = np.uint64(_number(column, layer))
             if counts[cell, 0] == 0:
-                cells.bits[column] |= bit(layer)
+                bits[column] |= bit(layer)
             counts[cell, 0] += 1
             counts[cell, 1] += not is_ground[raw[i]]
 
@@ -120,9 +133,9 @@ def _count(cells, counts, xyz, raw, is_ground, cells_from_scene):
 def _drop(ghosts: Columns, grid: VoxelGrid, world: World) -> Cloud:
     """The static world without the points in ghosts."""
     points, starts = world.static.points, world.static.starts.copy()
-    haunted = _tiles_with(ghosts, grid, world.tile_centres)
-    n = _dropped(ghosts, haunted, grid.voxels_from_frame, points.xyz, points.raw, points.intensity, starts)
-    return Cloud(points[:n], starts)
+    haunted = np.flatnonzero(_tiles_with(ghosts, grid, world.tile_centres))
+    _remove(ghosts, haunted, grid.voxels_from_frame, points.xyz, points.raw, points.intensity, starts)
+    return Cloud(points, starts)
 
 
 def _tiles_with(ghosts: Columns, grid: VoxelGrid, tile_centres: np.ndarray) -> np.ndarray:
@@ -135,33 +148,36 @@ def _tiles_with(ghosts: Columns, grid: VoxelGrid, tile_centres: np.ndarray) -> n
 
 
 @njit(cache=True, error_model='numpy')
-def _dropped(ghosts, haunted, cells_from_scene, xyz, raw, intensity, starts):
-    """Move all points but those in ghosts to the front, and `starts` with them; return their number."""
-    n, at = 0, 0
-    for group in range(starts.shape[0]):
-        for step in range(starts.shape[1]):
-            # The last column is the end of the group.
+def _remove(ghosts, groups, cells_from_scene, xyz, raw, intensity, starts):
+    """Move all points of some groups but those in ghosts to the front of their group, and `starts` with them."""
+    bits, _, shape, along_y = ghosts
+    for group in groups:
+        n = at = starts[group, 0]
+        for step in range(1, starts.shape[1]):
             stop = starts[group, step]
             for i in range(at, stop):
-                column = -1
-                if haunted[group]:
-                    column, layer = _cell_of(ghosts, carried(cells_from_scene, (xyz[i, 0], xyz[i, 1], xyz[i, 2])))
-                if column < 0 or ghosts.bits[column] & bit(layer) == 0:
-                    if n < i:
-                        xyz[n], raw[n], intensity[n] = xyz[i], raw[i], intensity[i]
+                column, layer = _cell_of(shape, along_y, carried(cells_from_scene, xyz[i]))
+                if column < 0 or bits[column] & bit(layer) == 0:
+                    xyz[n], raw[n], intensity[n] = xyz[i], raw[i], intensity[i]
                     n += 1
             at = stop
             starts[group, step] = n
-    return n
 
 
 @njit(inline='always')
-def _cell_of(cells, point):
+def _cell_of(shape, along_y, point):
     """Column and layer of a point, -1 outside."""
-    x, y, z = int(np.floor(point[0])), int(np.floor(point[1])), int(np.floor(point[2]))
-    if 0 <= x < cells.shape[0] and 0 <= y < cells.shape[1] and 0 <= z < cells.shape[2]:
-        return column_of(cells.along_y, x, y), z
-    return -1, 0
+    x, y, z = point
+    if not (0 <= x < shape[0] and 0 <= y < shape[1] and 0 <= z < shape[2]):
+        return -1, 0
+    # Not negative here, so that cutting the fraction off is the floor.
+    return column_of(along_y, int(x), int(y)), int(z)
+
+
+@njit(inline='always')
+def _number(column, layer):
+    """Number of a cell: block after block and layer after layer, so that layers without points are never touched."""
+    return ((column // BLOCK**2) * MOST_LAYERS + layer) * BLOCK**2 + column % BLOCK**2
 
 
 @njit(cache=True, error_model='numpy')
@@ -172,52 +188,42 @@ def _judge(cells, points, above_ground, solid, strays):
         for y in range(size_y):
             column = column_of(cells.along_y, x, y)
             for z in range(size_z if cells.bits[column] else 0):
-                here = points[column * MOST_LAYERS + z]
+                here = points[_number(column, z)]
                 if here == 0:
                     continue
-                if 2 * above_ground[column * MOST_LAYERS + z] > here:
+                if 2 * above_ground[_number(column, z)] > here:
                     solid[column] |= bit(z)
                 for dx, dy, dz in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)):
                     if 0 <= x + dx < size_x and 0 <= y + dy < size_y and 0 <= z + dz < size_z:
                         beside = column_of(cells.along_y, x + dx, y + dy)
-                        if points[beside * MOST_LAYERS + z + dz] >= POINTS_PER_STRAY * here:
+                        if points[_number(beside, z + dz)] >= POINTS_PER_STRAY * here:
                             strays[column] |= bit(z)
 
 
 @njit(cache=True, error_model='numpy')
-def _passes_to_spare(doubtful, points):
-    """How many beams may pass through doubtful cells before they are contradicted; takes the place of their points."""
-    for column in np.flatnonzero(doubtful.bits):
-        for layer in range(MOST_LAYERS):
-            if doubtful.bits[column] & bit(layer):
-                points[column * MOST_LAYERS + layer] *= PASSES_PER_POINT
-    return points
-
-
-@njit(cache=True, error_model='numpy')
-def _cast(doubtful, to_spare, ends, shares, starts, origins, memory, cells_from_scene):
-    """Cast all beams, those from one cell to one cell once, and clear the bits of cells that they contradict."""
+def _cast(doubtful, points, ends, shares, starts, origins, cells_from_scene):
+    """Cast all beams, and clear the bits of cells that they contradict."""
+    bits, blocks, shape, along_y = doubtful
     for sweep in range(len(origins)):
         origin = origins[sweep]
         for i in range(starts[sweep], starts[sweep + 1]):
-            start, end = origin_of(origin, shares[i]), (ends[i, 0], ends[i, 1], ends[i, 2])
-            if is_new(memory, start, end, CELL_M):
-                _pass(doubtful, to_spare, carried(cells_from_scene, start), carried(cells_from_scene, end))
+            start = carried(cells_from_scene, origin_of(origin, shares[i]))
+            stop = carried(cells_from_scene, ends[i])
+            _pass(bits, blocks, shape, along_y, points, start, stop)
 
 
 @njit(inline='always', error_model='numpy')
-def _pass(doubtful, to_spare, start, stop):
-    bits, blocks = doubtful.bits, doubtful.blocks
-    line, enter, leave = line_between(start, stop, doubtful.shape)
+def _pass(bits, blocks, shape, along_y, points, start, stop):
+    line, enter, leave = line_between(start, stop, shape)
     if enter >= leave:
         return
-    last, last_layer = _cell_of(doubtful, stop)
-    way = enter_grid(doubtful, line, enter, leave)
-    block, way = next_block(doubtful, line, leave, way)
+    last, last_layer = _cell_of(shape, along_y, stop)
+    way = enter_grid(shape, along_y, line, enter, leave)
+    block, way = next_block(blocks, shape, along_y, line, leave, way)
     while block >= 0:
         since, until = shares_crossed(way)
-        inner = enter_block(doubtful, line, block, since, until)
-        column, inner = next_column(doubtful, line, until, inner)
+        inner = enter_block(along_y, line, block, since, until)
+        column, inner = next_column(bits, shape, line, until, inner)
         while column >= 0:
             crossed = bits[column] & layers_crossed(inner)
             if column == last:
@@ -226,10 +232,10 @@ def _pass(doubtful, to_spare, start, stop):
                 if crossed < bit(layer):
                     break
                 if crossed & bit(layer):
-                    cell = column * MOST_LAYERS + layer
-                    to_spare[cell] -= 1
-                    if to_spare[cell] < 0:
+                    cell = _number(column, layer)
+                    points[cell] -= 1
+                    if points[cell] < 0:
                         bits[column] ^= bit(layer)
                         blocks[block] = summary(bits, block)
-            column, inner = next_column(doubtful, line, until, inner)
-        block, way = next_block(doubtful, line, leave, way)
+            column, inner = next_column(bits, shape, line, until, inner)
+        block, way = next_block(blocks, shape, along_y, line, leave, way)

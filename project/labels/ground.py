@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from project.labels.domain import CELL_M, TILE_CELLS, Domain, cells_of_points, column_of
+from project.labels.domain import CELL_M, TILE_CELLS, Domain, cells_of_points
 from project.labels.read import Points
 from project.taxonomy import GROUND, LEARNING_MAP, RAW_STATIC
 
@@ -67,7 +67,7 @@ def ground_map(domain: Domain, labelled: Points) -> GroundMap:
 
 def _columns_in_map(domain: Domain) -> np.ndarray:
     """(X, Y) int64 column at each place of the map that the tiles make up, -1 where there is no tile."""
-    tiles = domain.tiles.repeat(TILE_CELLS, axis=0).repeat(TILE_CELLS, axis=1)
+    tiles = domain.tiles[1:-1, 1:-1].repeat(TILE_CELLS, axis=0).repeat(TILE_CELLS, axis=1)
     rows, cells = (np.arange(n) % TILE_CELLS for n in tiles.shape)
     return np.where(tiles < 0, -1, tiles * TILE_CELLS**2 + rows[:, None] * TILE_CELLS + cells)
 
@@ -90,20 +90,10 @@ def _spread(
 
 
 @njit(inline='always', error_model='numpy')
-def ground_at(tiles, distances, heights, ix, iy, z, in_box):
-    """Nearest ground at a column and height: its class (0-3; -1 where there is none) and how far z is above it.
+def distance_to_ground(along, above, in_box):
+    """How far ground is from a point: so far along itself, and the point so far above it.
 
     Height tells classes apart that meet at a kerb, so it counts many times. Not so for what is above the ground in a
     box: that may be the object, whose lower parts are as high as the sidewalk beside it.
     """
-    code, above, least = -1, FAR_ABOVE_M, np.inf
-    column = column_of(tiles, ix, iy)
-    if column < 0:
-        return code, above
-    for candidate in range(heights.shape[1]):
-        height = z - heights[column, candidate]
-        step = abs(height) if in_box and height > 0 else min(abs(height) * STEEPNESS, STEP_AS_M)
-        distance = distances[column, candidate] + step
-        if distance < least:
-            code, above, least = candidate, height, distance
-    return code, above
+    return along + (abs(above) if in_box and above > 0 else min(abs(above) * STEEPNESS, STEP_AS_M))

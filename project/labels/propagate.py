@@ -12,7 +12,7 @@ from numba import njit
 
 from project.formats.vote import majority
 from project.labels.domain import TILE_CELLS, Domain, cell_indices, cells_of_points, column_of, near_offsets
-from project.labels.ground import RAW_GROUND, GroundMap, ground_at, ground_map
+from project.labels.ground import FAR_ABOVE_M, RAW_GROUND, GroundMap, distance_to_ground, ground_map
 from project.labels.read import Points
 from project.taxonomy import RAW_STATIC
 
@@ -98,7 +98,13 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
     result, votes = np.full(len(xyz), DROPPED, np.uint8), np.zeros(8, np.int64)
     for i in range(len(xyz)):
         ix, iy, iz = cell_indices(origin, xyz[i])
-        code, above = ground_at(tiles, distances, heights, ix, iy, xyz[i, 2], in_box[i])
+        column = column_of(tiles, ix, iy)
+        code, above, least = -1, FAR_ABOVE_M, np.inf
+        for candidate in range(_GROUND_CODES if column >= 0 else 0):
+            height_above = xyz[i, 2] - heights[column, candidate]
+            distance = distance_to_ground(distances[column, candidate], height_above, in_box[i])
+            if distance < least:
+                code, above, least = candidate, height_above, distance
         surely = -NEARLY_GROUND_M < above < SURELY_GROUND_M
         nearly = abs(above) < NEARLY_GROUND_M
         if in_box[i]:
@@ -107,7 +113,6 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
             elif not guessed[i]:
                 result[i] = OBJECT
             continue
-        column = column_of(tiles, ix, iy)
         if column < 0 or not 0 <= iz < height:
             continue
         cell = column * height + iz
@@ -116,18 +121,17 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
         if surely or (nearly and not _GROUND_CODES < here < _FOUND):
             result[i] = code + RAW_GROUND[0]
         elif not state & _MOVER:
-            code = _standing_near(tiles, height, cells, around, votes, cell, ix, iy, iz)
-            if code:
-                result[i] = code + _FIRST
+            if not here:
+                here = _search(tiles, height, cells, around, votes, ix, iy, iz)
+                cells[cell] |= here
+            if not here & _NOTHING:
+                result[i] = (here & (_FOUND - 1)) + _FIRST
     return result
 
 
-@njit(inline='always', error_model='numpy')
-def _standing_near(tiles, height, cells, around, votes, cell, ix, iy, iz):
-    """Most frequent code among the nearest labelled cells, 0 for none within reach."""
-    here = cells[cell] & (_MOVER - 1)
-    if here:
-        return 0 if here & _NOTHING else here & (_FOUND - 1)
+@njit(error_model='numpy')
+def _search(tiles, height, cells, around, votes, ix, iy, iz):
+    """What is found near a cell: the most frequent code among the nearest labelled cells, or nothing within reach."""
     votes[:] = 0
     nearest = -1
     for at in range(len(around)):
@@ -141,6 +145,4 @@ def _standing_near(tiles, height, cells, around, votes, cell, ix, iy, iz):
         if _GROUND_CODES < code < _FOUND:
             votes[code] += 1
             nearest = around[at, 3]
-    code = np.argmax(votes) if nearest >= 0 else 0
-    cells[cell] |= code | _FOUND if code else _NOTHING
-    return code
+    return np.argmax(votes) | _FOUND if nearest >= 0 else _NOTHING

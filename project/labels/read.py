@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
+from project.labels.walk import carried
 from project.taxonomy import RAW_EGO, RAW_NAMES
 
 UNLABELLED = 255
@@ -85,16 +86,14 @@ def _read_file(file: Path) -> bytes:
 
 
 @njit(inline='always', error_model='numpy')
-def hits_world(x, y, z, ego_from_lidar, ego_box, near):
+def hits_world(point, ego_from_lidar, ego_box, near):
     """Whether a return (lidar frame) is of the world: neither a no-return nor of the car that carries the lidar."""
-    # Written so that a coordinate that is not a number fails it.
-    if not (x * x + y * y + z * z > near * near):
-        return False
-    for axis in range(3):
-        m = ego_from_lidar[axis]
-        if not ego_box[0, axis] <= m[0] * x + m[1] * y + m[2] * z + m[3] < ego_box[1, axis]:
-            return True
-    return False
+    x, y, z = point
+    u, v, w = carried(ego_from_lidar, point)
+    # Without branches, since numba counts references to arrays that are handed to branches, which takes longer. Written
+    # so that a coordinate that is not a number fails it.
+    beside = (u < ego_box[0, 0]) | (u >= ego_box[1, 0]) | (v < ego_box[0, 1]) | (v >= ego_box[1, 1])
+    return (x * x + y * y + z * z > near * near) & (beside | (w < ego_box[0, 2]) | (w >= ego_box[1, 2]))
 
 
 @njit(cache=True, error_model='numpy')
@@ -104,12 +103,10 @@ def _keep_world(sweep, raw, scene_from_lidar, ego_from_lidar, ego_box, near):
     intensity = np.empty(len(sweep), np.uint8)
     n = 0
     for i in range(len(sweep)):
-        x, y, z = np.float64(sweep[i, 0]), np.float64(sweep[i, 1]), np.float64(sweep[i, 2])
-        if raw[i] == RAW_EGO or not hits_world(x, y, z, ego_from_lidar, ego_box, near):
+        point = np.float64(sweep[i, 0]), np.float64(sweep[i, 1]), np.float64(sweep[i, 2])
+        if raw[i] == RAW_EGO or not hits_world(point, ego_from_lidar, ego_box, near):
             continue
-        for axis in range(3):
-            m = scene_from_lidar[axis]
-            xyz[n, axis] = m[0] * x + m[1] * y + m[2] * z + m[3]
+        xyz[n] = carried(scene_from_lidar, point)
         kept_raw[n] = raw[i]
         intensity[n] = min(max(np.rint(sweep[i, 3]), 0), 255)
         n += 1

@@ -24,37 +24,38 @@ from project.labels.walk import carried
 @njit(cache=True, error_model='numpy')
 def cast_beams(unseen, sweeps, ends, shares, starts, origins, voxels_from_scene):
     """Clear the bits of the voxels that the beams of some sweeps pass through."""
+    bits, blocks, shape, along_y = unseen
     for sweep in sweeps:
         origin = origins[sweep]
         for i in range(starts[sweep], starts[sweep + 1]):
             start = carried(voxels_from_scene, origin_of(origin, shares[i]))
             stop = carried(voxels_from_scene, (ends[i, 0], ends[i, 1], ends[i, 2]))
-            _clear(unseen, start, stop, True)
+            _clear(bits, blocks, shape, along_y, start, stop, True)
 
 
 @njit(cache=True, error_model='numpy')
 def cast_passages(unseen, lines, ended, starts, stops, voxels_from_box):
     """The same for parts of beams, told in the frames of boxes."""
+    bits, blocks, shape, along_y = unseen
     for b in range(len(starts)):
         for i in range(starts[b], stops[b]):
             start, stop = carried(voxels_from_box[b], lines[i, 0]), carried(voxels_from_box[b], lines[i, 1])
-            _clear(unseen, start, stop, ended[i])
+            _clear(bits, blocks, shape, along_y, start, stop, ended[i])
 
 
 @njit(inline='always', error_model='numpy')
-def _clear(unseen, start, stop, ended):
+def _clear(bits, blocks, shape, along_y, start, stop, ended):
     """Clear what a line passes through: not the voxel in which a beam ended, but that in which it leaves the grid."""
-    bits, blocks = unseen.bits, unseen.blocks
-    line, enter, leave = line_between(start, stop, unseen.shape)
+    line, enter, leave = line_between(start, stop, shape)
     if enter >= leave:
         return
-    last, last_layer = column_at(unseen, line, leave)
-    way = enter_grid(unseen, line, enter, leave)
-    block, way = next_block(unseen, line, leave, way)
+    last, last_layer = column_at(shape, along_y, line, leave)
+    way = enter_grid(shape, along_y, line, enter, leave)
+    block, way = next_block(blocks, shape, along_y, line, leave, way)
     while block >= 0:
         since, until = shares_crossed(way)
-        inner = enter_block(unseen, line, block, since, until)
-        column, inner = next_column(unseen, line, until, inner)
+        inner = enter_block(along_y, line, block, since, until)
+        column, inner = next_column(bits, shape, line, until, inner)
         cleared = False
         while column >= 0:
             crossed = bits[column] & layers_crossed(inner)
@@ -62,10 +63,10 @@ def _clear(unseen, start, stop, ended):
                 crossed &= ~bit(last_layer)
             bits[column] ^= crossed
             cleared |= crossed != 0
-            column, inner = next_column(unseen, line, until, inner)
+            column, inner = next_column(bits, shape, line, until, inner)
         if cleared:
             blocks[block] = summary(bits, block)
-        block, way = next_block(unseen, line, leave, way)
+        block, way = next_block(blocks, shape, along_y, line, leave, way)
 
 
 @njit(cache=True, error_model='numpy')

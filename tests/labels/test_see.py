@@ -128,6 +128,9 @@ def test_beams_start_where_the_lidar_was_at_their_time(tmp_path):
     np.testing.assert_allclose(beams.ends, [(0, 9, 0), (0, 9, 1), (4, 9, 0), (4, 9, 1)])
     np.testing.assert_array_equal(beams.shares[2:], [1 << 14, 3 << 14])
     np.testing.assert_allclose(beams.origins[:, :, 0], [(0, 0), (0, 4)])
+    np.testing.assert_array_equal(read_beams(scene, np.eye(4), every=2).starts, [0, 2, 2])
+    # In cells of 3 m the beam a metre higher tells the same, while the lidar stands.
+    np.testing.assert_array_equal(read_beams(scene, np.eye(4), same_m=3.0).starts, [0, 1, 3])
 
 
 @pytest.mark.parametrize('shape', [(7, 5, 3), (3, 7, 5)])

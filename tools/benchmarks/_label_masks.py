@@ -9,7 +9,7 @@ from project.grid import VoxelGrid
 from project.labels.beams import read_beams
 from project.labels.gather import gather
 from project.labels.generate import vote_keyframe
-from project.labels.ghosts import without_ghosts
+from project.labels.ghosts import read_witnesses, without_ghosts
 from project.labels.masks import masks_of
 from project.labels.scene import Scene
 from project.labels.see import free_space, sight_of
@@ -25,9 +25,8 @@ def mask_quality(
     judged = {name: MaskQuality() for name in grids}
     for scene in scenes:
         world, beamed = gather(scene), Beamed(load_scene(root, scene.name))
-        beams = read_beams(scene, world.scene_from_global)
-        sight = sight_of(scene, beams, world.scene_from_global)
-        world = without_ghosts(world, beams)
+        sight = sight_of(scene, read_beams(scene, world.scene_from_global), world.scene_from_global)
+        world = without_ghosts(world, read_witnesses(scene, world.scene_from_global))
         keyframes = range(every // 2, len(scene.keyframes), every)
         for k in track(keyframes, f'looking around in {scene.name}', console=console):
             for name, grid in grids.items():

@@ -22,13 +22,12 @@ from rich.table import Table
 from project.cli import usable_cores
 from project.formats import FORMATS, occ3d
 from project.grid import VoxelGrid
-from project.labels.beams import read_beams
 from project.labels.cloud import World
 from project.labels.convert import convert
 from project.labels.dataset import make_dataset
 from project.labels.gather import gather
 from project.labels.generate import label_scene, vote_keyframe
-from project.labels.ghosts import without_ghosts
+from project.labels.ghosts import read_witnesses, without_ghosts
 from project.labels.refine import refined
 from project.labels.scene import Scene
 from project.labels.settings import Settings
@@ -57,7 +56,7 @@ STEPS = {
     'propagate': ('label_map', 'mark_movers', 'propagate'),
     'sort': ('add_static', 'cloud'),
     'clean': ('clean_static', 'clean_objects'),
-    'ghosts': ('read_beams', 'without_ghosts'),
+    'ghosts': ('read_witnesses', 'without_ghosts'),
     'vote': ('cast', 'count'),
     'write': ('write',),
 }
@@ -139,11 +138,11 @@ def _worlds(scene: Scene) -> dict[str, World]:
     """The world by the :data:`METHODS` that differ in it."""
     kept = gather(scene)
     trails = with_trails(scene, kept)
-    beams = read_beams(scene, kept.scene_from_global)
+    witnesses = read_witnesses(scene, kept.scene_from_global)
     return {
-        'this project': without_ghosts(copy.deepcopy(kept), beams),
+        'this project': without_ghosts(copy.deepcopy(kept), witnesses),
         'ghosts kept': kept,
-        'with trails': without_ghosts(copy.deepcopy(trails), beams),
+        'with trails': without_ghosts(copy.deepcopy(trails), witnesses),
         'with trails, ghosts kept': trails,
     }
 
