@@ -170,13 +170,8 @@ def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
     shape = np.floor((high - low) / _CELL_M).astype(np.int64) + 1
     first = np.floor((centres - radius[:, None] - low) / _CELL_M).astype(np.int64)
     last = np.floor((centres + radius[:, None] - low) / _CELL_M).astype(np.int64)
-    near = np.zeros((*shape, len(half)), bool)
-    for box, (a, b) in enumerate(zip(first, last, strict=True)):
-        near[a[0] : b[0] + 1, a[1] : b[1] + 1, box] = True
-    box_from_scene = inverse(boxes.scene_from_box)
-    cells, members = np.nonzero(near.reshape(-1, len(half)))
-    starts = np.searchsorted(cells, np.arange(shape.prod() + 1))
-    return _box_of_points(xyz, raw, low, shape, starts, members, box_from_scene, half, boxes.categories)
+    starts, members = _boxes_of_cells(first, last, shape)
+    return _box_of_points(xyz, raw, low, shape, starts, members, inverse(boxes.scene_from_box), half, boxes.categories)
 
 
 def in_box_frames(points: Points, boxes: Boxes, box: np.ndarray) -> Points:
@@ -190,6 +185,23 @@ def _in_box_frames(xyz, box_from_scene, box):
     for i in range(len(xyz)):
         result[i] = carried(box_from_scene[box[i]], xyz[i])
     return result
+
+
+@njit(cache=True, error_model='numpy')
+def _boxes_of_cells(first, last, shape):
+    """Boxes that reach into each cell of the map, cell after cell, and where those of each cell start."""
+    starts = np.zeros(shape[0] * shape[1] + 1, np.int64)
+    for box in range(len(first)):
+        for x in range(first[box, 0], last[box, 0] + 1):
+            starts[x * shape[1] + first[box, 1] + 1 : x * shape[1] + last[box, 1] + 2] += 1
+    starts = np.cumsum(starts)
+    members, free = np.empty(starts[-1], np.int64), starts[:-1].copy()
+    for box in range(len(first)):
+        for x in range(first[box, 0], last[box, 0] + 1):
+            for cell in range(x * shape[1] + first[box, 1], x * shape[1] + last[box, 1] + 1):
+                members[free[cell]] = box
+                free[cell] += 1
+    return starts, members
 
 
 @njit(cache=True, error_model='numpy')

@@ -1,6 +1,7 @@
 """A scene as plain data: all that label generation needs to know of it, in arrays that travel between processes."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ class Scene:
         grid_from_ego = inverse(self.ego_from_lidar[sweep]) if frame == 'lidar' else np.eye(4)
         return grid_from_ego @ inverse(self.global_from_ego[sweep])
 
-    @property
+    @cached_property
     def ticks(self) -> np.ndarray:
         """(S,) int64 time of each sweep in half steps: 2k at keyframe k, 2k + 1 between k and k + 1, else -1."""
         sweeps = np.arange(len(self.sweep_files))
