@@ -2,11 +2,14 @@
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmdet3d.registry import HOOKS
 from mmengine.dist import all_reduce_params, is_distributed, is_main_process
 from mmengine.hooks import Hook
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from project.formats.common import written_whole
 
@@ -53,12 +56,12 @@ class OccupancyCheckpointHook(Hook):
         """Write a checkpoint within an epoch where one is due."""
         done = runner.iter + 1
         if self.iteration_interval and done % self.iteration_interval == 0 and done % len(runner.train_dataloader):
-            _average_buffers(runner)
+            average_statistics(runner.model)
             self._save(runner, f'iter_{done}.pth', epoch=runner.epoch, iteration=done)
 
     def after_train_epoch(self, runner) -> None:
         """Write a checkpoint after an epoch where one is due."""
-        _average_buffers(runner)
+        average_statistics(runner.model)
         done = runner.epoch + 1
         if done % self.interval == 0 or done == runner.max_epochs:
             self._save(runner, f'epoch_{done}.pth', epoch=done, iteration=runner.iter)
@@ -103,10 +106,21 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
     return Path(work_dir, Path(pointer.read_text().strip()).name)
 
 
-def _average_buffers(runner) -> None:
-    """Give all processes the same running statistics, so that a checkpoint holds what each of them goes on with."""
+def average_statistics(model: nn.Module) -> None:
+    """Give all processes the same running statistics, so that a checkpoint holds what each of them goes on with.
+
+    Only those that training moves: the mean of equal numbers may differ from them in the last bit, and what is constant
+    would drift.
+    """
     if is_distributed():
-        all_reduce_params(runner.model.buffers(), op='mean')
+        all_reduce_params(_running_statistics(model), op='mean')
+
+
+def _running_statistics(model: nn.Module) -> Iterator[Tensor]:
+    for module in model.modules():
+        if isinstance(module, _NormBase) and module.training and module.track_running_stats:
+            yield module.running_mean
+            yield module.running_var
 
 
 def _remove(runner, name: str | None) -> None:

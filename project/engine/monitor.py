@@ -1,4 +1,4 @@
-"""Hooks that watch training: progress for people, and losses that are no longer numbers."""
+"""Hooks that watch training: progress for people, and what is no longer a number."""
 
 import atexit
 import logging
@@ -61,21 +61,43 @@ class OccupancyProgressHook(Hook):
 
 @HOOKS.register_module()
 class OccupancyLossCheckHook(Hook):
-    """Stops training at the first loss that is not a finite number, before a checkpoint can be spoiled."""
+    """Stops training at the first loss or gradient that is not a finite number, before a checkpoint can be spoiled."""
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
-        """Check the losses of an iteration.
+        """Check the losses of an iteration, and the norm of its gradients where they are clipped.
 
         Raises:
             FloatingPointError: one is NaN or infinite.
         """
-        bad = [name for name, value in (outputs or {}).items() if not torch.isfinite(torch.as_tensor(value)).all()]
+        figures = {**(outputs or {}), **_gradient_norm(runner)}
+        bad = [name for name, value in figures.items() if not torch.isfinite(torch.as_tensor(value)).all()]
         if bad:
-            raise FloatingPointError(
-                f'{", ".join(bad)} is not finite in iteration {runner.iter + 1}: look at its data, or lower the '
-                f'learning rate (now {max(runner.optim_wrapper.get_lr()["lr"]):.2g}), then resume from the last '
-                f'checkpoint in {runner.work_dir}'
-            )
+            raise FloatingPointError(_advice(runner, f'{", ".join(bad)} is not finite in iteration {runner.iter + 1}'))
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Check the weights, which a gradient that nothing clips may have spoiled.
+
+        Raises:
+            FloatingPointError: one is NaN or infinite.
+        """
+        bad = [name for name, weight in runner.bare_model.named_parameters() if not weight.isfinite().all()]
+        if bad:
+            raise FloatingPointError(_advice(runner, f'the weight {bad[0]} is not finite after iteration {runner.iter}'))
+
+
+def _gradient_norm(runner) -> dict[str, float]:
+    """The last one, which clipping has logged; a wrapper that scales losses leaves steps out where it is infinite."""
+    logged = runner.message_hub.log_scalars.get('train/grad_norm')
+    if logged is None or hasattr(runner.optim_wrapper, 'loss_scaler'):
+        return {}
+    return {'grad_norm': logged.current()}
+
+
+def _advice(runner, fault: str) -> str:
+    return (
+        f'{fault}: look at the data there, or lower the learning rate (now {max(runner.optim_wrapper.get_lr()["lr"]):.2g}), '
+        f'then resume from the last checkpoint in {runner.work_dir}'
+    )
 
 
 def _send_log_to(logger: logging.Logger, stream) -> None:

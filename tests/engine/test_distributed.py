@@ -8,6 +8,7 @@ import pytest
 import torch
 from processes import run_toy, trail
 
+from project.engine import checkpoint_hook
 from project.engine.checkpoint import read_checkpoint
 
 
@@ -35,6 +36,26 @@ def test_both_killed_and_resumed(two_processes, tmp_path):
         assert trail(run, rank) == trail(two_processes, rank)
     resumed, whole = (read_checkpoint(folder / 'epoch_2.pth')['state_dict'] for folder in (run, two_processes))
     assert all(torch.equal(resumed[name], whole[name]) for name in whole), 'running statistics too'
+
+
+def test_averaging_moves_only_statistics_that_training_moves(monkeypatch):
+    """Three processes, the others with zeros; a mean of three equal numbers may be another number."""
+    averaged = []
+
+    def thirds(buffers, op):
+        averaged.extend(buffers)
+        for buffer in averaged:
+            buffer /= 3
+
+    monkeypatch.setattr(checkpoint_hook, 'is_distributed', lambda: True)
+    monkeypatch.setattr(checkpoint_hook, 'all_reduce_params', thirds)
+    norms = [torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2).eval(), torch.nn.InstanceNorm2d(2)]
+    model = torch.nn.Sequential(*norms)
+    model.register_buffer('anchors', torch.full((5,), 0.1))
+    checkpoint_hook.average_statistics(model)
+    assert {id(buffer) for buffer in averaged} == {id(norms[0].running_mean), id(norms[0].running_var)}
+    assert (norms[0].running_var == 1 / 3).all() and (norms[1].running_var == 1).all()
+    assert norms[0].num_batches_tracked == 0 and (model.anchors == 0.1).all()
 
 
 @pytest.mark.parametrize('samples', [1, 5])
