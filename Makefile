@@ -42,4 +42,6 @@ pictures: setup
 	bash tools/pictures.sh
 
 clean:
-	rm -rf $(VENV) out build *.egg-info
+	@test ! -e "$(VENV)" -o -f "$(VENV)/pyvenv.cfg" || \
+	    { echo 'clean: $(VENV) is no virtual environment; nothing was removed' >&2; exit 2; }
+	rm -rf "$(VENV)" out build *.egg-info

@@ -14,6 +14,12 @@ fail() {
     exit 1
 }
 
+# Into what is something else nothing is installed, and nothing of it is removed.
+if [[ -e "$venv" && ! -f "$venv/pyvenv.cfg" && (! -d "$venv" || -n "$(ls -A "$venv")") ]]; then
+    echo "setup: $venv is there and is no virtual environment; name another folder: VENV=/path make setup" >&2
+    exit 2
+fi
+
 supported() {
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
 }
@@ -36,8 +42,7 @@ python=$(find_python)
 
 # An environment of another Python, or one that a moved folder left behind, is made anew.
 if ! supported "$venv/bin/python"; then
-    rm -rf "$venv"
-    "$python" -m venv "$venv"
+    "$python" -m venv --clear "$venv"
 fi
 
 install() {
@@ -59,4 +64,4 @@ install -r requirements.txt -e '.[dev,viz,refine]'
 # Two packages bring OpenCV, one of them with a window system; the one without must win, for machines that have no libGL.
 install --force-reinstall --no-deps "$(grep '^opencv-python-headless' requirements.txt)"
 touch "$venv/.complete"
-echo "setup: done; next: make demo, make test"
+echo "setup: done; next: source $venv/bin/activate"
