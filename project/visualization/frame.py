@@ -95,14 +95,19 @@ class Frame:
             raise ValueError(f'{self.token}: the labels have no {name} mask; leave the mask out')
         return self.masks[name]
 
+    @property
+    def compared(self) -> bool:
+        """Whether there are labels and a prediction."""
+        return self.truth is not None and self.prediction is not None
+
     @cached_property
     def layers(self) -> list['Layer']:
-        """What there is to see: truth, prediction and, where there are both, their difference."""
+        """What there is to see: labels, or a prediction, or both (labels are then the truth) and their difference."""
         layers = []
-        for name, codes in (('truth', self.truth), ('prediction', self.prediction)):
+        for name, codes in (('truth' if self.compared else 'labels', self.truth), ('prediction', self.prediction)):
             if codes is not None:
                 layers.append(Layer(name, codes, LABEL_NAMES[:FREE], PALETTE[:FREE]))
-        if len(layers) == 2:
+        if self.compared:
             codes = difference(layers[0].codes, layers[1].codes)
             layers.append(Layer('difference', codes, DIFFERENCE_NAMES, DIFFERENCE_PALETTE))
         return layers
@@ -113,7 +118,7 @@ class Layer:
     """Coloured voxels.
 
     Attributes:
-        name: ``'truth'``, ``'prediction'`` or ``'difference'``.
+        name: ``'labels'``, ``'truth'``, ``'prediction'`` or ``'difference'``.
         codes: (X, Y, Z) uint8, what each voxel holds; those beyond the names hold nothing.
         names: name of each code.
         palette: (len(names), 3) uint8 RGB.

@@ -52,7 +52,7 @@ def manifest(scenes: dict[str, list[dict]], first: Frame) -> dict:
     return {
         'scenes': scenes,
         'scene': first.scene,
-        'layers': {'truth': classes, 'prediction': classes, 'difference': difference},
+        'layers': {'labels': classes, 'truth': classes, 'prediction': classes, 'difference': difference},
         'views': {
             'follow': following_pose(first.grid).ravel().tolist(),
             'above': overhead_pose(first.grid).ravel().tolist(),
@@ -111,7 +111,7 @@ def encode_frame(frame: Frame) -> bytes:
     for name, array in arrays.items():
         places[name] = (offset, array.nbytes)
         offset += array.nbytes
-    scored = [None, *frame.masks] if len(frame.layers) == 3 else []
+    scored = [None, *frame.masks] if frame.compared else []
     header = {
         'scene': frame.scene,
         'index': frame.index,

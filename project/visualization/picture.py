@@ -122,7 +122,7 @@ def _title(frame: Frame, mask: str | None, width_px: int) -> np.ndarray:
     about = [frame.token]
     if mask is not None:
         about.append(f'{mask} mask')
-    if len(frame.layers) == 3:
+    if frame.compared:
         scores = frame_scores(frame, mask)
         about.append(f'mIoU {100 * scores.mean_iou:.1f}   geometric IoU {100 * scores.geometric_iou:.1f}')
     write(strip, '      '.join(about), (width_px - 12, 24), 18, FAINT, anchor='rm')
@@ -132,6 +132,6 @@ def _title(frame: Frame, mask: str | None, width_px: int) -> np.ndarray:
 def _legend(frame: Frame, width_px: int) -> np.ndarray:
     classes = [(LABEL_NAMES[label].replace('_', ' '), PALETTE[label]) for label in (*range(1, FREE), 0)]
     legends = [legend(classes, width_px)]
-    if len(frame.layers) == 3:
+    if frame.compared:
         legends.append(legend(list(zip(DIFFERENCE_NAMES, DIFFERENCE_PALETTE, strict=True)), width_px))
     return np.concatenate(legends)

@@ -126,7 +126,7 @@ def test_slider_and_play_button_change_frames(open_page, clip):
     page.get_by_label('Truth').check()
     page.locator('#slider').fill('1')
     page.wait_for_function("document.getElementById('title').innerText.endsWith('frame 1')")
-    assert page.locator('#place').inner_text() == '2 / 2'
+    assert page.locator('#place').inner_text() == 'frame 1 of 0–1'
     assert_colour(page, (5.5, 0.5, 1.0), PALETTE[CAR])
     page.locator('#play').click()
     page.wait_for_function("document.getElementById('title').innerText.endsWith('frame 0')")
@@ -194,6 +194,64 @@ def test_everything_is_reached_by_keyboard(open_page, clip):
     page.get_by_label('Difference').focus()
     page.keyboard.press('ArrowLeft')
     assert page.evaluate('document.activeElement.value') == 'prediction'
+
+
+@pytest.mark.parametrize('clicked', ['[value=prediction]', '#slider', '#follow', '#overlays [value=points]'])
+def test_a_mouse_click_takes_no_keys_away(open_page, clip, clicked):
+    page = open_page(clip)
+    page.locator(clicked).click()
+    page.keyboard.press('3')
+    page.wait_for_url('**layer=difference*')
+    page.keyboard.press('b')
+    page.wait_for_url('**show=*boxes*')
+    before = page.locator('#place').inner_text()
+    page.keyboard.press('ArrowRight')
+    page.wait_for_function("(before) => document.getElementById('place').innerText !== before", arg=before)
+    assert page.get_by_label('Difference').is_checked()
+    page.keyboard.press('Space')
+    assert page.locator('#play').get_attribute('aria-label') == 'Pause'
+
+
+def test_a_control_in_focus_keeps_only_the_keys_it_uses(open_page, clip):
+    page = open_page(clip)
+    page.locator('#slider').focus()
+    page.keyboard.press('1')
+    page.wait_for_url('**layer=truth*')
+    page.keyboard.press('Space')
+    assert page.locator('#play').get_attribute('aria-label') == 'Pause'
+    page.locator('#play').focus()
+    page.keyboard.press('Space')
+    assert page.locator('#play').get_attribute('aria-label') == 'Play'
+    page.get_by_label('Boxes').focus()
+    page.keyboard.press('Space')
+    assert page.get_by_label('Boxes').is_checked()
+    assert page.locator('#play').get_attribute('aria-label') == 'Play'
+
+
+def test_labels_alone_are_no_truth(open_page, tmp_path):
+    write_page(tmp_path / 'a.html', [known_world.frame(0, prediction=None)])
+    page = open_page((tmp_path / 'a.html').as_uri())
+    assert_colour(page, ON_CAR, PALETTE[CAR])
+    page.wait_for_url('**layer=labels*')
+    assert page.get_by_text('Truth').count() == 0
+
+
+def test_the_difference_has_no_iou_of_classes(open_page, clip):
+    page = open_page(clip)
+    page.get_by_label('Difference').check()
+    assert page.locator('#score-head').inner_text() == ''
+    assert page.locator('#means').inner_text().split() == ['mIoU,', '%', '68.7', 'geometric', 'IoU,', '%', '92.8']
+
+
+@pytest.mark.parametrize(
+    'link', ['#scene=%E0%A4%A&frame=7', '#layer=none&mask=none&hide=&show=x', '#view=1,2,x', '#=&&view=0,0,0,0,0,0']
+)
+def test_a_bad_link_still_shows_something(open_page, clip, link):
+    page = open_page(clip + link)
+    assert page.locator('#title').inner_text() == 'scene-0001, frame 0'
+    page.keyboard.press('f')
+    page.keyboard.press('1')
+    assert_colour(page, ON_CAR, PALETTE[CAR])
 
 
 class Frames:

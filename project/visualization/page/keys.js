@@ -1,14 +1,11 @@
 // The keyboard; the panel's list of keys says the same.
 
-const LAYER_KEYS = { 1: 'truth', 2: 'prediction', 3: 'difference' };
 const OVERLAY_KEYS = { p: 'points', b: 'boxes', c: 'cameras' };
 
 function onKey(event) {
-  // Some controls have arrow keys of their own.
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('select, [type=range], [type=radio]'))
-    return;
+  if (event.ctrlKey || event.metaKey || event.altKey || !frame || isOwnKey(event.target, event.key)) return;
   const key = event.key.toLowerCase();
-  const masks = frame ? ['', ...frame.masks] : [''];
+  const masks = ['', ...frame.masks];
   const actions = {
     ' ': play,
     arrowleft: () => setPlace(state.place - 1),
@@ -22,11 +19,23 @@ function onKey(event) {
     '+': () => moveView(0, 0.9),
     '-': () => moveView(0, 1.1),
   };
+  const layer = frame.layers[key - 1];
   const action =
     actions[key] ??
-    (LAYER_KEYS[key] && (() => setLayer(LAYER_KEYS[key]))) ??
+    (layer && (() => setLayer(layer))) ??
     (OVERLAY_KEYS[key] && (() => toggleOverlay(OVERLAY_KEYS[key])));
-  if (!action || !frame || (key === ' ' && event.target.matches('button, input, summary'))) return;
+  if (!action) return;
   event.preventDefault();
   action();
+}
+
+/** Whether the control in focus has a use of its own for a key. */
+function isOwnKey(control, key) {
+  if (key === ' ') return control.matches('button, summary, select, [type=checkbox]');
+  return control.matches('select') || (key.startsWith('Arrow') && control.matches('[type=radio]'));
+}
+
+/** A mouse leaves no focus behind: keys after a click are meant for the scene. */
+function onClick(event) {
+  if (event.detail && !event.target.matches('select')) document.activeElement.blur();
 }

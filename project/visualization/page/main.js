@@ -32,14 +32,14 @@ function remember() {
 async function showFrame() {
   const wanted = currentScene()[state.place];
   byId('slider').value = state.place;
-  byId('place').textContent = `${state.place + 1} / ${currentScene().length}`;
+  byId('place').textContent = `frame ${wanted.index} of ${currentScene()[0].index}–${currentScene().at(-1).index}`;
   const waiting = setTimeout(() => notify('Loading …'), 300);
   try {
     const loaded = await cache.get(state.scene, wanted.index);
     if (wanted !== currentScene()[state.place]) return;
     frame = loaded;
     notify('');
-    if (!frame.layers.includes(state.layer)) state.layer = frame.layers.includes('prediction') ? 'prediction' : 'truth';
+    if (!frame.layers.includes(state.layer)) state.layer = frame.layers.includes('prediction') ? 'prediction' : 'labels';
     if (!frame.masks.includes(state.mask)) state.mask = '';
     byId('title').textContent = `${frame.scene}, frame ${frame.index}`;
     byId('about').textContent = frame.token;
@@ -90,7 +90,7 @@ function showVoxels() {
 function showOverlay(name) {
   const make = {
     points: () => lidarPoints(frame.arrays.points, frame.grid.voxel_size[0], stage.dark),
-    boxes: () => objectBoxes(frame.boxes, manifest.layers.truth.palette),
+    boxes: () => objectBoxes(frame.boxes, manifest.layers.labels.palette),
     cameras: () => cameraFrusta(frame.cameras, () => stage.redraw()),
   };
   const there = name === 'points' ? 'points' in frame.arrays : frame[name].length > 0;
@@ -204,6 +204,7 @@ function start() {
   byId('link').addEventListener('click', copyLink);
   byId('all').addEventListener('click', toggleAllClasses);
   window.addEventListener('keydown', onKey);
+  window.addEventListener('click', onClick);
   window.addEventListener('hashchange', () => {
     Object.assign(state, initialState(location.hash));
     showScene(state.scene);

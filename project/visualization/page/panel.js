@@ -36,6 +36,8 @@ function fillChecks(fieldset, choices, chosen, onToggle) {
 /** The legend: a switch, a colour, the number of voxels and the IoU for each class. */
 function fillLegend(layer, counts, scores, hidden, onToggle, onSolo) {
   const focused = document.activeElement?.dataset?.name;
+  // The difference has no classes, and noise no score.
+  const byClass = scores && layer.names.some((name) => name in scores.class_iou);
   const rows = layer.names.map((name, code) => {
     const input = element('input', { type: 'checkbox', checked: !hidden.has(name) });
     input.dataset.name = name;
@@ -44,16 +46,17 @@ function fillLegend(layer, counts, scores, hidden, onToggle, onSolo) {
     swatch.style.background = `rgb(${layer.palette[code].join(',')})`;
     const label = element('label', {}, input, swatch, name.replaceAll('_', ' '));
     label.addEventListener('dblclick', () => onSolo(name));
-    const score = scores && name in scores.class_iou ? percent(scores.class_iou[name]) : '';
+    const score = byClass && name in scores.class_iou ? percent(scores.class_iou[name]) : '';
     const cells = [label, grouped(counts[code]), score].map((content) => element('td', {}, content));
     return element('tr', { className: counts[code] ? '' : 'absent' }, ...cells);
   });
   byId('legend').replaceChildren(...rows);
-  byId('score-head').textContent = scores ? 'IoU, %' : '';
+  byId('score-head').textContent = byClass ? 'IoU, %' : '';
+  const unit = byClass ? '' : ', %';
   const means = scores
     ? [
-        ['mIoU', scores.mean_iou],
-        ['geometric IoU', scores.geometric_iou],
+        [`mIoU${unit}`, scores.mean_iou],
+        [`geometric IoU${unit}`, scores.geometric_iou],
       ]
     : [];
   byId('means').replaceChildren(

@@ -2,6 +2,8 @@
 
 /** Edges are drawn smooth after so long without a change: a renderer in software takes more than twice as long then. */
 const REST_MILLISECONDS = 300;
+/** Light enough for black noise and dark purple sidewalks to stand out. */
+const DARK_GROUND = 0x4b525e;
 
 class Stage {
   constructor(canvas, onMove) {
@@ -15,7 +17,7 @@ class Stage {
     this.renderer.debug.checkShaderErrors = false;
     this.dark = window.matchMedia('(prefers-color-scheme: dark)').matches;
     this.scene = new THREE.Scene();
-    this.scene.background = new THREE.Color(this.dark ? 0x1d2128 : 0xf5f6f8);
+    this.scene.background = new THREE.Color(this.dark ? DARK_GROUND : 0xf5f6f8);
     this.camera = new THREE.PerspectiveCamera(46, canvas.width / canvas.height, 0.3, 1000);
     this.camera.up.set(0, 0, 1);
     this.controls = new THREE.OrbitControls(this.camera, canvas);
