@@ -11,7 +11,7 @@ from project.taxonomy import FREE, LABEL_NAMES, LabelMapping
 
 SETTINGS_FILE = 'settings.json'
 
-MASKS = {occ3d.NAME: True, voxels.NAME: False}
+MASKED = {occ3d.NAME: True, voxels.NAME: False}
 """Formats that have a place for masks, and whether they are written unless asked for."""
 
 FLOW = {openocc.NAME: True, openoccupancy.NAME: False, voxels.NAME: False}
@@ -47,7 +47,7 @@ class Settings:
 
     def with_masks(self, name: str) -> bool:
         """Whether a format is written with masks."""
-        return name in MASKS and (MASKS[name] if self.masks is None else self.masks)
+        return name in MASKED and (MASKED[name] if self.masks is None else self.masks)
 
     def with_flow(self, name: str) -> bool:
         """Whether a format is written with flow."""
