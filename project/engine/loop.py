@@ -1,6 +1,7 @@
 """The training loop: epochs that can be interrupted anywhere and continued exactly."""
 
 from mmdet3d.registry import DATA_SAMPLERS, DATASETS, LOOPS
+from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from project.engine.randomness import PlacedSampler, SeededDataset, seed_iteration
@@ -25,9 +26,9 @@ class OccupancyTrainLoop(EpochBasedTrainLoop):
         """Train, and validate after epochs.
 
         Raises:
-            ValueError: the checkpoint to resume from was made with epochs of another length.
+            ValueError: the checkpoint to resume from was made with other data, processes or batches.
         """
-        self._check_epoch_length()
+        self._check_origin()
         self.runner.call_hook('before_train')
         if self._position_in_epoch == 0 and self._epoch > 0:
             self._validate_when_due()
@@ -63,14 +64,21 @@ class OccupancyTrainLoop(EpochBasedTrainLoop):
         if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
             self.runner.val_loop.run()
 
-    def _check_epoch_length(self) -> None:
-        saved, actual = self.runner.message_hub.get_info('epoch_length', len(self.dataloader)), len(self.dataloader)
+    def _check_origin(self) -> None:
+        actual = {
+            'processes': get_world_size(),
+            'batch size': self.dataloader.batch_sampler.batch_size,
+            'keyframes': len(self.dataloader.dataset),
+            'iterations an epoch': len(self.dataloader),
+        }
+        saved = self.runner.message_hub.get_info('training_data', actual)
         if saved != actual:
+            then, now = (', '.join(f'{key} {value}' for key, value in each.items()) for each in (saved, actual))
             raise ValueError(
-                f'the checkpoint was made with {saved} iterations an epoch, and this run has {actual}: resume with the '
-                'same data, batch size and number of GPUs, or start anew from its weights with load_from'
+                f'the checkpoint was made with other data or processes ({then}) than this run has ({now}): resume with '
+                'the same, or start anew from its weights with load_from'
             )
-        self.runner.message_hub.update_info('epoch_length', actual)
+        self.runner.message_hub.update_info('training_data', actual)
 
 
 def _seeded(dataloader: dict) -> dict:

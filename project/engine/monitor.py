@@ -82,7 +82,9 @@ class OccupancyLossCheckHook(Hook):
         """
         bad = [name for name, weight in runner.bare_model.named_parameters() if not weight.isfinite().all()]
         if bad:
-            raise FloatingPointError(_advice(runner, f'the weight {bad[0]} is not finite after iteration {runner.iter}'))
+            raise FloatingPointError(
+                _advice(runner, f'the weight {bad[0]} is not finite after iteration {runner.iter}')
+            )
 
 
 def _gradient_norm(runner) -> dict[str, float]:
@@ -94,9 +96,10 @@ def _gradient_norm(runner) -> dict[str, float]:
 
 
 def _advice(runner, fault: str) -> str:
+    rate = max(runner.optim_wrapper.get_lr()['lr'])
     return (
-        f'{fault}: look at the data there, or lower the learning rate (now {max(runner.optim_wrapper.get_lr()["lr"]):.2g}), '
-        f'then resume from the last checkpoint in {runner.work_dir}'
+        f'{fault}: look at the data there, or lower the learning rate (now {rate:.2g}), then resume from the last '
+        f'checkpoint in {runner.work_dir}'
     )
 
 

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from project.engine.checkpoint import read_checkpoint, write_checkpoint
 from project.engine.history import hub_state, restore_hub
+from project.engine.schedule import replay
 from project.engine.versions import versions
 from project.engine.weights import load_matching, load_strictly, weights_of
 
@@ -116,27 +117,29 @@ class OccupancyRunner(Runner):
     def resume(self, filename: str, **_) -> None:
         """Bring everything that training depends on to where a checkpoint left it.
 
+        Settings of the optimiser and its schedules are the configuration's, also where the checkpoint had others.
+
         Raises:
-            ValueError: the checkpoint holds no state of training, or that of another number of schedules.
+            ValueError: the checkpoint holds no state of training.
         """
         checkpoint = self.load_checkpoint(filename)
         if 'optimizer' not in checkpoint:
             raise ValueError(f'{filename} holds weights but no state of training; start from it with load_from instead')
-        schedulers, states = self.param_schedulers or (), checkpoint['param_schedulers']
-        if len(schedulers) != len(states):
-            raise ValueError(
-                f'{filename} has {len(states)} learning-rate schedules, the configuration {len(schedulers)}: '
-                'resume with the param_scheduler that it was trained with'
-            )
         meta = checkpoint['meta']
         self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
         self._randomness_cfg.update(seed=meta['seed'])
         self.set_randomness(**self._randomness_cfg)
         restore_hub(self.message_hub, checkpoint['message_hub'])
+        settings = [{**group, 'params': None} for group in self.optim_wrapper.param_groups]
         self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-        for scheduler, state in zip(schedulers, states, strict=True):
-            scheduler.load_state_dict(state)
+        before = self.optim_wrapper.get_lr()['lr']
+        for group, own in zip(self.optim_wrapper.param_groups, settings, strict=True):
+            group.update({**own, 'params': group['params']})
+        replay(self.param_schedulers or (), self.iter, len(self.train_loop.dataloader))
         self.logger.info(f'resumed {filename} at epoch {self.epoch}, iteration {self.iter}')
+        now = self.optim_wrapper.get_lr()['lr']
+        if now != before:
+            self.logger.warning(f'the learning rates go on at {now}, as configured; the checkpoint had {before}')
 
     @master_only
     def save_checkpoint(

@@ -1,9 +1,11 @@
-"""The seed's learning-rate schedule, for comparisons with it.
+"""Schedules of the learning rate: the seed's, for comparisons with it, and how any goes on in a resumed run.
 
 The schedule of this project needs no code of its own: mmengine's ``LinearLR`` and ``CosineAnnealingLR``.
 """
 
 import math
+import warnings
+from collections.abc import Sequence
 
 from mmdet3d.registry import PARAM_SCHEDULERS
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
@@ -39,3 +41,21 @@ class OccupancySeedLR(LRSchedulerMixin, _ParamScheduler):
         if step < self.warmup:
             return self.start + step * (base - self.start) / self.warmup
         return self.floor + (base - self.floor) * (1 + math.cos(math.pi * step / self.end)) / 2
+
+
+def replay(schedulers: Sequence[_ParamScheduler], iterations: int, epoch_length: int) -> None:
+    """Bring new schedulers to where they are after so many iterations.
+
+    What they set before is set again, to the last bit. Saved states would bring back the length and the rate that the
+    schedule had before: a longer run would stay at the floor that the shorter one ended at.
+
+    Raises:
+        ValueError: one depends on more than the place.
+    """
+    if any(getattr(scheduler, 'need_val_args', False) for scheduler in schedulers):
+        raise ValueError('schedules that follow scores of validation cannot be resumed')
+    with warnings.catch_warnings(action='ignore'):  # that no step of the optimiser is among them
+        for iteration in range(1, iterations + 1):
+            for scheduler in schedulers:
+                if not scheduler.by_epoch or iteration % epoch_length == 0:
+                    scheduler.step()

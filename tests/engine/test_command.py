@@ -128,21 +128,6 @@ def test_tests_in_bfloat16(precisions, tmp_path):
     assert precisions == {'predict': {torch.bfloat16}}
 
 
-def test_resuming_another_number_of_schedules_is_refused(tmp_path):
-    def runner(schedules: int) -> OccupancyRunner:
-        config = read(TOY, '--work-dir', str(tmp_path))
-        config.custom_imports, config.experiment_name = None, f'schedules {schedules}'
-        runner = OccupancyRunner.from_cfg(config)
-        runner.optim_wrapper = runner.build_optim_wrapper(config.optim_wrapper)
-        warm_up = dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=5)
-        runner.param_schedulers = runner.build_param_scheduler([warm_up] * schedules)
-        return runner
-
-    runner(1).save_checkpoint(str(tmp_path), 'a.pth', meta=dict(epoch=1, iter=7))
-    with pytest.raises(ValueError, match=r'a\.pth has 1 learning-rate schedules, the configuration 2'):
-        runner(2).resume(str(tmp_path / 'a.pth'))
-
-
 def test_resuming_without_a_checkpoint_starts_anew(tmp_path, capsys):
     config = read(TOY, '--work-dir', str(tmp_path))
     command.resume_from(config, 'auto')

@@ -74,6 +74,12 @@ def test_every_keyframe_counts_once_where_the_sampler_pads(two_processes, tmp_pa
     assert results[0]['samples'] == samples
 
 
-def test_another_number_of_processes_cannot_resume_exactly_and_says_so(two_processes, tmp_path):
-    assert run_toy(tmp_path / 'run', resume=two_processes / 'epoch_2.pth') == [2]
-    assert 'made with 4 iterations an epoch, and this run has 7' in (tmp_path / 'run_0.log').read_text()
+@pytest.mark.parametrize('changed', [dict(train_dataloader__batch_size=4), dict(train_dataloader__dataset__length=14)])
+def test_other_processes_batches_or_data_cannot_resume_exactly_and_say_so(two_processes, tmp_path, changed):
+    """With a batch of 4, or with 14 keyframes, the epochs are as long as they were."""
+    resumed = dict(
+        resume=two_processes / 'epoch_2.pth', world_size=1 if 'train_dataloader__batch_size' in changed else 2
+    )
+    assert set(run_toy(tmp_path / 'run', **resumed, **changed)) == {2}
+    said = (tmp_path / 'run_0.log').read_text()
+    assert 'made with other data or processes (processes 2, batch size 2, keyframes 13, iterations an epoch 4)' in said

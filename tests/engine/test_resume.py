@@ -66,3 +66,25 @@ def test_a_moved_run_resumes(uninterrupted, tmp_path):
         (moved / name).write_bytes((uninterrupted / name).read_bytes())
     assert last_checkpoint(moved) == moved / 'epoch_4.pth'
     assert last_checkpoint(tmp_path) is None
+
+
+@pytest.fixture(scope='module')
+def half(tmp_path_factory) -> Path:
+    work_dir = tmp_path_factory.mktemp('half') / 'run'
+    assert run_toy(work_dir, train_cfg__max_epochs=2) == [0]
+    return work_dir
+
+
+def rates(work_dir: Path, first: int) -> list[float]:
+    return [float.fromhex(values[2]) for iteration, values in trail(work_dir).items() if iteration >= first]
+
+
+@pytest.mark.parametrize('factor', [1, 0.5])
+def test_longer_training_or_another_rate_goes_on_along_its_own_schedule(uninterrupted, half, tmp_path, factor):
+    run = tmp_path / 'run'
+    changed = dict(optim_wrapper__optimizer__lr=0.01 * factor, optim_wrapper__optimizer__weight_decay=0.25)
+    assert run_toy(run, resume=half / 'epoch_2.pth', **changed) == [0]
+    assert rates(run, 14) == [pytest.approx(factor * rate) for rate in rates(uninterrupted, 14)]
+    group = read_checkpoint(run / 'epoch_4.pth')['optimizer']['param_groups'][0]
+    assert group['weight_decay'] == 0.25
+    assert 'learning rates go on at' in (tmp_path / 'run_0.log').read_text()
