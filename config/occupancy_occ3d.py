@@ -1,6 +1,7 @@
-"""The baseline on Occ3D's grid: 200x200x16 voxels of 0.4 m in the ego frame, trained where cameras see.
+"""The baseline on Occ3D's grid: 200x200x16 voxels of 0.4 m in the ego frame, trained and validated by its rules.
 
-For labels in Occ3D's layout, its own or `data_converter.py --format occ3d`. Predictions can be submitted to it.
+Voxels count where cameras see, and label 0 ("others") is a class like any other. For labels in Occ3D's layout with
+masks: its own, or `data_converter.py --format occ3d`. Predictions can be submitted to it.
 """
 
 _base_ = './occupancy.py'
@@ -22,5 +23,9 @@ train_dataloader = dict(dataset=dict(frame=grid['frame'], pipeline=train_pipelin
 val_dataloader = dict(dataset=dict(frame=grid['frame'], pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
+val_evaluator = dict(type='ProtocolMetric', protocols=['occ3d'])
+default_hooks = dict(checkpoint=dict(save_best='occ3d/mIoU'))
+
+losses = dict(ce=dict(ignore=(255,)), lovasz=dict(ignore=(255,)))
 # Eight times the voxels of the baseline, so half the channels between the convolutions of the volume.
-model = dict(grid=grid, head=dict(hidden_dims=256))
+model = dict(grid=grid, head=dict(hidden_dims=256, losses=losses))

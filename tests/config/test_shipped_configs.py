@@ -73,6 +73,27 @@ def test_its_data_pipelines_and_metric_are_built(name):
     METRICS.build(config.val_evaluator)
 
 
+def test_occ3d_is_trained_and_validated_by_the_rules_of_its_benchmark():
+    from mmdet3d.registry import METRICS
+
+    from project.evaluation.protocols import build_protocol
+
+    model, config = build('occupancy_occ3d'), read('occupancy_occ3d')
+    metric = METRICS.build(config.val_evaluator)
+    assert metric.protocols == {'occ3d': build_protocol('occ3d')} and model.grid == build_protocol('occ3d').grid
+    shape = model.grid.shape
+    truth, seen = np.full(shape, 17, np.uint8), np.zeros(shape, bool)
+    truth[:2], seen[:1] = 0, True
+    prediction = np.where(seen, truth, 5)  # right where cameras see
+    labels = dict(gt_occupancy=torch.tensor(truth), mask_camera=torch.tensor(seen))
+    metric.process({}, [dict(sample_token='a', grid=model.grid, pred_occupancy=torch.tensor(prediction), **labels)])
+    assert metric.evaluate(1)[config.default_hooks.checkpoint.save_best] == 100
+    for loss in model.head.losses.values():
+        for label, counts in ((0, True), (255, False)):
+            value = loss(torch.zeros(1, 18, 7, 5, 3), torch.full((1, 7, 5, 3), label))
+            assert (value > 0) == counts
+
+
 @pytest.mark.parametrize('name', ['occupancy_tiny', pytest.param('occupancy_medium', marks=pytest.mark.slow)])
 def test_every_parameter_takes_part(name):
     """Distributed training waits for the gradients of all of them."""
