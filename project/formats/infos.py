@@ -14,6 +14,7 @@ import numpy as np
 
 from project.formats import FORMATS
 from project.formats.common import Keyframe, named_errors, written_whole
+from project.formats.pickles import load_plain
 from project.taxonomy import CLASSES, LEARNING_MAP, OPENOCC_CLASSES, RAW_NAMES
 
 DETECTION_CLASSES = OPENOCC_CLASSES[:10]
@@ -125,14 +126,19 @@ def read(path: str | Path) -> dict:
         ValueError: it is damaged, or was not written by this project.
     """
     with named_errors(path, 'an index of keyframes that data_converter.py wrote'):
-        try:
-            content = pickle.loads(Path(path).read_bytes())
-        except (pickle.UnpicklingError, AttributeError, ImportError, IndexError) as error:
-            raise ValueError(error) from None
+        with open(path, 'rb') as file:
+            content = load_plain(file)
         entries = content.get('data_list') if isinstance(content, dict) else None
         if entries is None or not all('occupancy_path' in info for info in entries[:1]):
             raise ValueError('it has no "data_list" of keyframes with an "occupancy_path"')
         return content
+
+
+def keyframe(info: dict) -> Keyframe:
+    """The names of the keyframe that an entry of ``data_list`` describes."""
+    lidar = info['lidar_points']
+    file = PurePath(lidar['lidar_path']).name
+    return Keyframe(info['scene_name'], info['scene_token'], info['token'], lidar['sample_data_token'], file)
 
 
 def _keyframe_info(record: KeyframeRecord, velocities: np.ndarray) -> dict:

@@ -1,9 +1,10 @@
 """Image functions on their own."""
 
+import cv2
 import numpy as np
 import pytest
 
-from project.datasets.images import distorted, grid_mask, scaled, scaled_projection
+from project.datasets.images import distorted, grid_mask, read_image, scaled, scaled_projection
 
 
 class Fixed:
@@ -28,6 +29,26 @@ NEVER, ALWAYS = 0.9, 0.1
 @pytest.fixture
 def image(rng):
     return rng.integers(0, 256, (7, 5, 3), dtype=np.uint8)
+
+
+def jpeg(size: int, *options: int) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    return cv2.imencode('.jpg', noise, options)[1].tobytes()
+
+
+@pytest.mark.parametrize('options', [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)])
+def test_a_jpeg_is_read_whole_or_not_at_all(tmp_path, options):
+    path, whole = tmp_path / 'a.jpg', jpeg(64, *options)
+    # A thumbnail in the head is a whole JPEG with markers of its own; some cameras pad files with zeros.
+    head = b'\xff\xd8\xff\xe1' + (len(jpeg(8)) + 2).to_bytes(2, 'big') + jpeg(8)
+    for content in (whole, whole + bytes(100), head + whole[2:]):
+        path.write_bytes(content)
+        np.testing.assert_array_equal(read_image(path), cv2.imdecode(np.frombuffer(whole, np.uint8), 1))
+        end = len(content.rstrip(b'\0'))
+        for length in (0, 1, 100, end // 2, end * 9 // 10, end - 2, end - 1):
+            path.write_bytes(content[:length])
+            with pytest.raises(ValueError, match=r'a\.jpg: not an image that can be read, or only a part'):
+                read_image(path)
 
 
 def test_no_distortion_leaves_the_image_alone(image):

@@ -114,6 +114,19 @@ def test_file_round_trip_same_bytes_whatever_made_the_strings(tmp_path):
     assert content['metainfo']['version'] == 'v1.0-mini'
 
 
+class Intruder:
+    def __reduce__(self):
+        return print, ('this ran',)
+
+
+def test_code_is_not_run(tmp_path, capsys):
+    content = {'data_list': [{'occupancy_path': Intruder()}]}
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(content))
+    with pytest.raises(ValueError, match=r'a\.pkl: not an index of keyframes .*it asks for builtins\.print'):
+        infos.read(tmp_path / 'a.pkl')
+    assert 'this ran' not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('content', [b'', b'nothing', pickle.dumps([1]), pickle.dumps({'data_list': [{}]})])
 def test_other_files_are_refused(content, tmp_path):
     (tmp_path / 'a.pkl').write_bytes(content)
