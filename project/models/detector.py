@@ -1,6 +1,7 @@
 """Occupancy-BEVFormer: surround-view images in, a label for every voxel out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from project.grid import VoxelGrid
 from project.models.build import build
 from project.models.encoder import History
 from project.models.graphs import Graphs
-from project.models.resnet import OccupancyResNet
 
 
 @MODELS.register_module()
@@ -62,7 +62,7 @@ class OccupancyBEVFormer(Base3DDetector):
 
     def predict(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Sequence:
         """The data samples, each with its ``pred_occupancy``: (X, Y, Z) uint8 labels."""
-        labels = self._forward(inputs, data_samples).argmax(1).to(torch.uint8)
+        labels = self._compute(self._logits, inputs, data_samples).argmax(1).to(torch.uint8)
         for sample, prediction in zip(data_samples, labels, strict=True):
             sample.pred_occupancy = prediction
         return data_samples
@@ -86,8 +86,6 @@ class OccupancyBEVFormer(Base3DDetector):
         tensors = images, image_from_grid, *others
         if not self._graphs.usable(images):
             return compute(*tensors)
-        if isinstance(self.img_backbone, OccupancyResNet) and self.img_backbone.folds('cuda'):
-            self.img_backbone.folded().refresh()  # here, as a graph cannot
         return self._graphs(compute, tensors, self.encoder.most_seen(image_from_grid, images.shape[-2:]))
 
     def _logits(self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None) -> Tensor:
@@ -129,19 +127,34 @@ class OccupancyBEVFormer(Base3DDetector):
             motions: (B, T - 1, 4, 4), each frame from the one after it.
             exists: (B, T) bool.
         """
-        training = [module for module in self.modules() if module.training]
-        if training:
-            self.eval()
         # The first frame, too, gets a past, if one that does not exist: all frames are one computation then.
         nothing = self.encoder.queries.new_zeros(len(images), self.encoder.queries.shape[1], *self.encoder.shape)
         still = torch.eye(4, device=images.device).repeat(len(images), 1, 1)
         history = History(nothing, still, torch.zeros_like(exists[:, 0]))
-        for frame in range(images.shape[1]):
-            bev = self._run(self.see, images[:, frame], image_from_grid[:, frame], *history)
-            history = History(bev, motions[:, frame], exists[:, frame])
+        with _evaluating(self):
+            for frame in range(images.shape[1]):
+                bev = self._run(self.see, images[:, frame], image_from_grid[:, frame], *history)
+                history = History(bev, motions[:, frame], exists[:, frame])
+        return history
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> 'OccupancyBEVFormer':
+        """Move or convert the model; graphs know the places of before."""
+        super()._apply(fn, recurse)
+        self._graphs = Graphs(self)
+        return self
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Has a model in evaluation mode meanwhile."""
+    training = [module for module in model.modules() if module.training]
+    if training:
+        model.eval()
+    try:
+        yield
+    finally:
         for module in training:
             module.training = True
-        return history
 
 
 def _stack(data_samples: Sequence, key: str) -> np.ndarray:

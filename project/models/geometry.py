@@ -75,8 +75,8 @@ def align(previous: Tensor, previous_from_current: Tensor, grid: VoxelGrid) -> t
         grid: voxels of both moments.
 
     Returns:
-        (B, C, X, Y) features interpolated at the current cells, zero outside the earlier view, and (B, X, Y) bool: the
-        cell's centre lies inside the earlier view.
+        (B, C, X, Y) features interpolated at the current cells, those of the nearest cell within half a cell of the
+        earlier view's edge and beyond it, and (B, X, Y) bool: the cell's centre lies inside the earlier view.
     """
     centres = _cells(grid, previous.device).to(previous_from_current.dtype)
     motion = previous_from_current[:, None, None]
@@ -85,7 +85,7 @@ def align(previous: Tensor, previous_from_current: Tensor, grid: VoxelGrid) -> t
     fractions = torch.stack([(moved[..., axis] - low[axis]) / (high[axis] - low[axis]) for axis in range(2)], dim=-1)
     places = (2 * fractions - 1).flip(-1).float()  # grid_sample wants the column (y) first
     inside = ((fractions >= 0) & (fractions < 1)).all(-1)
-    return grid_sample(previous.float(), places, align_corners=False), inside
+    return grid_sample(previous.float(), places, padding_mode='border', align_corners=False), inside
 
 
 @lru_cache(maxsize=16)

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from project.models.capture import Part, capture_inference, capture_training, tuned, unchanged
+from project.models.resnet import OccupancyResNet
 
 VARIABLE = 'OCCUPANCY_CUDA_GRAPHS'
 """Environment variable: 0 runs everything without graphs."""
@@ -120,7 +121,12 @@ class Graphs:
             )
             return None
 
+        resnets = [module for module in self._model.modules() if isinstance(module, OccupancyResNet)]
+        folded = [resnet.folded() for resnet in resnets if resnet.folds('cuda')]
+
         def filled(*tensors: Tensor) -> Any:
+            for weights in folded:
+                weights.refresh()  # here, as a graph cannot
             for static, tensor in zip(inputs, tensors, strict=True):
                 static.copy_(tensor)
             return replay()

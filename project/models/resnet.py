@@ -1,5 +1,7 @@
 """mmdet's ResNet, laid out for a GPU: channels last, and one pass for what follows a convolution."""
 
+from collections.abc import Callable
+
 import torch
 from mmdet.models.backbones.resnet import Bottleneck, ResNet
 from mmdet3d.registry import MODELS
@@ -38,11 +40,18 @@ class OccupancyResNet(ResNet):
             options['block'] = FusedBottleneck
         return super().make_res_layer(**options)
 
-    def train(self, mode: bool = True) -> None:
+    def train(self, mode: bool = True) -> 'OccupancyResNet':
         """Switch between training and evaluation."""
         super().train(mode)
         for folded in self._folded.values():
             folded.outdate()  # a CUDA graph of a training step changes running statistics without a trace
+        return self
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> 'OccupancyResNet':
+        """Move or convert the network; what is folded is of the tensors of before."""
+        super()._apply(fn, recurse)
+        self._folded = {}
+        return self
 
     def folds(self, device_type: str) -> bool:
         """Whether weights are folded for what is computed now: a prediction on a GPU in bfloat16."""

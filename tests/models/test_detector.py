@@ -1,5 +1,6 @@
 """The whole detector, built without a configuration."""
 
+import numpy as np
 import pytest
 import torch
 from small_model import GRID, images, queue, rig, sample, small_detector, small_encoder
@@ -102,6 +103,23 @@ def test_bfloat16(detector):
     assert all(loss.dtype == torch.float32 for loss in losses.values())
 
 
+def test_history_comes_with_the_motion_from_the_frame_before(detector):
+    """The car drove 4 m ahead, which is x here, and then turned left; its poses are those of some place on a map."""
+    inputs, samples = queue(shifts=(0.0, 0.0, 0.0))
+    shift, turn = np.eye(4), np.eye(4)
+    shift[0, 3] = 4.0
+    turn[:2, :2] = [[0, -1], [1, 0]]
+    start = np.array([[0.6, -0.8, 0, 700], [0.8, 0.6, 0, 1500], [0, 0, 1, 3], [0, 0, 0, 1.0]])
+    samples[0].set_metainfo({'global_from_grid': np.stack([start, start @ shift, start @ shift @ shift @ turn])})
+    seen = []
+    hook = detector.encoder.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[3]))
+    run(detector, inputs, samples)
+    hook.remove()
+    assert [history.exists.tolist() for history in seen] == [[False], [True], [True]]
+    for history, expected in zip(seen[1:], (shift, shift @ turn), strict=True):
+        np.testing.assert_allclose(history.previous_from_current[0].numpy(), expected, atol=1e-5)
+
+
 def test_history_that_does_not_exist_is_none(detector):
     inputs, samples = queue(exists=(False, False, True))
     present = {'imgs': inputs['imgs'][:, -1]}
@@ -146,6 +164,15 @@ def test_history_is_seen_in_evaluation_mode_and_without_gradient():
     detector(*queue(), mode='loss')
     assert seen == [(False, False), (False, False), (True, True)]
     assert detector.head.training and not detector.img_neck.training
+
+
+def test_modes_are_as_before_after_an_error():
+    detector = small_detector().train()
+    detector.img_neck.eval()
+    inputs, samples = queue()
+    with pytest.raises(ValueError, match='cameras'):
+        detector({'imgs': inputs['imgs'][:, :, :3]}, samples, mode='loss')
+    assert detector.training and detector.encoder.training and not detector.img_neck.training
 
 
 def test_labels_of_another_grid_are_refused(detector):

@@ -1,12 +1,14 @@
 """CUDA graphs where several take turns: frames of a queue, and training with validation in between."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
 from small_model import images, queue, rig, sample, small_detector
 from torch import nn
 
+from project.models import graphs
 from project.models.graphs import VARIABLE, Graphs, _Captured
 from project.models.resnet import OccupancyResNet
 
@@ -78,11 +80,47 @@ class Narrow(nn.Module):
 def resnet_detector():
     """A detector with the first two stages of a ResNet, whose weights are folded for predictions."""
     detector = without_dropout(small_detector())
-    detector.img_backbone = OccupancyResNet(
-        depth=50, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1), norm_eval=True
-    )
+    options = dict(depth=50, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1), norm_eval=True)
+    detector.img_backbone = nn.Sequential(OccupancyResNet(**options))  # wherever it is, its folded weights are found
     detector.img_neck = Narrow()
     return detector
+
+
+@torch.no_grad()
+def test_a_replay_has_the_weights_of_the_moment(monkeypatch):
+    def imitation(part, inputs):
+        part(*inputs)  # warms up, and folds
+
+        def replay():
+            with monkeypatch.context() as context:
+                context.setattr(torch.cuda, 'is_current_stream_capturing', lambda: True)
+                return part(*inputs)
+
+        return replay
+
+    monkeypatch.setattr(OccupancyResNet, 'folds', lambda self, device_type: not self.training)
+    monkeypatch.setattr(torch.cuda, 'is_current_stream_capturing', lambda: False)
+    monkeypatch.setattr(torch, 'get_autocast_dtype', lambda device_type: torch.float32)
+    monkeypatch.setattr(graphs, 'capture_inference', imitation)
+    monkeypatch.setattr(graphs, 'unchanged', lambda model: nullcontext())
+    detector = resnet_detector().eval()
+    monkeypatch.setattr(detector._graphs, 'usable', lambda tensor: True)
+    batch = images(), [sample()]
+    for _ in range(2):
+        before = detector(*batch, mode='tensor')
+    assert detector._graphs._captured
+    detector.img_backbone[0].conv1.weight.neg_()
+    found = detector(*batch, mode='tensor')
+    assert not torch.allclose(found, before, rtol=1e-3, atol=1e-3)
+    detector._graphs = Graphs(detector)
+    torch.testing.assert_close(found, detector(*batch, mode='tensor'), rtol=1e-3, atol=1e-3)
+
+
+def test_a_model_that_moves_leaves_its_graphs_behind():
+    detector = small_detector()
+    before = detector._graphs
+    detector.cpu()
+    assert detector._graphs is not before and detector._graphs._model is detector
 
 
 def on_device(inputs, samples):
@@ -105,7 +143,7 @@ def in_turns(detector, batches):
                 optimiser.zero_grad()
                 found += [loss.detach().clone() for loss in losses.values()]
             with torch.no_grad():
-                detector.img_backbone.conv1.weight.neg_()  # more than a few steps of training do
+                detector.img_backbone[0].conv1.weight.neg_()  # more than a few steps of training do
             detector.eval()
             with torch.no_grad():
                 found += [detector(*batch, mode='tensor').float() for batch in batches]

@@ -140,6 +140,19 @@ def test_weights_are_folded_anew_after_training(predicting):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_weights_are_folded_anew_after_the_network_has_moved(predicting):
+    torch.set_autocast_dtype('cuda', torch.float32)
+    assert predicting.eval() is predicting
+    x = images(64, 64)
+    with torch.no_grad():
+        predicting(x)
+        predicting._apply(torch.clone)  # as .to() does: its buffers are other tensors from now on
+        predicting.bn1.running_mean.add_(0.5)
+        found = predicting(x)[-1]
+        predicting.train()
+        torch.testing.assert_close(found, predicting(x)[-1], rtol=1e-3, atol=1e-3)
+
+
 def test_only_what_is_known_is_folded():
     assert can_be_folded(OccupancyResNet(**OPTIONS))
     assert not can_be_folded(OccupancyResNet(**{**OPTIONS, 'deep_stem': True}))
