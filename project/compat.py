@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType, SimpleNamespace
 
+from project import kernel_cache
+
 NEWEST_ACCEPTED = {'mmcv': '2.1.0', 'mmdet': '3.3.0', 'mmengine': '0.10.7'}
 """Versions that pass every gate; shown to the gates in place of newer ones, which work as well."""
 
@@ -34,6 +36,7 @@ def install_plugin(registering: Sequence[str]) -> None:
 
     # Not after mmdet3d.registry: its neighbours import that halfway through, when ours could not import them.
     after = {'mmcv.utils.ext_loader': replace_missing_operators, 'mmdet3d': register}
+    after['numba'] = kernel_cache.use_own_folder
     imported = [after.pop(name) for name in list(after) if name in sys.modules]
     sys.meta_path.insert(0, _ImportHook({name: accepted_versions for name in GATED}, after))
     for prepare in imported:

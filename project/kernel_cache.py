@@ -1,0 +1,64 @@
+"""Where numba keeps what it compiled: in a folder of its own for every state of this project's files.
+
+numba compiles a function anew when the file it stands in has changed. Constants and functions of other files become
+part of the machine code as well, and when one of those changes, numba goes on with what it has.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).parent
+
+IMPORTED = re.compile(rb'^ *(?:from|import) ([\w.]+)', re.MULTILINE)
+
+KEPT_S = 7 * 24 * 3600
+"""How long a folder is kept that nobody uses."""
+
+
+def use_own_folder() -> None:
+    """Give numba, once it is imported, the folder of this state, unless ``NUMBA_CACHE_DIR`` names one.
+
+    Where the user's cache cannot be written (a read-only or no home), numba's own choice stays.
+    """
+    config = sys.modules['numba'].config
+    if config.CACHE_DIR:
+        return
+    try:
+        base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'occupancy-bevformer'
+        folder = base / f'numba-{state_of(PROJECT)}'
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        unused = [path for path in base.glob('numba-*') if path.stat().st_mtime < time.time() - KEPT_S]
+    except (OSError, RuntimeError):
+        return
+    for path in unused:
+        shutil.rmtree(path, ignore_errors=True)
+    config.CACHE_DIR = str(folder)
+
+
+def is_empty() -> bool:
+    """Whether nothing was compiled yet in this state, so that the first call will take half a minute longer."""
+    folder = Path(sys.modules['numba'].config.CACHE_DIR or PROJECT)
+    return next(folder.rglob('*.nbi'), None) is None
+
+
+def state_of(project: Path) -> str:
+    """12 hexadecimal digits that change with the files of the package that kernels are made of: those that use numba,
+    and all that these import."""
+    texts = {path: path.read_bytes() for path in sorted(project.rglob('*.py'))}
+    imports = {path: IMPORTED.findall(text) for path, text in texts.items()}
+    files = [path for path, names in imports.items() if b'numba' in names]
+    for path in files:  # grows meanwhile
+        for name in imports[path]:
+            module = project.parent / name.decode().replace('.', '/')
+            imported = [module.with_suffix('.py'), *sorted(module.glob('*.py'))]
+            files += [other for other in imported if other in texts and other not in files]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f'{path.relative_to(project)}\0'.encode() + texts[path] + b'\0')
+    return digest.hexdigest()[:12]
