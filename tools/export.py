@@ -6,6 +6,7 @@ FILE.json, which is written beside it, says which cameras, image size, grid and 
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -52,8 +53,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def image_size(text: str) -> tuple[int, int]:
     """Rows and columns."""
-    width, height = text.split('x')
-    return int(height), int(width)
+    size = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text)
+    if size is None:
+        raise argparse.ArgumentTypeError(f'{text!r}: give width and height in pixels, such as 1600x900')
+    return int(size[2]), int(size[1])
 
 
 def main(arguments: list[str] | None = None) -> int:

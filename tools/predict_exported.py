@@ -182,12 +182,25 @@ def read_image(path: str) -> np.ndarray:
     """(H, W, 3) uint8 BGR.
 
     Raises:
-        ValueError: there is no image of that name that can be read.
+        FileNotFoundError: there is no such file.
+        ValueError: it is not an image, is damaged or was cut off.
     """
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{path}: missing') from None
+    image = None if is_cut_off(content) else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError(f'{path}: {"not an image that can be read" if Path(path).exists() else "missing"}')
+        raise ValueError(f'{path}: not an image that can be read, or only a part of one')
     return image
+
+
+def is_cut_off(content: bytes) -> bool:
+    """Whether there is nothing, or a JPEG's last scan has no end marker: OpenCV would fill up with grey."""
+    if not content.startswith(b'\xff\xd8'):
+        return not content
+    # Data of a scan holds neither marker; a thumbnail, which comes before, may hold both.
+    return content.find(b'\xff\xda', content.rfind(b'\xff\xd9') + 1) >= 0
 
 
 def read_calibration(path: Path) -> dict:

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -46,13 +47,15 @@ def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int,
         size: rows and columns of the images as they are read; the file takes no others.
 
     Raises:
-        ValueError: the format needs what is not here, or cannot be had of this model.
+        ValueError: the format needs what is not here or cannot be had of this model, or the file cannot be written.
     """
+    path, description = Path(path), Path(f'{path}.json')
     if format == 'onnx' and predictor.amp:
         raise ValueError('a file in ONNX computes in float32; the runtime that it is for lowers the precision')
     if predictor.queue_length > 1:
         raise ValueError(f'this model looks at {predictor.queue_length} moments in a row, and a file at a single one')
-    path, description = Path(path), Path(f'{path}.json')
+    _check_tools(format, path)
+    _check_place(path)
     about = {'format': format, **describe(predictor, size)}
     with TemporaryDirectory() as folder:
         made = Path(folder) / path.name
@@ -82,6 +85,8 @@ def describe(predictor: Predictor, size: tuple[int, int]) -> dict[str, Any]:
             scale = step.factor
         elif not isinstance(step, PackOccupancyInputs):
             raise ValueError(f'the test pipeline has a step {type(step).__name__}, which cannot be exported')
+    if int(min(size) * scale) < 1:
+        raise ValueError(f'nothing is left of images of {size[1]}x{size[0]} pixels that are scaled by {scale:g}')
     grid, preprocessor = predictor.grid, predictor.model.data_preprocessor
     queries = grid.shape[0] * grid.shape[1]
     return {
@@ -134,26 +139,38 @@ def _plain_operators() -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
+def _check_tools(format: str, path: Path) -> None:
+    """Whether what writes a file of that format is here; tracing the model first would take minutes."""
+    if format == 'aoti' and path.suffix != '.pt2':
+        raise ValueError(f'{path.name}: the name of a file of AOTInductor must end in .pt2')
+    if format == 'aoti' and not shutil.which(os.environ.get('CXX', 'g++')):
+        raise ValueError('AOTInductor needs a C++ compiler: install g++, set CXX to another, or use torch_export')
+    missing = [name for name in ('onnx', 'onnxscript') if find_spec(name) is None]
+    if format == 'onnx' and missing:
+        raise ValueError(f"ONNX needs {' and '.join(missing)}: pip install -e '.[export]'")
+
+
+def _check_place(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f'{path}: {path.parent} is no folder, and cannot be made one ({error.strerror})') from None
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f'{path}: is a folder, or in one that cannot be written to')
+
+
 def _write_torch_export(program: ExportedProgram, path: Path) -> None:
     program.example_inputs = None  # images, which would travel with the weights
     torch.export.save(program, path)
 
 
 def _write_aoti(program: ExportedProgram, path: Path) -> None:
-    if path.suffix != '.pt2':
-        raise ValueError(f'{path.name}: the name of a file of AOTInductor must end in .pt2')
-    compilers = [os.environ.get('CXX'), 'g++', 'clang++']
-    if not any(compiler and shutil.which(compiler) for compiler in compilers):
-        raise ValueError('AOTInductor needs a C++ compiler (g++ or clang++), and there is none; use torch_export')
     torch._inductor.aoti_compile_and_package(program, package_path=str(path))
 
 
 def _write_onnx(program: ExportedProgram, path: Path) -> None:
-    try:
-        import onnx
-        import onnxscript
-    except ImportError as error:
-        raise ValueError(f"{error}; ONNX needs: pip install -e '.[export]'") from None
+    import onnx
+    import onnxscript
 
     op = getattr(onnxscript, f'opset{OPSET}')
 

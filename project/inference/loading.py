@@ -20,8 +20,18 @@ def load_model(config: Config, checkpoint: str | Path, device: str | torch.devic
         device: by default a GPU where there is one.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such file, or it is no checkpoint of this model.
+        FileNotFoundError, ValueError: there is no such file, it is no checkpoint of this model, or the device cannot be
+            used.
     """
+    device = _usable(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model = MODELS.build(config.model)
     load_strictly(model, weights_of(read_checkpoint(checkpoint)), str(checkpoint))
-    return model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu')).eval()
+    return model.to(device).eval()
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].partition('. ')[0]
+        raise ValueError(f'device {device}: cannot be used here ({reason}); cpu always can') from None

@@ -49,7 +49,8 @@ class Predictor:
         steps: of the test pipeline, without those for labels.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing, or the checkpoint is not of this model.
+        FileNotFoundError, ValueError: a file is missing, the checkpoint is not of this model, or the device cannot be
+            used.
     """
 
     def __init__(

@@ -114,6 +114,8 @@ def test_the_description_says_what_a_user_must_know(program):
         ('calibration', 'CAM_BACK: its calibration has no lidar_from_camera (it has intrinsics)'),
         ('size', 'CAM_BACK: the image is (45, 80, 3) uint8; this model takes 160x90 pixels'),
         ('image', 'not an image that can be read'),
+        ('absent image', 'absent.jpg: missing'),
+        ('half an image', 'half.jpg: not an image that can be read, or only a part of one'),
         ('json', 'rig.json: not JSON'),
         ('description', 'model.pt2.json: missing'),
         ('program', 'model.pt2: cannot be loaded'),
@@ -134,6 +136,12 @@ def test_what_is_wrong_is_named(program, moment, tmp_path, capsys, fault, senten
         images['CAM_BACK'] = tmp_path / 'small.png'
     elif fault == 'image':
         images['CAM_BACK'] = __file__
+    elif fault == 'absent image':
+        images['CAM_BACK'] = 'absent.jpg'
+    elif fault == 'half an image':
+        whole = cv2.imencode('.jpg', cv2.imread(str(images['CAM_BACK'])))[1].tobytes()
+        images['CAM_BACK'] = tmp_path / 'half.jpg'
+        images['CAM_BACK'].write_bytes(whole[: len(whole) // 2])
     elif fault == 'program':
         (tmp_path / 'model.pt2').write_bytes(b'nothing')
     arguments, out = command_line(file, images, calibration, tmp_path)
@@ -145,16 +153,40 @@ def test_what_is_wrong_is_named(program, moment, tmp_path, capsys, fault, senten
     assert not out.exists()
 
 
-def test_exports_that_cannot_be_are_refused(checkpoint, queue_config, tmp_path, capsys, monkeypatch):
-    command = [str(CONFIG), str(checkpoint), '--out', str(tmp_path / 'model.pt2'), '--device', 'cpu']
+@pytest.mark.parametrize(
+    ('options', 'sentence'),
+    [
+        (['--format', 'aoti'], 'AOTInductor needs a C++ compiler: install g++, set CXX'),
+        (['--format', 'aoti', '--out', 'model.bin'], 'model.bin: the name of a file of AOTInductor must end in .pt2'),
+        (['--format', 'onnx'], "ONNX needs onnx: pip install -e '.[export]'"),
+        (['--format', 'onnx', '--amp'], 'a file in ONNX computes in float32'),
+        (['--device', 'banana'], 'device banana: cannot be used here (Expected one of cpu, cuda'),
+        (['--device', 'cuda:99'], 'device cuda:99: cannot be used here'),
+        (['--image-size', '3x3'], 'nothing is left of images of 3x3 pixels that are scaled by 0.25'),
+        (['--out', 'file/model.pt2'], 'file/model.pt2: file is no folder, and cannot be made one (File exists)'),
+        (['--out', 'folder'], 'folder: is a folder, or in one that cannot be written to'),
+        ([], 'looks at 3 moments in a row'),
+    ],
+)
+def test_exports_that_cannot_be_are_refused(checkpoint, queue_config, tmp_path, capsys, monkeypatch, options, sentence):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('PATH', '')
-    assert export.main([*command, '--format', 'aoti', '--image-size', '160x90']) == 2
-    assert 'AOTInductor needs a C++ compiler' in capsys.readouterr().err
-    assert export.main([*command, '--format', 'onnx', '--amp']) == 2
-    assert 'a file in ONNX computes in float32' in capsys.readouterr().err
-    assert export.main([str(queue_config), *command[1:]]) == 2
-    assert 'looks at 3 moments in a row' in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.delenv('CXX', raising=False)
+    monkeypatch.setattr(formats, 'find_spec', lambda name: None if name == 'onnx' else name)
+    monkeypatch.setattr(formats, 'trace', None)  # minutes
+    (tmp_path / 'file').touch(), (tmp_path / 'folder').mkdir()
+    command = [str(CONFIG if options else queue_config), str(checkpoint), '--out', 'model.pt2', '--device', 'cpu']
+    assert export.main([*command, *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and sentence in error
+    assert {path.name for path in tmp_path.iterdir()} == {'file', 'folder'}
+
+
+@pytest.mark.parametrize('size', ['0x0', '-5x3', '1600', '16x9x3', 'axb'])
+def test_sizes_of_images_that_cannot_be_are_refused(size, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        export.parse_arguments(['CONFIG', 'CHECKPOINT', '--out', 'model.pt2', f'--image-size={size}'])
+    assert f"'{size}': give width and height in pixels, such as 1600x900" in capsys.readouterr().err
 
 
 def test_a_stop_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
