@@ -86,7 +86,7 @@ class OccupancyBEVFormer(Base3DDetector):
         tensors = images, image_from_grid, *others
         if not self._graphs.usable(images):
             return compute(*tensors)
-        return self._graphs(compute, tensors, self.encoder.most_seen(image_from_grid, images.shape[-2:]))
+        return self._graphs(compute, tensors, lambda: self.encoder.most_seen(image_from_grid, images.shape[-2:]))
 
     def _logits(self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None) -> Tensor:
         return self.head(self.see(images, image_from_grid, *history, capacity=capacity))

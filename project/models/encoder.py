@@ -144,8 +144,8 @@ class OccupancyEncoder(nn.Module):
             query = layer(query, to_view, to_images)
         return query.transpose(1, 2).unflatten(2, self.shape)
 
-    def most_seen(self, image_from_grid: Tensor, image_shape: tuple[int, int]) -> int:
-        """The most queries that any camera sees; the least `capacity` for these cameras."""
+    def most_seen(self, image_from_grid: Tensor, image_shape: tuple[int, int]) -> Tensor:
+        """() int64, the most queries that any camera sees; the least `capacity` for these cameras."""
         return most_seen(project(self.anchors, image_from_grid, image_shape)[1])
 
     def _position(self) -> Tensor:

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -66,13 +67,17 @@ class Graphs:
         # Gradients that are added up over several passes are not ours alone: a replay would overwrite the sum.
         return not torch.is_grad_enabled() or all(each.grad is None for each in self._parameters)
 
-    def __call__(self, compute: Callable[..., Any], tensors: tuple[Tensor, ...], capacity: int) -> Any:
+    def __call__(self, compute: Callable[..., Any], tensors: tuple[Tensor, ...], needed: Callable[[], Tensor]) -> Any:
         """``compute(*tensors, capacity=...)``; its results are overwritten by the next call.
+
+        A graph is launched before the host knows what is `needed`, so that the device need not wait for the host. In
+        the rare case that this was more than the graph has room for, its results are thrown away, but they have counted
+        once in running statistics, and random numbers have been drawn.
 
         Args:
             compute: a method of the model; it returns a tensor, or a dictionary of them.
             tensors: inputs; they need no gradients.
-            capacity: the least that is enough for these inputs.
+            needed: gives () int64 on the same device, the least capacity that is enough for these inputs.
         """
         # Collecting the parameters of hundreds of modules would take longer than all else here.
         self._parameters = self._parameters or list(self._model.parameters())
@@ -81,21 +86,24 @@ class Graphs:
         places = tuple((each.data_ptr(), each.requires_grad) for each in self._parameters)
         settings = shapes, places, torch.get_autocast_dtype('cuda')
         captured = self._captured.get(key)
-        if key in self._refused:
+        if captured is not None and captured.settings == settings:
+            results, capacity = _beside(lambda: captured.replay(*tensors), needed)
+            if capacity <= captured.capacity:
+                return results
+            del results
+        else:
+            capacity = int(needed())
+        seen, self._before[key] = self._before.get(key) == settings, settings
+        if not seen or key in self._refused:
             return compute(*tensors, capacity=capacity)
-        if captured is None or captured.settings != settings or captured.capacity < capacity:
-            seen, self._before[key] = self._before.get(key) == settings, settings
-            if not seen:
-                return compute(*tensors, capacity=capacity)
-            captured = self._captured.pop(key, None)
-            if captured is not None:
-                del captured
-                gc.collect()  # it is full of cycles, and its memory is to serve the next one
-            captured = self._capture(compute, tensors, capacity, settings)
-            if captured is None:
-                self._refused.add(key)
-                return compute(*tensors, capacity=capacity)
-            self._captured[key] = captured
+        if captured is not None:
+            del captured, self._captured[key]
+            gc.collect()  # it is full of cycles, and its memory is to serve the next one
+        captured = self._capture(compute, tensors, capacity, settings)
+        if captured is None:
+            self._refused.add(key)
+            return compute(*tensors, capacity=capacity)
+        self._captured[key] = captured
         return captured.replay(*tensors)
 
     def _capture(
@@ -132,3 +140,19 @@ class Graphs:
             return replay()
 
         return _Captured(settings, capacity, filled)
+
+
+def _beside(work: Callable[[], Any], number: Callable[[], Tensor]) -> tuple[Any, int]:
+    """What the work returns, which is launched first, and a number, for which alone the host waits."""
+    if not torch.cuda.is_available():
+        return work(), int(number())
+    before = torch.cuda.current_stream().record_event()
+    result = work()
+    with torch.cuda.stream(_side_stream(torch.cuda.current_device())):
+        before.wait()
+        return result, int(number())
+
+
+@cache
+def _side_stream(device: int) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)

@@ -11,9 +11,9 @@ def count_seen(visible: Tensor) -> Tensor:
     return visible.any(-1).sum(-1)
 
 
-def most_seen(visible: Tensor) -> int:
-    """The most queries that any camera sees, but at least 1, of (B, N, Q, P) bool. The host waits for the device."""
-    return max(int(count_seen(visible).max()), 1)
+def most_seen(visible: Tensor) -> Tensor:
+    """() int64, the most queries that any camera sees, but at least 1, of (B, N, Q, P) bool."""
+    return count_seen(visible).max().clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CameraViews:
             visible: (B, N, Q, P) bool.
             capacity: M, no less than ``most_seen(visible)``, which it is by default.
         """
-        capacity = most_seen(visible) if capacity is None else capacity
+        capacity = int(most_seen(visible)) if capacity is None else capacity  # the host waits for the device
         seen = visible.any(-1)
         queries = seen.to(torch.uint8).argsort(dim=-1, descending=True, stable=True)[..., :capacity]
         index = queries[..., None, None].expand(*queries.shape, *places.shape[-2:])

@@ -54,7 +54,7 @@ def test_queries_to_spare_change_nothing():
     detector = small_detector().eval()
     inputs = images()['imgs']
     cameras = torch.from_numpy(rig())[None].float()
-    least = detector.encoder.most_seen(cameras, inputs.shape[-2:])
+    least = int(detector.encoder.most_seen(cameras, inputs.shape[-2:]))
     assert least > 1
     exact, spare = (detector._logits(inputs, cameras, capacity=least + more) for more in (0, 3))
     torch.testing.assert_close(spare, exact)
@@ -86,6 +86,10 @@ class Recorded(Graphs):
         return _Captured(settings, capacity, lambda *tensors: 'replayed')
 
 
+def needed(capacity):
+    return lambda: torch.tensor(capacity)
+
+
 def computed(tensor, capacity):
     return 'computed'
 
@@ -94,7 +98,7 @@ def test_a_graph_is_captured_at_the_second_batch_in_a_row():
     graphs = Recorded(torch.nn.Linear(1, 1))
     full, last = torch.zeros(4), torch.zeros(3)
     asked = [(full, 5), (full, 5), (full, 4), (last, 5), (full, 5), (full, 6), (last, 5), (last, 5)]
-    found = [graphs(computed, (tensor,), capacity) for tensor, capacity in asked]
+    found = [graphs(computed, (tensor,), needed(capacity)) for tensor, capacity in asked]
     # A smaller batch, once, is computed without a graph and costs the larger ones nothing.
     assert found == ['computed', *['replayed'] * 2, 'computed', 'replayed', 'computed', 'computed', 'replayed']
     assert graphs.log == [(4, 5), (3, 5)]
@@ -111,7 +115,7 @@ def test_what_could_not_be_captured_is_not_tried_again_and_leaves_the_rest():
             return captured if compute is other else None
 
     graphs = Refusing(torch.nn.Linear(1, 1))
-    found = [graphs(compute, (torch.zeros(4),), 5) for _ in range(4) for compute in (other, computed)]
+    found = [graphs(compute, (torch.zeros(4),), needed(5)) for _ in range(4) for compute in (other, computed)]
     assert found[::2] == ['computed', *['replayed'] * 3] and found[1::2] == ['computed'] * 4
     assert len(graphs.log) == 2
 
@@ -130,7 +134,7 @@ def test_a_graph_is_gone_before_the_next_is_captured():
             return _Captured(settings, capacity, lambda *tensors: Replay and 'replayed')
 
     graphs = Watched(torch.nn.Linear(1, 1))
-    found = [graphs(computed, (torch.zeros(4),), capacity) for capacity in (5, 5, 6, 7)]
+    found = [graphs(computed, (torch.zeros(4),), needed(capacity)) for capacity in (5, 5, 6, 7)]
     assert found == ['computed', *['replayed'] * 3] and len(before) == 3
 
 
@@ -140,7 +144,7 @@ def test_training_and_evaluation_do_not_share_a_graph():
     for _ in range(2):
         for training in (True, True, False, False):
             model.train(training)
-            graphs(computed, (torch.zeros(4),), 5)
+            graphs(computed, (torch.zeros(4),), needed(5))
     assert graphs.log == [(4, 5), (4, 5)]
 
 
@@ -149,7 +153,7 @@ def test_another_precision_is_another_graph():
     try:
         for dtype in (torch.bfloat16, torch.bfloat16, torch.float16, torch.float16):
             torch.set_autocast_dtype('cuda', dtype)
-            graphs(computed, (torch.zeros(4),), 5)
+            graphs(computed, (torch.zeros(4),), needed(5))
     finally:
         torch.set_autocast_dtype('cuda', before)
     assert graphs.log == [(4, 5), (4, 5)]

@@ -188,7 +188,7 @@ def _parts(model: torch.nn.Module, inputs: dict[str, Tensor], samples: list, rep
     maps = model.img_backbone(images)
     levels = model.img_neck(maps)
     features = [level.unflatten(0, (len(samples), -1)) for level in levels]
-    capacity = model.encoder.most_seen(cameras, images.shape[-2:])
+    capacity = int(model.encoder.most_seen(cameras, images.shape[-2:]))
     bev = model.encoder(features, cameras, images.shape[-2:])
     parts = {
         'backbone': partial(model.img_backbone, images),
