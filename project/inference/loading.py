@@ -33,5 +33,5 @@ def _usable(device: str | torch.device) -> torch.device:
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].partition('. ')[0]
-        raise ValueError(f'device {device}: cannot be used here ({reason}); cpu always can') from None
+        seen = torch.cuda.device_count()
+        raise ValueError(f'device {device}: torch cannot use it; it sees {seen} GPUs here, and takes cpu') from error
