@@ -35,7 +35,7 @@ def make_dataset(tables: Tables, dataroot: Path) -> Dataset:
     dataset = Dataset(tables.version, [], {}, {})
     for scene in tables.scenes:
         try:
-            records = _keyframe_records(tables, scene)
+            records = keyframe_records(tables, scene)
             dataset.scenes.append(_scene(tables, scene, records, dataroot))
             dataset.records[scene['name']] = records
         except ValueError as error:
@@ -92,7 +92,12 @@ def _tracks(records: list[KeyframeRecord]) -> Tracks:
     return Tracks(present, global_from_box, sizes, categories)
 
 
-def _keyframe_records(tables: Tables, scene: dict) -> list[KeyframeRecord]:
+def keyframe_records(tables: Tables, scene: dict) -> list[KeyframeRecord]:
+    """The keyframes of a scene in order of time, as the index has them; needs no lidarseg.
+
+    Raises:
+        ValueError: the tables do not describe the scene completely.
+    """
     by_sample: dict[str, dict[str, dict]] = {sample['token']: {} for sample in tables.samples[scene['token']]}
     for reading in tables.sensor_data[scene['token']]:
         _calibration(tables, reading)

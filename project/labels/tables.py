@@ -103,19 +103,19 @@ class Tables:
     lidarseg_files: dict[str, str] = field(default_factory=dict)
 
 
-def read_tables(dataroot: Path, version: str, scene_names: list[str] | None = None) -> Tables:
-    """Read what is needed for some scenes, or for all.
+def read_tables(dataroot: Path, version: str, scene_names: list[str] | None = None, lidarseg: bool = True) -> Tables:
+    """Read what is needed for some scenes, or for all; without `lidarseg`, what needs no labels of points.
 
     Raises:
         ValueError: a table is missing or damaged, or there is no scene of a name asked for.
     """
     try:
-        return _read_tables(dataroot / version, version, scene_names)
+        return _read_tables(dataroot / version, version, scene_names, lidarseg)
     except KeyError as key:
         raise ValueError(f'{dataroot / version}: {key} is used by a record and is nowhere in the tables') from None
 
 
-def _read_tables(folder: Path, version: str, scene_names: list[str] | None) -> Tables:
+def _read_tables(folder: Path, version: str, scene_names: list[str] | None, lidarseg: bool) -> Tables:
     tables = Tables(version)
     tables.scenes = [scene for scene in read_table(folder, 'scene') if not scene_names or scene['name'] in scene_names]
     unknown = sorted(set(scene_names or ()) - {scene['name'] for scene in tables.scenes})
@@ -135,7 +135,7 @@ def _read_tables(folder: Path, version: str, scene_names: list[str] | None) -> T
         tables.calibrations[calibration['token']] = calibration | {'channel': channels.get(calibration['sensor_token'])}
     _read_sensor_data(tables, folder, scene_of_sample)
     _read_annotations(tables, folder, scene_of_sample)
-    for record in read_table(folder, 'lidarseg'):
+    for record in read_table(folder, 'lidarseg') if lidarseg else ():
         tables.lidarseg_files[record['sample_data_token']] = record['filename']
     return tables
 

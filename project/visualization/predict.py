@@ -7,9 +7,10 @@ from mmdet3d.registry import DATASETS
 from mmengine.dataset import pseudo_collate
 
 from project.engine.config import read_config
+from project.formats import infos
 from project.inference.loading import load_model
-from project.visualization.dataroot import Dataroot
 from project.visualization.frame import Frame
+from project.visualization.keyframes import Keyframes
 from project.visualization.samples import sample_frame
 
 
@@ -19,7 +20,7 @@ class ModelSource:
     Args:
         config: file.
         checkpoint: file with the weights of the config's model.
-        dataroot: adds lidar points, boxes, and images as they were recorded.
+        dataroot: nuScenes folder; adds lidar points, boxes, and images as they were recorded.
         options: ``KEY=VALUE`` replacements in the config.
 
     Attributes:
@@ -30,11 +31,12 @@ class ModelSource:
     """
 
     def __init__(
-        self, config: str | Path, checkpoint: str | Path, dataroot: Dataroot | None = None, options: list[str] = ()
+        self, config: str | Path, checkpoint: str | Path, dataroot: str | Path | None = None, options: list[str] = ()
     ):
         content = read_config(config, options)
-        self.dataroot = dataroot
         self.dataset = DATASETS.build(content.test_dataloader.dataset)
+        entries = infos.read(self.dataset.ann_file)['data_list'] if dataroot else ()
+        self.keyframes = Keyframes(entries, dataroot and Path(dataroot))
         self.model = load_model(content, checkpoint)
         self.scenes: dict[str, list[str]] = {}
         self._places: dict[tuple[str, int], int] = {}
@@ -50,4 +52,4 @@ class ModelSource:
         packed = self.dataset[self._places[scene, index]]
         (sample,) = self.model.test_step(pseudo_collate([packed]))
         frame = sample_frame(packed['inputs']['imgs'], sample, index)
-        return self.dataroot.complete(frame) if self.dataroot else frame
+        return self.keyframes.complete(frame)

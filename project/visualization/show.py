@@ -1,4 +1,4 @@
-"""What ``tools/visualize.py`` does: choose frames of a source and send them to pictures, films or pages."""
+"""What ``tools/visualize.py`` does: choose frames of a source and send them to pictures, videos or pages."""
 
 import re
 from argparse import Namespace
@@ -17,7 +17,11 @@ from project.visualization.picture import frame_picture
 
 PICTURE_WIDTH_PX = 1920
 GIF_WIDTH_PX = 1280
+MIN_WIDTH_PX, MAX_WIDTH_PX = 320, 8192
+MAX_FPS = 50
+"""Browsers play faster animations slowly."""
 DEFAULT_ADDRESS = '127.0.0.1:8080'
+_NAMES = {'checkpoint': 'CHECKPOINT', 'cfg_options': '--cfg-options'}
 
 
 class Source(Protocol):
@@ -40,6 +44,7 @@ def show(arguments: Namespace) -> None:
         ValueError, FileNotFoundError: of a wrong argument or a bad file; the message says which and what to do.
         ImportError: of an optional package that the wanted kind of file needs.
     """
+    check(arguments)
     source = open_source(arguments)
     writers = {'png': _write_pngs, 'gif': _write_gif, 'mp4': _write_mp4, 'html': _write_page}
     wanted = [name for name in writers if getattr(arguments, name)]
@@ -53,31 +58,62 @@ def show(arguments: Namespace) -> None:
         serve(source, scene, indices, arguments.serve or DEFAULT_ADDRESS)
 
 
-def open_source(arguments: Namespace) -> Source:
-    """The source that the arguments name.
+def check(arguments: Namespace) -> None:
+    """Find what is wrong with the arguments before anything is read or written.
 
     Raises:
-        ValueError: there is no such thing, or it cannot be shown.
+        ValueError: an argument is impossible, or has no use beside the others.
     """
     path = Path(arguments.source)
     if not path.exists():
         raise ValueError(f'{path}: no such folder or config')
     if arguments.format is not None and arguments.format not in FORMATS:
         raise ValueError(f'--format {arguments.format}: the formats are {", ".join(FORMATS)}')
-    dataroot = None
-    if arguments.dataroot:
-        from project.visualization.dataroot import Dataroot
+    if not path.is_dir() and arguments.checkpoint is None:
+        raise ValueError(f'{path}: a config needs a checkpoint after it')
+    without_use = ('checkpoint', 'cfg_options') if path.is_dir() else ('truth', 'format', 'version')
+    for name in without_use:
+        if getattr(arguments, name):
+            kind = 'folder' if path.is_dir() else 'config'
+            raise ValueError(f'{_NAMES.get(name, f"--{name}")} has no use after {path}, which is a {kind}')
+    if arguments.version and not arguments.dataroot:
+        raise ValueError(f'--version {arguments.version}: has no use without --dataroot')
+    for name in ('truth', 'dataroot'):
+        folder = getattr(arguments, name)
+        if folder and not Path(folder).is_dir():
+            raise ValueError(f'--{name} {folder}: no such folder')
+    _check_pictures(arguments)
 
-        dataroot = Dataroot(arguments.dataroot, arguments.version)
+
+def _check_pictures(arguments: Namespace) -> None:
+    for name in ('gif', 'mp4', 'html'):
+        file = getattr(arguments, name)
+        if file and Path(file).suffix != f'.{name}':
+            raise ValueError(f'--{name} {file}: the name must end in .{name}')
+    if arguments.png and Path(arguments.png).suffix not in ('', '.png') and not Path(arguments.png).is_dir():
+        raise ValueError(f'--png {arguments.png}: the name must end in .png, or be that of a folder, without a dot')
+    if arguments.mask and not (arguments.png or arguments.gif or arguments.mp4):
+        raise ValueError('--mask is for --png, --gif and --mp4; the page has a switch for it')
+    if arguments.width is not None and not MIN_WIDTH_PX <= arguments.width <= MAX_WIDTH_PX:
+        raise ValueError(f'--width {arguments.width}: give {MIN_WIDTH_PX} to {MAX_WIDTH_PX} pixels')
+    if not 0 < arguments.fps <= MAX_FPS:
+        raise ValueError(f'--fps {arguments.fps:g}: give more than 0 and at most {MAX_FPS} frames a second')
+
+
+def open_source(arguments: Namespace) -> Source:
+    """The source that the arguments name.
+
+    Raises:
+        ValueError, FileNotFoundError: it cannot be shown.
+    """
+    path = Path(arguments.source)
     if path.is_dir():
         from project.visualization.sources import FolderSource
 
-        return FolderSource(path, arguments.truth, dataroot, arguments.format)
-    if arguments.checkpoint is None:
-        raise ValueError(f'{path}: a config needs a checkpoint after it')
+        return FolderSource(path, arguments.truth, arguments.dataroot, arguments.version, arguments.format)
     from project.visualization.predict import ModelSource
 
-    return ModelSource(path, arguments.checkpoint, dataroot, arguments.cfg_options)
+    return ModelSource(path, arguments.checkpoint, arguments.dataroot, arguments.cfg_options)
 
 
 def choose(scenes: dict[str, list[str]], scene: str | None, which: str) -> tuple[str, list[int]]:
@@ -112,6 +148,8 @@ def choose(scenes: dict[str, list[str]], scene: str | None, which: str) -> tuple
         return scene, [tokens.index(token) for token in which.split(',')]
     if which == 'all':
         chosen = places
+    elif re.fullmatch(r'.*:.*:0+', which):
+        raise ValueError(f'--frames {which}: the step must be at least 1')
     elif ':' in which:
         chosen = places[slice(*(int(part) if part else None for part in which.split(':')))]
     else:

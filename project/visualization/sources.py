@@ -1,182 +1,188 @@
-"""Where frames come from: folders of labels of any format, and folders of predictions."""
+"""Frames from folders: labels of any format, predictions of any layout, or predictions beside their labels."""
 
-import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from project.formats import FORMATS, Keyframe, points, voxels
-from project.formats.common import MASKS, load_npz, named_errors
+from project.formats import FORMATS, OccupancyLabels, points, predictions, voxels
+from project.formats.common import MASKS
+from project.formats.folders import DENSE, KeyframeFiles, expected_path, find_files
 from project.formats.resample import on_grid
 from project.grid import VoxelGrid
-from project.taxonomy import FREE
 from project.visualization.frame import Frame
-
-if TYPE_CHECKING:
-    from project.visualization.dataroot import Dataroot
-
-_PLACEHOLDERS = Keyframe('{scene_name}', '{scene_token}', '{sample_token}', '{lidar_token}', '{lidar_file}.pcd.bin')
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file of labels or of a prediction, and what its path tells about the keyframe.
-
-    Attributes:
-        scene: name of the scene, or what stands for it.
-        token: token of the keyframe, or what stands for it.
-        file: the file.
-    """
-
-    scene: str
-    token: str
-    file: Path
+from project.visualization.keyframes import Keyframes, keyframes_beside, keyframes_of_tables
 
 
 class FolderSource:
     """Frames from a folder of labels, or from a folder of predictions with or without labels beside them.
 
     Args:
-        folder: labels of any format, or predictions (``<sample token>.npz``, the layout of Occ3D submissions).
-        truth: folder of labels to compare predictions with.
-        dataroot: nuScenes folder that the keyframes are from; names scenes, orders frames, adds points, boxes, images.
-        label_format: name of the format where a folder holds several.
+        folder: labels of any format, or predictions (``<sample token>.npz``); with `truth` always predictions.
+        truth: folder of labels to compare the predictions with.
+        dataroot: nuScenes folder that the keyframes are from; adds lidar points and camera images. Its tables are read
+            only where the index that data_converter.py writes beside labels is missing.
+        version: which ``v1.0-*`` of the dataroot, where it holds several.
+        label_format: name of the format where a folder of labels holds several.
 
     Attributes:
         scenes: tokens of the frames of each scene.
 
     Raises:
-        ValueError: a folder holds nothing that can be shown.
+        ValueError: a folder holds nothing that can be shown, or no prediction has labels.
     """
 
     def __init__(
         self,
         folder: str | Path,
         truth: str | Path | None = None,
-        dataroot: 'Dataroot | None' = None,
+        dataroot: str | Path | None = None,
+        version: str | None = None,
         label_format: str | None = None,
     ):
-        self.dataroot = dataroot
-        self._truth, self._predictions = {}, {}
-        labels = folder if is_label_folder(folder) else truth
-        if labels is not None:
-            self._format, entries = find_labels(labels, dataroot, label_format)
-            self._truth = {entry.token: entry for entry in entries}
-        if labels != folder:
-            entries = find_predictions(folder, dataroot, self._truth)
-            self._predictions = {entry.token: entry for entry in entries}
-            if self._truth and not self._predictions.keys() & self._truth.keys():
-                hint = '' if dataroot else '; give --dataroot, which tells what keyframe a file of labels is of'
-                raise ValueError(f'{folder}: none of its predictions is of a keyframe that {truth} has{hint}')
-        self.scenes: dict[str, list[str]] = {}
-        for entry in (self._predictions or self._truth).values():
-            self.scenes.setdefault(entry.scene, []).append(entry.token)
+        formats = [label_format] if label_format else list(FORMATS)
+        predicted = labelled = None
+        if truth is not None:
+            labelled, predicted = find_labels(truth, formats), find_predictions(folder)
+        elif label_format is None and not find_files(folder, formats):
+            predicted = find_predictions(folder)
+        else:
+            labelled = find_labels(folder, formats)
+        known = [found for found in (labelled, predicted) if found]
+        self.keyframes = find_keyframes(known, dataroot and Path(dataroot), version)
+        self._labels, self._predictions = (_by_token(found, self.keyframes) for found in (labelled, predicted))
+        self._label_format = labelled and labelled.layout
+        self._prediction_layout = predicted and predicted.layout
+        if truth is not None and not self._labels.keys() & self._predictions.keys():
+            hint = '' if self.keyframes else '; give --dataroot, which tells what keyframe a file is of'
+            raise ValueError(f'{folder}: none of its predictions is of a keyframe that {truth} has{hint}')
+        self.scenes = self._ordered(known[::-1])
 
     def frame(self, scene: str, index: int) -> Frame:
         """Read a frame.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing or damaged.
+            FileNotFoundError, ValueError: a file is missing or damaged, or labels do not fit the prediction's grid.
         """
         token = self.scenes[scene][index]
+        labelled = token in self._labels
         prediction = grid = None
         if token in self._predictions:
-            prediction = read_prediction(self._predictions[token].file)
-            grid = grid_of_shape(prediction.shape, self._format.GRID.frame if token in self._truth else None)
-        if token in self._truth:
-            frame = replace(self._labelled(scene, index, token, grid), prediction=prediction)
-        else:
-            frame = Frame(scene, index, token, grid, prediction=prediction)
-        return self.dataroot.complete(frame) if self.dataroot else frame
+            label_frame = FORMATS[self._label_format].GRID.frame if labelled else None
+            prediction, grid = read_prediction(self._predictions[token], self._prediction_layout, label_frame)
+        parts = self._truth(self._labels[token], grid) if labelled else {'grid': grid}
+        frame = Frame(scene, index, token, prediction=prediction, **parts)
+        return self.keyframes.complete(frame) if self.keyframes else frame
 
-    def _labelled(self, scene: str, index: int, token: str, grid: VoxelGrid | None) -> Frame:
-        """A frame with labels, on a grid of choice."""
-        file = self._truth[token].file
-        if self._format is points:
-            labels = points.voxelise(points.read(file), grid or voxels.GRID)
-        else:
-            labels = self._format.read(file)
-        if grid in (None, labels.grid):
-            semantics, masks = labels.dense(), labels
-        else:
-            masks = on_grid(labels, grid)
-            semantics = masks.semantics
-        known = {name: getattr(masks, array) for name, array in MASKS.items()}
-        known = {name: mask for name, mask in known.items() if mask is not None}
-        return Frame(scene, index, token, grid or labels.grid, semantics, masks=known)
+    def _truth(self, file: Path, grid: VoxelGrid | None) -> dict:
+        """Labels and masks, on a grid of choice."""
+        labels = read_labels(file, self._label_format, grid)
+        grid = grid or labels.grid
+        try:
+            dense = on_grid(labels, grid)
+        except ValueError as error:
+            raise ValueError(f'{file}: {error}') from None
+        masks = {name: getattr(dense, array) for name, array in MASKS.items()}
+        known = {name: mask for name, mask in masks.items() if mask is not None}
+        return {'grid': grid, 'truth': dense.semantics, 'masks': known}
+
+    def _ordered(self, known: list[KeyframeFiles]) -> dict[str, list[str]]:
+        """Tokens by scene: in the order of the keyframes where that is known, else in that of the labels' paths."""
+        shown = self._predictions or self._labels
+        names = self.keyframes.names if self.keyframes else {}
+        scenes = {token: scene for found in known for token, scene in found.scenes.items()}
+        scenes |= {token: keyframe.scene_name for token, keyframe in names.items()}
+        ordered: dict[str, list[str]] = {}
+        for token in dict.fromkeys([*names, *self._labels, *shown]):
+            if token in shown:
+                ordered.setdefault(scenes[token], []).append(token)
+        return ordered
 
 
-def is_label_folder(folder: str | Path) -> bool:
-    """Whether a folder holds labels of a known format."""
-    return any(_matches(Path(folder), module) for module in FORMATS.values())
+def find_labels(folder: str | Path, formats: Iterable[str]) -> KeyframeFiles:
+    """Find the label files of a folder, of the first format of which there are some.
+
+    Raises:
+        ValueError: there are none.
+    """
+    found = find_files(folder, formats)
+    if not found:
+        looked_for = '; '.join(f'{expected_path(name)} ({name})' for name in formats)
+        raise ValueError(f'{folder}: holds no labels; looked for {looked_for}')
+    return found[0]
 
 
-def find_labels(
-    folder: str | Path, dataroot: 'Dataroot | None' = None, label_format: str | None = None
-) -> tuple[ModuleType, list[Entry]]:
-    """Find the label files of a folder, in the order of scenes and time where that is known.
+def find_predictions(folder: str | Path) -> KeyframeFiles:
+    """Find the predictions of a folder, of whatever layout.
+
+    Raises:
+        ValueError: there are none, or of several layouts.
+    """
+    found = find_files(folder, [DENSE, *FORMATS])
+    if not found:
+        raise ValueError(
+            f'{folder}: holds neither labels ({", ".join(FORMATS)}) nor predictions ({expected_path(DENSE)})'
+        )
+    if len(found) > 1:
+        layouts = ' and '.join(files.layout for files in found)
+        raise ValueError(f'{folder}: holds predictions in several layouts: {layouts}; keep each in a folder of its own')
+    return found[0]
+
+
+def find_keyframes(known: list[KeyframeFiles], dataroot: Path | None, version: str | None) -> Keyframes | None:
+    """What tells scenes and order of files: the index beside them or, where that does not know them, the dataset.
 
     Args:
-        folder: root folder of the labels, or its first level (``gts`` of Occ3D, say).
-        dataroot: tells scenes and order, and leaves out keyframes that it does not have.
-        label_format: name in `FORMATS`; by default the first of which there are files.
+        known: the files, those of labels first.
+        dataroot: nuScenes folder.
+        version: which ``v1.0-*`` of it.
 
     Raises:
-        ValueError: there are none.
+        ValueError: the dataset is none, or knows none of the files.
     """
-    modules = FORMATS.values() if label_format is None else [FORMATS[label_format]]
-    for module in modules:
-        found = _matches(Path(folder), module)
-        if not found:
-            continue
-        root, names = found
-        if dataroot is None:
-            return module, [_entry(root / name, fields) for name, fields in sorted(names.items())]
-        known = [(key.scene_name, key.sample_token, module.path(key)) for key in _keyframes(dataroot)]
-        entries = [Entry(scene, token, root / path) for scene, token, path in known if str(path) in names]
-        if not entries:
-            raise ValueError(f'{folder}: none of its {len(names)} {module.NAME} files is of a keyframe of the dataset')
-        return module, entries
-    raise ValueError(f'{folder}: holds no label files of the formats {", ".join(module.NAME for module in modules)}')
-
-
-def find_predictions(folder: str | Path, dataroot: 'Dataroot | None', truth: dict[str, Entry]) -> list[Entry]:
-    """Find the files ``<sample token>.npz`` of a folder; scenes and order come from the dataset or from the labels.
-
-    Raises:
-        ValueError: there are none.
-    """
-    files = {file.stem: file for file in sorted(Path(folder).glob('*.npz'))}
-    if not files:
+    if dataroot is not None and not ((dataroot / 'samples').is_dir() or any(dataroot.glob('v1.0-*'))):
+        raise ValueError(f'{dataroot}: not nuScenes: holds neither samples nor a folder of tables v1.0-*')
+    shown = known[-1]
+    beside = keyframes_beside(known[0].root, list(shown.files), shown.named_by, dataroot)
+    if dataroot is None or (beside and _knows(beside, shown)):
+        return beside
+    keyframes = keyframes_of_tables(dataroot, version)
+    if not _knows(keyframes, shown):
         raise ValueError(
-            f'{folder}: holds neither labels ({", ".join(FORMATS)}) nor predictions (<sample token>.npz); '
-            'a config needs a checkpoint after it'
+            f'{shown.folder}: none of its {len(shown.files)} {shown.layout} files is of a keyframe of {dataroot}'
         )
-    if dataroot is not None:
-        scenes = {key.sample_token: key.scene_name for key in _keyframes(dataroot)}
-    else:
-        scenes = {token: entry.scene for token, entry in truth.items()}
-    ordered = [token for token in scenes if token in files] or list(files)
-    return [Entry(scenes.get(token, Path(folder).name), token, files[token]) for token in ordered]
+    return keyframes
 
 
-def read_prediction(file: Path) -> np.ndarray:
-    """Read a prediction: (X, Y, Z) uint8 labels 0-17.
+def read_labels(file: Path, layout: str, grid: VoxelGrid | None = None) -> OccupancyLabels:
+    """Read labels of a format; points, which have no grid, are put on `grid`, by default that of ``voxels``.
 
     Raises:
-        ValueError: the file is damaged or of another layout.
+        FileNotFoundError, ValueError: the file is missing or damaged, or the grid is in another frame.
     """
-    with named_errors(file, 'a prediction (one array of labels 0-17)'):
-        arrays = load_npz(file, ('arr_0', 'pred'))
-        array = next((array for array in arrays.values() if array is not None), None)
-        if array is None or array.ndim != 3:
-            raise ValueError('it holds no array "arr_0" or "pred" of shape (X, Y, Z)')
-        if array.dtype.kind not in 'iu' or array.min() < 0 or array.max() > FREE:
-            raise ValueError(f'its {array.dtype} array holds other values than the labels 0-{FREE}')
-        return array.astype(np.uint8)
+    content = FORMATS[layout].read(file)
+    return points.voxelise(content, grid or voxels.GRID) if layout == points.NAME else content
+
+
+def read_prediction(file: Path, layout: str, frame: str | None = None) -> tuple[np.ndarray, VoxelGrid]:
+    """Read a prediction.
+
+    Args:
+        file: the file.
+        layout: name of a label format, or :data:`project.formats.folders.DENSE`.
+        frame: of the labels that it is compared with, for layouts that do not tell their grid.
+
+    Returns:
+        (X, Y, Z) uint8 labels 0-17, and their grid.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing or damaged.
+    """
+    if layout == DENSE:
+        prediction, _ = predictions.read(file)
+        return prediction, grid_of_shape(prediction.shape, frame)
+    labels = read_labels(file, layout)
+    return labels.dense(), labels.grid
 
 
 def grid_of_shape(shape: tuple[int, ...], frame: str | None = None) -> VoxelGrid:
@@ -195,26 +201,14 @@ def grid_of_shape(shape: tuple[int, ...], frame: str | None = None) -> VoxelGrid
     return VoxelGrid.from_range(reach.frame, reach.extent, tuple(size))
 
 
-def _keyframes(dataroot: 'Dataroot') -> list[Keyframe]:
-    return [keyframe for keyframes in dataroot.scenes.values() for keyframe in keyframes]
+def _knows(keyframes: Keyframes, found: KeyframeFiles) -> bool:
+    return any(getattr(keyframe, found.named_by) in found.files for keyframe in keyframes.names.values())
 
 
-def _matches(folder: Path, module: ModuleType) -> tuple[Path, dict[str, dict[str, str]]] | None:
-    """Root folder of a format's files at or just above a folder, and what the name of each file below it tells."""
-    template = str(module.path(_PLACEHOLDERS))
-    pattern = re.compile(re.sub(r'\\\{(\w+)\\\}', r'(?P<\1>[^/]+)', re.escape(template)))
-    wildcard = re.sub(r'\{\w+\}', '*', template)
-    first_level = template.split('/')[0]
-    roots = [folder, folder.resolve().parent] if folder.resolve().name == first_level else [folder]
-    for root in roots:
-        names = [path.relative_to(root).as_posix() for path in root.glob(wildcard)]
-        if names:
-            return root, {name: pattern.fullmatch(name).groupdict() for name in names}
-    return None
-
-
-def _entry(file: Path, fields: dict[str, str]) -> Entry:
-    log = fields.get('lidar_file', '').split('__')[0]
-    scene = fields.get('scene_name') or fields.get('scene_token') or log
-    token = fields.get('sample_token') or fields.get('lidar_token') or fields['lidar_file']
-    return Entry(scene, token, file)
+def _by_token(found: KeyframeFiles | None, keyframes: Keyframes | None) -> dict[str, Path]:
+    """Files by sample token, or by their own name where the token is not known."""
+    if found is None:
+        return {}
+    names = keyframes.names.items() if keyframes else ()
+    tokens = {getattr(keyframe, found.named_by): token for token, keyframe in names}
+    return {tokens.get(name, name): file for name, file in found.files.items()}

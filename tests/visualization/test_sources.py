@@ -1,14 +1,14 @@
 """Folders of labels and predictions, recognised by what is in them."""
 
+import pickle
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from project.formats import FORMATS, Keyframe, OccupancyLabels, points
+from project.formats import FORMATS, Keyframe, OccupancyLabels, infos, points
 from project.taxonomy import FREE
-from project.visualization.sources import FolderSource, find_labels, grid_of_shape
+from project.visualization.sources import FolderSource, grid_of_shape
 
 CAR = 4
 
@@ -46,11 +46,11 @@ def write_predictions(root: Path, shape: tuple[int, ...], numbers: tuple[int, ..
     return root
 
 
-@pytest.fixture
-def dataroot():
-    """Stands for a nuScenes folder of three keyframes."""
-    scenes = {'scene-0007': [keyframe(number) for number in range(3)]}
-    return SimpleNamespace(scenes=scenes, complete=lambda frame: frame)
+def write_index(root: Path, numbers: tuple[int, ...] = (0, 1, 2)) -> None:
+    """The index that data_converter.py writes beside labels."""
+    none = infos.BoxRecords((), (), np.zeros((0, 4, 4)), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    records = [infos.KeyframeRecord(keyframe(i), 500_000 * i, np.eye(4), np.eye(4), {}, none) for i in numbers]
+    infos.write(root / 'nuscenes_infos_val.pkl', infos.scene_infos(records), 'v1.0-mini')
 
 
 @pytest.mark.parametrize('name', FORMATS)
@@ -65,20 +65,32 @@ def test_every_format_is_recognised_and_read(tmp_path: Path, name: str):
 
 
 @pytest.mark.parametrize('name', FORMATS)
-def test_a_dataset_names_scenes_and_sets_the_order(tmp_path: Path, name: str, dataroot):
-    source = FolderSource(write_labels(tmp_path, name), dataroot=dataroot)
-    assert source.scenes == {'scene-0007': [keyframe(0).sample_token, keyframe(1).sample_token]}
+def test_the_index_beside_labels_names_scenes_and_sets_the_order(tmp_path: Path, name: str):
+    write_index(write_labels(tmp_path, name))
+    assert FolderSource(tmp_path).scenes == {'scene-0007': [keyframe(0).sample_token, keyframe(1).sample_token]}
 
 
-def test_the_first_level_of_a_format_is_a_root_too(tmp_path: Path):
+def test_the_index_is_found_from_the_first_level_too(tmp_path: Path):
+    write_index(write_labels(tmp_path, 'voxels'))
+    tokens = FolderSource(tmp_path / 'voxels').scenes['scene-0007']
+    assert tokens == [keyframe(0).sample_token, keyframe(1).sample_token]
+
+
+def test_what_the_index_does_not_know_comes_last(tmp_path: Path):
+    write_index(write_labels(tmp_path, 'occ3d', (0, 1, 2)), (1, 2))
+    assert FolderSource(tmp_path).scenes['scene-0007'] == [keyframe(i).sample_token for i in (1, 2, 0)]
+
+
+def test_an_index_of_another_program_is_left_alone(tmp_path: Path):
     write_labels(tmp_path, 'occ3d')
-    assert find_labels(tmp_path / 'gts')[0] is FORMATS['occ3d']
+    (tmp_path / 'nuscenes_infos_val.pkl').write_bytes(pickle.dumps({'infos': []}))
+    assert FolderSource(tmp_path).scenes['scene-0007'] == [keyframe(i).sample_token for i in (1, 0)]
 
 
 def test_a_folder_of_several_formats_obeys_the_choice(tmp_path: Path):
     write_labels(write_labels(tmp_path, 'voxels'), 'occ3d')
-    assert find_labels(tmp_path)[0] is FORMATS['voxels']
-    assert find_labels(tmp_path, label_format='occ3d')[0] is FORMATS['occ3d']
+    assert FolderSource(tmp_path).frame('scene-0007', 0).grid == FORMATS['voxels'].GRID
+    assert FolderSource(tmp_path, label_format='occ3d').frame('scene-0007', 0).grid == FORMATS['occ3d'].GRID
 
 
 def test_predictions_stand_beside_their_labels(tmp_path: Path):
@@ -91,11 +103,46 @@ def test_predictions_stand_beside_their_labels(tmp_path: Path):
     assert [layer.name for layer in frame.layers] == ['truth', 'prediction', 'difference']
 
 
-@pytest.mark.parametrize('name', ['voxels', 'points'])
-def test_labels_are_brought_to_the_grid_of_the_prediction(tmp_path: Path, name: str, dataroot):
+@pytest.mark.parametrize('name', FORMATS)
+def test_predictions_in_a_label_format_are_compared(tmp_path: Path, name: str):
     truth = write_labels(tmp_path / 'labels', name)
+    folder = write_labels(tmp_path / 'predictions', name, (1,))
+    source = FolderSource(folder, truth)
+    frame = source.frame(next(iter(source.scenes)), 0)
+    assert [layer.name for layer in frame.layers] == ['truth', 'prediction', 'difference']
+    np.testing.assert_array_equal(frame.truth, frame.prediction)
+
+
+def test_predictions_and_labels_that_name_keyframes_differently_meet_by_the_index(tmp_path: Path):
+    truth = write_labels(tmp_path / 'labels', 'surroundocc')
+    folder = write_predictions(tmp_path / 'predictions', (200, 200, 16), (1,))
+    with pytest.raises(ValueError, match='none of its predictions is of a keyframe .*; give --dataroot'):
+        FolderSource(folder, truth)
+    write_index(truth)
+    frame = FolderSource(folder, truth).frame('scene-0007', 0)
+    assert (frame.token, frame.grid) == (keyframe(1).sample_token, FORMATS['surroundocc'].GRID)
+    assert frame.compared
+
+
+def test_several_layouts_of_predictions_are_refused(tmp_path: Path):
+    truth = write_labels(tmp_path / 'labels', 'occ3d')
+    with pytest.raises(ValueError, match='several layouts: voxels and occ3d'):
+        FolderSource(write_labels(write_labels(tmp_path / 'both', 'voxels'), 'occ3d'), truth)
+
+
+@pytest.mark.parametrize('array', ['arr_0', 'pred', 'semantics'])
+def test_predictions_of_every_name(tmp_path: Path, array: str):
+    np.savez_compressed(tmp_path / f'{"0" * 32}.npz', **{array: np.full((7, 5, 3), CAR, np.uint8)})
+    frame = FolderSource(tmp_path).frame(tmp_path.name, 0)
+    assert (frame.prediction == CAR).all()
+
+
+@pytest.mark.parametrize('name', ['voxels', 'points'])
+def test_labels_are_brought_to_the_grid_of_the_prediction(tmp_path: Path, name: str):
+    truth = write_labels(tmp_path / 'labels', name)
+    write_index(truth)
     folder = write_predictions(tmp_path / 'predictions', (128, 128, 10))
-    frame = FolderSource(folder, truth, dataroot).frame('scene-0007', 0)
+    frame = FolderSource(folder, truth).frame('scene-0007', 0)
     assert frame.grid.voxel_size == pytest.approx((0.8, 0.8, 0.8))
     expected = (25, 22, 2) if name == 'voxels' else (76, 64, 6)
     assert np.argwhere(frame.truth == CAR).tolist() == [list(expected)]
@@ -125,22 +172,17 @@ def test_grid_of_a_shape(shape, frame, extent, size):
     assert grid.shape == shape
 
 
-def test_bad_folders_are_refused_with_a_reason(tmp_path: Path, dataroot):
+def test_bad_folders_are_refused_with_a_reason(tmp_path: Path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(ValueError, match='neither labels .* nor predictions'):
         FolderSource(tmp_path / 'empty')
     labels = write_labels(tmp_path / 'labels', 'occ3d')
-    with pytest.raises(ValueError, match='none of its predictions is of a keyframe .*; give --dataroot'):
-        FolderSource(
-            write_predictions(tmp_path / 'others', (200, 200, 16)), write_labels(tmp_path / 'points', 'points')
-        )
-    with pytest.raises(ValueError, match='no label files of the formats voxels'):
-        find_labels(labels, label_format='voxels')
-    dataroot.scenes = {'scene-0007': [keyframe(9)]}
-    with pytest.raises(ValueError, match='none of its 2 occ3d files'):
-        FolderSource(labels, dataroot=dataroot)
+    with pytest.raises(ValueError, match=r'holds no labels; looked for voxels/\*/\*.npz'):
+        FolderSource(labels, label_format='voxels')
+    with pytest.raises(ValueError, match='empty: not nuScenes'):
+        FolderSource(labels, dataroot=tmp_path / 'empty')
     folder = write_predictions(tmp_path / 'predictions', (400, 400, 32))
-    with pytest.raises(ValueError, match='cannot fill voxels of .*0.2'):
+    with pytest.raises(ValueError, match=r'labels.npz: .*cannot fill voxels of .*0.2'):
         FolderSource(folder, labels).frame('scene-0007', 0)
 
 
@@ -148,7 +190,7 @@ def test_damaged_predictions_are_named(tmp_path: Path):
     folder = write_predictions(tmp_path / 'predictions', (200, 200, 16), (0,))
     file = folder / f'{keyframe(0).sample_token}.npz'
     np.savez_compressed(file, other=np.zeros(3))
-    with pytest.raises(ValueError, match=r'npz: not a prediction .* "arr_0" or "pred"'):
+    with pytest.raises(ValueError, match=r'npz: not a prediction.* arrays arr_0, pred, semantics'):
         FolderSource(folder).frame('predictions', 0)
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(ValueError, match=f'{file.name}: not a prediction'):

@@ -65,13 +65,6 @@ class OriginFinder:
 
 
 def _keyframe(info: dict) -> PosedKeyframe:
-    lidar = info['lidar_points']
-    names = Keyframe(
-        info['scene_name'],
-        info['scene_token'],
-        info['token'],
-        lidar['sample_data_token'],
-        Path(lidar['lidar_path']).name,
-    )
+    ego_from_lidar = np.array(info['lidar_points']['lidar2ego'])
     timestamp_us = round(info['timestamp'] * 1e6)
-    return PosedKeyframe(names, timestamp_us, np.array(info['ego2global']), np.array(lidar['lidar2ego']))
+    return PosedKeyframe(infos.keyframe(info), timestamp_us, np.array(info['ego2global']), ego_from_lidar)

@@ -8,13 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from project.evaluation.protocols.common import RayReadings, Volume
-from project.formats import openocc
-from project.formats.common import load_npz, named_errors, save_npz, written_whole
+from project.formats import openocc, predictions
+from project.formats.common import named_errors, save_npz, written_whole
 from project.grid import VoxelGrid
-from project.taxonomy import FREE
-
-ARRAY_NAMES = ('arr_0', 'pred', 'semantics')
-"""Names that the labels have in a dense submission: in Occ3D's (saved by position), SparseOcc's, and label files'."""
 
 ABOUT = ('method', 'team', 'authors', 'e-mail', 'institution / company', 'country / region')
 """What the OpenOcc challenge asks of a submission besides its results."""
@@ -29,32 +25,19 @@ _PICKLED = {
 
 
 def read_dense(path: Path, grid: VoxelGrid, openocc_classes: bool = False) -> Volume:
-    """Read the prediction of a keyframe: an ``.npz`` with one of :data:`ARRAY_NAMES` and, optionally, ``flow``.
-
-    Args:
-        path: the file.
-        grid: grid of the prediction.
-        openocc_classes: whether the array holds OpenOcc's classes (16 = free) and not labels 0-17.
+    """Read the prediction of a keyframe, which must be on a grid; see :func:`project.formats.predictions.read`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file holds no such array, or one of another shape, or other labels.
+        ValueError: the file is damaged, or its prediction is of another shape or holds other labels.
     """
-    with named_errors(path, 'a prediction'):
-        arrays = load_npz(path, (*ARRAY_NAMES, 'flow'))
-        found = [name for name in ARRAY_NAMES if arrays[name] is not None]
-        if len(found) != 1:
-            raise ValueError(f'it must hold exactly one of the arrays {", ".join(ARRAY_NAMES)}, not {found or "none"}')
-        labels, flow = arrays[found[0]], arrays['flow']
-        if labels.shape != grid.shape:
-            raise ValueError(f'"{found[0]}" has the shape {labels.shape}; this protocol scores {grid.shape}')
-        if flow is not None and flow.shape != (*grid.shape, 2):
-            raise ValueError(f'"flow" has the shape {flow.shape}, not {(*grid.shape, 2)}')
-        highest = len(openocc.LABEL_OF_CLASS) - 1 if openocc_classes else FREE
-        if labels.dtype.kind not in 'iu' or labels.min() < 0 or labels.max() > highest:
-            order = "OpenOcc's classes" if openocc_classes else 'labels'
-            raise ValueError(f'"{found[0]}" ({labels.dtype}) holds other values than {order} 0-{highest}')
-        return Volume(openocc.LABEL_OF_CLASS[labels] if openocc_classes else labels.astype(np.uint8), flow)
+    labels, flow = predictions.read(path, openocc_classes)
+    if labels.shape != grid.shape:
+        raise ValueError(
+            f'{path}: holds voxels of shape {labels.shape}; this protocol scores {grid.shape}: '
+            'choose the protocol of this grid, or predict on the grid of the protocol'
+        )
+    return Volume(labels, flow)
 
 
 def write_dense(path: Path, volume: Volume, name: str = 'arr_0', openocc_classes: bool = False) -> None:

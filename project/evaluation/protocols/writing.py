@@ -8,9 +8,10 @@ import numpy as np
 from project.evaluation.protocols.common import RayReadings, Volume
 from project.evaluation.protocols.rays import RayProtocol
 from project.evaluation.protocols.run import Evaluation
-from project.evaluation.protocols.sources import RAYS, Source, needed_names
+from project.evaluation.protocols.sources import RAYS, Source
 from project.evaluation.protocols.submissions import write_dense, write_rays
 from project.formats import FORMATS, Keyframe, OccupancyLabels
+from project.formats.folders import path_fields
 from project.taxonomy import FREE
 
 DENSE_LAYOUTS = {'submission': 'arr_0', 'sparseocc': 'pred'}
@@ -51,7 +52,7 @@ def write(
             file = path / f'{_known(keyframe, ["sample_token"]).sample_token}.npz'
             write_dense(file, volume, DENSE_LAYOUTS[layout], 'openocc' in evaluation.protocol.formats)
         else:
-            file = path / FORMATS[layout].path(_known(keyframe, needed_names(layout)))
+            file = path / FORMATS[layout].path(_known(keyframe, path_fields(layout)))
             FORMATS[layout].write(file, _labels(evaluation, volume))
 
 

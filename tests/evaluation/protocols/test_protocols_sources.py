@@ -90,7 +90,7 @@ def test_mixed_and_unknown_layouts_are_refused(tmp_path):
     write_dense(tmp_path / 'bb0.npz', Volume(np.zeros((200, 200, 16), np.uint8)))
     with pytest.raises(ValueError, match='mixed layouts: 1 of the layout submission and 3 of the layout occ3d'):
         open_predictions(tmp_path, build_protocol('occ3d'))
-    with pytest.raises(ValueError, match=r'no labels for the protocol surroundocc; looked for samples/\*\.bin\.npy'):
+    with pytest.raises(ValueError, match=r'no labels for .* surroundocc; looked for samples/\*\.pcd\.bin\.npy'):
         open_labels(tmp_path, build_protocol('surroundocc'))
     with pytest.raises(FileNotFoundError, match='no predictions of that name'):
         open_predictions(tmp_path / 'absent', build_protocol('occ3d'))

@@ -50,7 +50,7 @@ def test_dense_of_other_integers_as_benchmarks_read_them(tmp_path):
 @pytest.mark.parametrize(
     ('arrays', 'openocc_classes', 'message'),
     [
-        ({'arr_0': np.zeros((5, 7, 3), np.uint8)}, False, r'the shape \(5, 7, 3\); this protocol scores \(7, 5, 3\)'),
+        ({'arr_0': np.zeros((5, 7, 3), np.uint8)}, False, r'shape \(5, 7, 3\); this protocol scores \(7, 5, 3\)'),
         ({'arr_0': np.full((7, 5, 3), 18, np.uint8)}, False, 'other values than labels 0-17'),
         ({'pred': np.full((7, 5, 3), 17, np.uint8)}, True, "other values than OpenOcc's classes 0-16"),
         ({'pred': np.zeros((7, 5, 3), np.float32)}, False, 'float32'),

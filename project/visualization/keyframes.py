@@ -1,0 +1,130 @@
+"""What is known of keyframes beside their voxels: scenes and order, boxes, lidar points and camera images.
+
+It comes from the index that data_converter.py writes beside its labels, or from the tables of nuScenes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from project.formats import Keyframe, infos
+from project.labels.read import read_returns
+from project.taxonomy import CLASSES
+from project.visualization.frame import Box, CameraImage, Frame
+
+INDEX_FILES = ('nuscenes_infos_val.pkl', 'nuscenes_infos_train.pkl')
+
+
+class Keyframes:
+    """Keyframes of whole scenes, each scene in order of time.
+
+    Args:
+        entries: of ``data_list`` in the index, see :mod:`project.formats.infos`.
+        dataroot: folder of nuScenes with the sensors' files; without it there are neither points nor images.
+
+    Attributes:
+        names: names of each keyframe, by sample token.
+    """
+
+    def __init__(self, entries: Iterable[dict], dataroot: Path | None = None):
+        self._entries = {entry['token']: entry for entry in entries}
+        self.names: dict[str, Keyframe] = {token: infos.keyframe(entry) for token, entry in self._entries.items()}
+        self.dataroot = dataroot
+
+    def complete(self, frame: Frame) -> Frame:
+        """The frame with boxes, lidar points and camera images of its keyframe, as far as they are known.
+
+        Raises:
+            ValueError: the file of the lidar points is damaged.
+        """
+        entry = self._entries.get(frame.token)
+        if entry is None:
+            return frame
+        grid_from_lidar = np.array(entry['lidar_points']['lidar2ego']) if frame.grid.frame == 'ego' else np.eye(4)
+        frame = replace(frame, boxes=[_box(instance, grid_from_lidar) for instance in entry['instances']])
+        if self.dataroot is None:
+            return frame
+        samples = self.dataroot / 'samples'
+        points = _points(samples / 'LIDAR_TOP' / self.names[frame.token].lidar_file, grid_from_lidar)
+        cameras = [
+            CameraImage(name, samples / name / image['img_path'], _projection(image, grid_from_lidar))
+            for name, image in entry['images'].items()
+        ]
+        known = [camera for camera in cameras if camera.image.exists()]
+        return replace(frame, points=points, cameras=known or frame.cameras)
+
+
+def keyframes_beside(root: Path, wanted: Sequence[str], named_by: str, dataroot: Path | None) -> Keyframes | None:
+    """Keyframes of the index that data_converter.py wrote into the root folder of its labels; None without one.
+
+    Args:
+        root: the root folder.
+        wanted: names of the keyframes that matter; the index of the training split is long, and read only for them.
+        named_by: field of :class:`Keyframe` that these names are.
+        dataroot: as for :class:`Keyframes`.
+    """
+    entries, missing = [], set(wanted)
+    for name in INDEX_FILES:
+        if missing and (root / name).exists():
+            try:
+                entries += infos.read(root / name)['data_list']
+            except ValueError:
+                # Other programs write files of this name, with other contents.
+                continue
+            missing -= {getattr(infos.keyframe(entry), named_by) for entry in entries}
+    entries.sort(key=lambda entry: entry['scene_name'])
+    return Keyframes(entries, dataroot) if entries else None
+
+
+def keyframes_of_tables(dataroot: Path, version: str | None = None) -> Keyframes:
+    """All keyframes of a folder of nuScenes.
+
+    Args:
+        dataroot: folder with ``v1.0-*``, ``samples`` and so on.
+        version: which ``v1.0-*``; may be left out where there is only one.
+
+    Raises:
+        ValueError: the folder is not one of nuScenes, is damaged, or the version has to be said.
+    """
+    # Here, since most folders of labels have an index, and scipy takes a while to load.
+    from project.labels.dataset import keyframe_records
+    from project.labels.tables import find_version, read_tables
+
+    # No labels can be made of the test split, but predictions of it can be shown.
+    if version != 'v1.0-test' or not (dataroot / version).is_dir():
+        version = find_version(dataroot, version)
+    tables = read_tables(dataroot, version, lidarseg=False)
+    scenes = []
+    for scene in tables.scenes:
+        try:
+            scenes.append(infos.scene_infos(keyframe_records(tables, scene)))
+        except ValueError as error:
+            raise ValueError(f'{dataroot / version}, {scene["name"]}: {error}') from None
+    return Keyframes(chain.from_iterable(scenes), dataroot)
+
+
+def _points(file: Path, grid_from_lidar: np.ndarray) -> np.ndarray | None:
+    if not file.exists():
+        return None
+    points = read_returns(file)[:, :3]
+    # Returns within a metre are no-returns and hits on the car itself.
+    points = points[np.linalg.norm(points, axis=1) > 1]
+    return (points @ grid_from_lidar[:3, :3].T + grid_from_lidar[:3, 3]).astype(np.float32)
+
+
+def _box(instance: dict, grid_from_lidar: np.ndarray) -> Box:
+    *centre, length, width, height, yaw = instance['bbox_3d']
+    pose = np.eye(4)
+    pose[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
+    pose[:3, 3] = centre
+    number = instance['bbox_label_3d']
+    label = 0 if number < 0 else CLASSES.index(infos.DETECTION_CLASSES[number]) + 1
+    return Box(grid_from_lidar @ pose, (length, width, height), label)
+
+
+def _projection(image: dict, grid_from_lidar: np.ndarray) -> np.ndarray:
+    camera_from_grid = np.array(image['lidar2cam']) @ np.linalg.inv(grid_from_lidar)
+    return np.array(image['cam2img']) @ camera_from_grid[:3]
