@@ -42,11 +42,27 @@ def main(arguments: list[str] | None = None) -> int:
     if options.name is None:
         parser.print_help()
         return 2
-    figures = module.run(options)
-    if options.json is not None:
-        with written_whole(options.json) as file:
-            file.write(json.dumps(figures, indent=1).encode())
+    try:
+        figures = module.run(options)
+        if options.json is not None:
+            with written_whole(options.json) as file:
+                file.write(json.dumps(figures, indent=1).encode())
+    except (Exception, SystemExit) as error:
+        said = _sentence(error)
+        if said is None:
+            raise
+        print(f'error: {said}', file=sys.stderr)
+        return 2
     return 0
+
+
+def _sentence(error: BaseException) -> str | None:
+    """What to tell the user: what a benchmark lacks, or what its user can mend."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, str) else None
+    from project.engine.errors import sentence  # imports nothing heavy, but its package does
+
+    return sentence(error)
 
 
 if __name__ == '__main__':

@@ -33,19 +33,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Read, rename, check against the model, write."""
     args = parse_args()
-    from mmengine.config import Config
-    from mmengine.registry import init_default_scope
-
     import project  # noqa: F401  (registers the model)
     from project.engine.checkpoint import read_checkpoint, write_checkpoint
+    from project.engine.config import read_config
     from project.engine.weights import load_strictly, weights_of
     from project.models.build import build
     from project.models.checkpoint_names import convert
 
-    init_default_scope('mmdet3d')
+    config = read_config(args.config, needed=['model'])
     weights = weights_of(read_checkpoint(args.checkpoint))
     converted = convert(weights)
-    load_strictly(build(Config.fromfile(args.config).model), converted, str(args.checkpoint))
+    load_strictly(build(config.model), converted, str(args.checkpoint))
     write_checkpoint(args.output, {'meta': {'converted_from': args.checkpoint.name}, 'state_dict': converted})
     for part, count in Counter(name.split('.')[0] for name in converted).items():
         print(f'{part}: {count} weights')
@@ -55,6 +53,6 @@ def main() -> None:
 if __name__ == '__main__':
     try:
         main()
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)

@@ -19,7 +19,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from project.cli import add_run_options
-from project.evaluation.protocols import PROTOCOLS
 
 
 def parse_args() -> Namespace:
@@ -33,7 +32,11 @@ def parse_args() -> Namespace:
     )
     parser.add_argument('--geometric', action='store_true', help='show the IoU of occupied against free as well')
     parser.add_argument(
-        '--protocols', nargs='+', choices=PROTOCOLS, default=[], help='score by the rules of these benchmarks as well'
+        '--protocols',
+        nargs='+',
+        metavar='NAME',
+        default=[],
+        help='score by the rules of these benchmarks as well: seed, occ3d, surroundocc, openoccupancy, openocc, rayiou',
     )
     parser.add_argument(
         '--no-mask', action='store_true', help='protocol occ3d: score all voxels, not only those cameras see'
@@ -53,18 +56,16 @@ def test(args: Namespace) -> None:
 
     config = command.configure(args)
     command.use_checkpoint(config, args.checkpoint, args.work_dir)
-    command.set_metric(
-        config,
-        mask=args.mask,
-        bands=args.bands,
-        geometric=args.geometric,
-        json_path=args.json or f'{config.work_dir}/{Path(args.checkpoint).stem}.json',
-        about=dict(config=args.config, checkpoint=args.checkpoint),
-    )
+    json_path = args.json or f'{config.work_dir}/{Path(args.checkpoint).stem}.json'
+    command.check_target(config.work_dir, folder=True)
+    command.check_target(json_path)
+    options = dict(mask=args.mask, bands=args.bands, geometric=args.geometric, json_path=json_path)
+    command.set_metric(config, **options, about=dict(config=args.config, checkpoint=args.checkpoint))
     if args.protocols:
         json_path = f'{config.work_dir}/{Path(args.checkpoint).stem}.protocols.json'
         command.add_protocols(config, args.protocols, json_path, camera_mask=not args.no_mask)
     if args.save_predictions:
+        command.check_target(args.save_predictions, folder=True)
         hook = dict(type='OccupancyPredictionsHook', directory=args.save_predictions)
         config.custom_hooks = [*config.get('custom_hooks', []), hook]
     if args.amp:

@@ -43,6 +43,7 @@ def train(args: Namespace) -> None:
     from project.engine import OccupancyRunner, command
 
     config = command.configure(args)
+    command.check_target(config.work_dir, folder=True)
     if args.amp:
         command.use_bfloat16(config)
     if args.auto_scale_lr:
@@ -58,7 +59,7 @@ def main() -> None:
     # Imported late: --help and a misspelt option should answer at once.
     from project.engine.command import run
 
-    run(train, args)
+    run(train, args, stopped='stopped; --resume goes on from the last checkpoint')
 
 
 if __name__ == '__main__':

@@ -58,6 +58,9 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
         raise ValueError(f'{path}: not a readable checkpoint ({reason}); is it complete?') from None
     if not isinstance(content, dict):
         raise ValueError(f'{path}: holds a {type(content).__name__}, not the weights of a model')
+    weights = content.get('state_dict', content)
+    if not isinstance(weights, dict):
+        raise ValueError(f'{path}: its "state_dict" is a {type(weights).__name__}, not the weights of a model by name')
     return content
 
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import traceback
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,21 +11,57 @@ from mmengine.config import Config
 
 from project.engine.checkpoint_hook import last_checkpoint
 from project.engine.config import read_config
+from project.engine.errors import sentence
+from project.evaluation.protocols import build_protocol
 
-_PROJECT = Path(__file__).resolve().parents[1]
+_STARTED_BY = {
+    'pytorch': ('RANK', 'torchrun, as launcher.sh does'),
+    'slurm': ('SLURM_PROCID', 'srun, as tools/slurm_train.sh does'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'mpirun'),
+}
+"""By launcher: the variable that it gives every process, and what sets it."""
 
 
 def configure(args: Namespace) -> Config:
     """The configuration that the command line names, set up as the options say that all commands share.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`project.engine.config.read_config`.
+        FileNotFoundError, ValueError: as :func:`project.engine.config.read_config`, or no such launcher is there.
     """
     config = read_config(args.config, args.cfg_options)
+    _check_launcher(args.launcher)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config.launcher = args.launcher
     config.work_dir = args.work_dir or config.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
     return config
+
+
+def _check_launcher(launcher: str) -> None:
+    variable, starter = _STARTED_BY.get(launcher, (None, None))
+    if variable and variable not in os.environ:
+        raise ValueError(f'--launcher {launcher}: start this command by {starter}, which sets {variable}')
+    if launcher in ('slurm', 'mpi') and not torch.cuda.is_available():
+        raise ValueError(f'--launcher {launcher} needs a GPU; on CPUs use torchrun and --launcher pytorch')
+
+
+def check_target(path: str | Path, folder: bool = False) -> None:
+    """Find out before hours of work whether its result can be written.
+
+    Args:
+        path: the file.
+        folder: it is a folder for files, which may be there already.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    path = Path(path).absolute()
+    if path.is_dir() and not folder:
+        raise ValueError(f'{path} is a folder; name a file in it')
+    existing = next(each for each in (path if folder else path.parent, *path.parents) if each.exists())
+    if not existing.is_dir():
+        raise ValueError(f'{path} cannot be written: {existing} is a file, not a folder')
+    if not os.access(existing, os.W_OK):
+        raise ValueError(f'{path} cannot be written: {existing} is write-protected')
 
 
 def use_bfloat16(config: Config) -> None:
@@ -84,7 +119,12 @@ def add_protocols(config: Config, protocols: Sequence[str], json_path: str, came
         protocols: names in :data:`project.evaluation.protocols.PROTOCOLS`.
         json_path: file for their scores.
         camera_mask: whether ``occ3d`` scores only voxels of the camera mask.
+
+    Raises:
+        ValueError: there is no such protocol.
     """
+    for name in protocols:
+        build_protocol(name)
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
     dataset = config.test_dataloader.dataset
     infos = str(Path(dataset.data_root) / dataset.ann_file)
@@ -118,36 +158,29 @@ def resume_from(config: Config, checkpoint: str) -> None:
     config.load_from, config.resume = str(found), True
 
 
-def run(command: Callable[..., None], *arguments) -> None:
-    """Run a command; what this project finds wrong is told in one sentence, any other error with its traceback.
+def run(command: Callable[..., None], *arguments, stopped: str = 'stopped') -> None:
+    """Run a command; what its user can mend is told in one sentence, any other error with its traceback.
+
+    Args:
+        command: the work, called with the arguments.
+        stopped: what to say after Ctrl-C.
 
     Raises:
-        SystemExit: with the code 2 after such a sentence, as argparse has it for a wrong option.
+        SystemExit: with the code 2 after such a sentence, as argparse has it for a wrong option; 130 after Ctrl-C.
     """
     try:
         command(*arguments)
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
     except KeyboardInterrupt:
-        sys.exit('stopped; --resume goes on from the last checkpoint')
+        print(stopped, file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
-        sentence = _own_message(error)
-        if sentence is None:
+        said = sentence(error)
+        if said is None:
             raise
-        print(f'error: {sentence}', file=sys.stderr)
+        print(f'error: {said}', file=sys.stderr)
         sys.exit(2)
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-
-
-def _own_message(error: BaseException | None) -> str | None:
-    """Message of an error that this project raised, also where a registry or a loading process passed it on."""
-    while error is not None:
-        frames = traceback.extract_tb(error.__traceback__)
-        if frames and Path(frames[-1].filename).is_relative_to(_PROJECT):
-            return str(error.args[0] if error.args else error)
-        if 'DataLoader worker process' in str(error) and f'File "{_PROJECT}' in str(error).splitlines()[-3]:
-            return str(error).splitlines()[-1].partition(': ')[2]
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return None

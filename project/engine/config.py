@@ -1,45 +1,91 @@
 """Configurations of experiments, as files and ``KEY=VALUE`` options have them."""
 
+import inspect
+import traceback
 from argparse import Namespace
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 
 NEEDED = ('model', 'train_dataloader', 'test_dataloader')
 
+_OPTIONAL = (
+    'activation_checkpointing', 'compile', 'custom_imports', 'efficient_conv_bn_eval', 'find_unused_parameters',
+    'model_wrapper_cfg', 'sync_bn',
+)  # fmt: skip
+"""Entries that mmengine's runner looks up in the configuration, beside its own arguments."""
 
-def read_config(path: str | Path, options: Sequence[str] = ()) -> Config:
+_LEAST = {
+    'train_cfg.max_epochs': 1,
+    'train_cfg.val_interval': 1,
+    **{f'{part}_dataloader.batch_size': 1 for part in ('train', 'val', 'test')},
+    **{f'{part}_dataloader.num_workers': 0 for part in ('train', 'val', 'test')},
+}
+"""Entries that are whole numbers, and the least that each may be."""
+
+
+def read_config(path: str | Path, options: Sequence[str] = (), needed: Sequence[str] = NEEDED) -> Config:
     """The configuration of an experiment; from then on names mean parts in mmdet3d's registries.
 
     Args:
         path: a Python file.
         options: ``KEY=VALUE`` replacements of entries.
+        needed: entries that it must have.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a configuration of an experiment, or an option is no KEY=VALUE.
+        ValueError: it is not a configuration of an experiment, or an option is no KEY=VALUE or replaces nothing.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no configuration {path}; the folder config has those that are shipped')
     try:
         config = Config.fromfile(path)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f'{path}: not a configuration ({error}); it must be a Python file like config/*.py') from error
-    config.merge_from_dict(_parsed(options))
-    missing = [key for key in NEEDED if key not in config]
+    except Exception as error:  # a configuration is a program, and may fail in any way
+        raise ValueError(
+            f'{path}: not a configuration ({_reason(error)}); it must be a Python file like config/*.py'
+        ) from error
+    _replace(config, options)
+    missing = [key for key in needed if key not in config]
     if missing:
         raise ValueError(f'{path}: sets no {", ".join(missing)}; is it the base of other configurations?')
+    _check_numbers(config)
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     return config
 
 
-def _parsed(options: Sequence[str]) -> dict:
-    """Values of options, read as mmdet3d's commands read them: numbers, booleans, lists and text."""
+def _reason(error: Exception) -> str:
+    """The error, and the line of the configuration, or of a base of it, that it is in."""
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == '<module>']
+    place = f'{lines[-1].filename}, line {lines[-1].lineno}: ' if lines else ''
+    return f'{place}{type(error).__name__}: {error}'
+
+
+def _replace(config: Config, options: Sequence[str]) -> None:
+    """Replace entries, read as mmdet3d's commands read them: numbers, booleans, lists and text."""
+    known = {*config, *inspect.signature(Runner.__init__).parameters, *_OPTIONAL}
     for option in options:
         if '=' not in option:
             raise ValueError(f'--cfg-options {option}: give KEY=VALUE, such as train_cfg.max_epochs=12')
+        first = option.partition('=')[0].partition('.')[0]
+        if first not in known:
+            close = get_close_matches(first, known, 1)
+            hint = f'; did you mean {close[0]}?' if close else ''
+            raise ValueError(f'--cfg-options {option}: the configuration has no {first}{hint}')
     parsed = Namespace()
-    DictAction('', 'options')(None, parsed, options)
-    return parsed.options
+    try:
+        DictAction('', 'options')(None, parsed, options)
+        config.merge_from_dict(parsed.options)
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'--cfg-options {" ".join(options)}: {error}') from error
+
+
+def _check_numbers(config: Config) -> None:
+    for key, least in _LEAST.items():
+        part, _, name = key.partition('.')
+        value = (config.get(part) or {}).get(name, least)
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f'{key}={value}: give a whole number from {least} up')

@@ -2,9 +2,9 @@
 
 import logging
 
-from mmdet3d.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmdet3d.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from mmengine.logging import MMLogger
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 
 
@@ -14,6 +14,17 @@ class OccupancyOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     A group of its own for each of hundreds of parameters takes an optimiser longer than the model's backward pass.
     """
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """The optimiser of a model, wrapped.
+
+        Raises:
+            ValueError: there is no optimiser of that name.
+        """
+        kind = self.optimizer_cfg['type']
+        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+            raise ValueError(f'optim_wrapper.optimizer.type={kind}: there is no such optimiser')
+        return super().__call__(model)
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **options) -> None:
         """Append the groups of a module and its parts to `params`."""

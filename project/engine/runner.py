@@ -123,7 +123,7 @@ class OccupancyRunner(Runner):
             ValueError: the checkpoint holds no state of training.
         """
         checkpoint = self.load_checkpoint(filename)
-        if 'optimizer' not in checkpoint:
+        if not {'optimizer', 'meta', 'message_hub'} <= checkpoint.keys():
             raise ValueError(f'{filename} holds weights but no state of training; start from it with load_from instead')
         meta = checkpoint['meta']
         self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']

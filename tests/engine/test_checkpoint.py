@@ -58,9 +58,10 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
         read_checkpoint(tmp_path / 'absent.pth')
     (tmp_path / 'text.pth').write_text('hello')
     (tmp_path / 'list.pth').write_bytes(pickle.dumps([1, 2]))
+    torch.save({'state_dict': torch.zeros(3)}, tmp_path / 'tensor.pth')
     torch.save({'weights': torch.zeros(1000)}, tmp_path / 'half.pth')
     (tmp_path / 'half.pth').write_bytes((tmp_path / 'half.pth').read_bytes()[:2000])
-    for name in ('text.pth', 'list.pth', 'half.pth'):
+    for name in ('text.pth', 'list.pth', 'tensor.pth', 'half.pth'):
         with pytest.raises(ValueError, match=name):
             read_checkpoint(tmp_path / name)
 

@@ -11,7 +11,6 @@ from mmengine.registry import build_from_cfg
 
 from project.cli import add_run_options
 from project.engine import OccupancyRunner, command
-from project.engine.checkpoint import read_checkpoint
 
 TOY = str(Path(__file__).with_name('toy_config.py'))
 
@@ -28,25 +27,41 @@ def _no_launcher(monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
 
 
-def test_options_reach_the_configuration():
+def test_options_reach_the_configuration(monkeypatch):
+    monkeypatch.setenv('RANK', '0')
     config = read(TOY, '--cfg-options', 'train_cfg.max_epochs=12', 'model.channels=3', '--launcher', 'pytorch')
     assert config.train_cfg.max_epochs == 12 and config.model.channels == 3 and config.launcher == 'pytorch'
     assert config.work_dir == 'work_dirs/toy_config'
     assert read(TOY, '--work-dir', 'x').work_dir == 'x'
 
 
-def test_what_is_no_configuration_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'no configuration .*absent\.py'):
-        read(str(tmp_path / 'absent.py'))
-    with pytest.raises(ValueError, match=r'runtime\.py: sets no model, train_dataloader, test_dataloader'):
-        read(str(Path(TOY).parents[2] / 'config/_base_/runtime.py'))
-    (tmp_path / 'broken.py').write_text('model = dict(')
-    (tmp_path / 'notes.txt').write_text('model = 1')
-    for name in ('broken.py', 'notes.txt'):
-        with pytest.raises(ValueError, match=rf'{name}: not a configuration \('):
-            read(str(tmp_path / name))
-    with pytest.raises(ValueError, match='--cfg-options max_epochs: give KEY=VALUE'):
-        read(TOY, '--cfg-options', 'max_epochs')
+def test_a_launcher_that_did_not_start_this_process_is_refused(monkeypatch):
+    for variable, launcher in [('RANK', 'pytorch'), ('SLURM_PROCID', 'slurm'), ('OMPI_COMM_WORLD_RANK', 'mpi')]:
+        monkeypatch.delenv(variable, raising=False)
+        with pytest.raises(
+            ValueError, match=rf'--launcher {launcher}: start this command by .*, which sets {variable}'
+        ):
+            read(TOY, '--launcher', launcher)
+    monkeypatch.setenv('SLURM_PROCID', '0')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(ValueError, match='slurm needs a GPU'):
+        read(TOY, '--launcher', 'slurm')
+
+
+def test_where_nothing_can_be_written_is_known_before(tmp_path):
+    (tmp_path / 'file').touch()
+    for good, folder in [('new', False), ('file', False), ('a/b/c', False), ('a/b', True), ('.', True)]:
+        command.check_target(tmp_path / good, folder)
+    for bad, folder, fault in [
+        ('.', False, 'is a folder'),
+        ('file/x.json', False, 'file is a file, not a folder'),
+        ('file/a/b.json', False, 'file is a file, not a folder'),
+        ('file', True, 'file is a file, not a folder'),
+        ('file/a', True, 'file is a file, not a folder'),
+    ]:
+        with pytest.raises(ValueError, match=fault):
+            command.check_target(tmp_path / bad, folder)
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
 @pytest.mark.parametrize('kind', ['OptimWrapper', 'AmpOptimWrapper'])
@@ -176,18 +191,16 @@ def test_protocols_join_the_metric_and_read_the_index_of_the_test():
     assert Path(protocols['infos']) == index and protocols['json_path'] == 'scores.json'
 
 
+def test_a_protocol_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match=r"no protocol 'miou': choose one of seed, occ3d"):
+        command.add_protocols(Config.fromfile('config/occupancy_tiny.py'), ['miou'], 'scores.json')
+
+
 def test_protocols_of_labels_without_a_camera_mask():
     config = Config.fromfile('config/occupancy_tiny.py')
     command.add_protocols(config, ['occ3d'], 'scores.json', camera_mask=False)
     metric = build_from_cfg(config.test_evaluator[1] | dict(infos=None), METRICS)
     assert not metric.protocols['occ3d'].camera_mask
-
-
-def test_own_errors_are_one_sentence_and_others_keep_their_traceback(message_of, tmp_path):
-    absent = tmp_path / 'absent.pth'
-    assert message_of(lambda: read_checkpoint(absent)) == f'error: there is no checkpoint {absent}'
-    with pytest.raises(ZeroDivisionError):
-        command.run(lambda: 1 / 0)
 
 
 def test_missing_pretrained_weights_name_the_remedy(message_of, tmp_path):

@@ -46,6 +46,12 @@ def test_every_parameter_keeps_its_settings_in_fewer_groups():
     assert found['head.1.weight'] == (pytest.approx(2e-4), 0.0)
 
 
+def test_an_optimiser_that_does_not_exist_is_named():
+    wrapper = {**OPTIMISER, 'optimizer': {'type': 'Foo', 'lr': 2e-4}}
+    with pytest.raises(ValueError, match='type=Foo: there is no such optimiser'):
+        OccupancyOptimWrapperConstructor(wrapper)(Model())
+
+
 def test_the_log_has_a_line_for_each_group_and_none_for_each_parameter():
     records = []
     handler = logging.Handler()

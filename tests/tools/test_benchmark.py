@@ -21,3 +21,29 @@ def test_an_unknown_one_is_refused(capsys):
     with pytest.raises(SystemExit) as ended:
         main(['nothing'])
     assert ended.value.code == 2 and 'invalid choice' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        (['data', '--config', 'absent.py'], 'there is no configuration absent.py'),
+        (['data', '--config', 'config/occupancy_tiny.py', '--cfg-options', 'modle.a=1'], 'has no modle'),
+        (['rays', '--labels', 'absent.npz'], "No such file or directory: 'absent.npz'"),
+    ],
+)
+def test_wrong_input_is_one_sentence(capsys, arguments, sentence):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith('error: ') and sentence in said
+
+
+def test_what_a_benchmark_lacks_is_one_sentence(capsys, monkeypatch):
+    """Their own word for it is a SystemExit with a sentence."""
+    from tools.benchmarks import rays
+
+    def lacking(options):
+        raise SystemExit('needs a thing')
+
+    monkeypatch.setattr(rays, 'run', lacking)
+    assert main(['rays']) == 2
+    assert capsys.readouterr().err == 'error: needs a thing\n'

@@ -73,3 +73,19 @@ def test_a_checkpoint_that_does_not_fit_is_refused(convert, weights, config, tmp
     error = capsys.readouterr().err
     assert error.startswith('error: ') and named in error
     assert not (tmp_path / 'ours.pth').exists()
+
+
+def test_wrong_files_are_one_sentence(convert, weights, config, tmp_path, capsys):
+    torch.save({'state_dict': torch.zeros(3)}, tmp_path / 'tensor.pth')
+    torch.save({'state_dict': weights}, tmp_path / 'seed.pth')
+    (tmp_path / 'unknown.py').write_text('model = unknown')
+    (tmp_path / 'empty.py').write_text('a = 1')
+    for checkpoint, output, wrong, sentence in [
+        ('tensor.pth', 'ours.pth', config, 'tensor.pth: its "state_dict" is a Tensor'),
+        ('seed.pth', 'ours.pth', tmp_path / 'unknown.py', "line 1: NameError: name 'unknown'"),
+        ('seed.pth', 'ours.pth', tmp_path / 'empty.py', 'empty.py: sets no model'),
+        ('seed.pth', 'seed.pth/ours.pth', config, 'seed.pth'),
+    ]:
+        with pytest.raises(SystemExit, match='2'):
+            convert(tmp_path / checkpoint, tmp_path / output, '--config', wrong)
+        assert sentence in capsys.readouterr().err.splitlines()[-1]

@@ -68,6 +68,36 @@ def test_another_models_checkpoint_is_one_sentence(trained, tmp_path):
     assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ('wrong', 'sentence'),
+    [
+        (['--json', 'README.md/x.json'], 'README.md is a file, not a folder'),
+        (['--save-predictions', 'README.md'], 'README.md is a file, not a folder'),
+        (['--work-dir', 'README.md/x'], 'README.md is a file, not a folder'),
+        (['--protocols', 'miou'], "no protocol 'miou'"),
+    ],
+)
+def test_a_test_that_cannot_end_well_does_not_begin(tmp_path, monkeypatch, capsys, wrong, sentence):
+    from project.engine import OccupancyRunner
+    from tools.test import main
+
+    (tmp_path / 'a.pth').touch()
+    monkeypatch.setattr(sys, 'argv', ['test.py', TOY, str(tmp_path / 'a.pth'), *wrong])
+    monkeypatch.setattr(OccupancyRunner, 'from_cfg', None)
+    with pytest.raises(SystemExit, match='2'):
+        main()
+    said = capsys.readouterr().err
+    assert said.startswith('error: ') and sentence in said
+
+
+def test_help_of_a_test_needs_no_torch_and_knows_the_protocols():
+    from project.evaluation.protocols import PROTOCOLS
+
+    done = shell(sys.executable, '-X', 'importtime', 'tools/test.py', '--help')
+    assert done.returncode == 0 and ' torch\n' not in done.stderr and ' argparse\n' in done.stderr
+    assert ', '.join(PROTOCOLS) in ' '.join(done.stdout.split())
+
+
 @pytest.mark.slow
 def test_two_processes_on_a_cpu(tmp_path):
     done = shell('bash', 'launcher.sh', TOY, tmp_path, '--cfg-options', 'train_cfg.max_epochs=1', GPUS='2')

@@ -8,21 +8,20 @@ import cv2
 import numpy as np
 import torch
 from mmdet3d.registry import DATASETS, MODELS
-from mmengine import Config
-from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
 from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
 import project  # noqa: F401  registers the dataset
-from project.cli import usable_cores
+from project.cli import add_config_options, usable_cores
+from project.engine.config import read_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of this benchmark."""
     parser.add_argument('--config', default='config/occupancy.py', help='whose training data to load (%(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
+    add_config_options(parser)
     parser.add_argument('--samples', type=int, default=24, metavar='N', help='keyframes to load (%(default)s)')
     parser.add_argument(
         '--workers', type=int, nargs='+', default=[1, usable_cores()], metavar='N', help='loading processes (1 and all)'
@@ -33,8 +32,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     """Print and return milliseconds of one thread for each step of a keyframe, and keyframes a second."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
+    config = read_config(args.config, args.cfg_options)
     dataset = DATASETS.build(config.train_dataloader.dataset)
     indices = list(itertools.islice(itertools.cycle(range(len(dataset))), args.samples))
     figures = _time_of_steps(dataset, indices)
