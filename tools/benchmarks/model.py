@@ -21,6 +21,7 @@ from rich.table import Table
 from torch import Tensor
 
 from project.engine.checkpoint import read_checkpoint
+from project.engine.command import use_bfloat16
 from project.engine.weights import load_strictly, weights_of
 from project.grid import VoxelGrid
 from project.models.ops.deformable_attention import ATTENTION
@@ -155,6 +156,9 @@ def inference(
 def training(model: torch.nn.Module, config: Config, repeats: int) -> dict:
     """Median milliseconds of a whole step at batch 1, of its parts and its kernels, and GiB."""
     model.train()
+    config = copy.deepcopy(config)
+    if torch.is_autocast_enabled('cuda'):
+        use_bfloat16(config)
     optimiser = build_optim_wrapper(model, config.optim_wrapper)
     inputs, samples = batch(config, 1)
 
