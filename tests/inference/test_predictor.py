@@ -7,9 +7,14 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmengine.structures import BaseDataElement
 from tiny_model import CONFIG, ROOT
 
 import project
+from project.datasets.images import scaled, scaled_projection
+from project.inference.calibration import image_from_grid
+from project.taxonomy import CAMERAS
 
 
 @pytest.fixture(scope='module')
@@ -58,6 +63,31 @@ def test_the_past_counts_until_it_is_forgotten(queue_config, checkpoint, keyfram
     np.testing.assert_array_equal(model.predict(*first).dense(), alone)
     with pytest.raises(ValueError, match='no global_from_grid: this model looks at 3 moments in a row'):
         model.predict(*first[:2])
+
+
+def test_the_model_is_told_what_was_when_and_where(queue_config, checkpoint, keyframes, tmp_path, monkeypatch):
+    config = tmp_path / 'config.py'
+    config.write_text(f"_base_ = '{queue_config}'\ntest_dataloader = dict(dataset=dict(cameras={CAMERAS[::-1]}))\n")
+    model, told = project.load(config, checkpoint, device='cpu'), []
+    nothing = BaseDataElement(pred_occupancy=torch.zeros(model.grid.shape, dtype=torch.uint8))
+    monkeypatch.setattr(model.model, 'test_step', lambda batch: told.append(batch) or [nothing])
+    first, second, third = keyframes.values()
+    for moment in (first, second, third, first):
+        model.predict(*moment)
+    queues = (first, first, first), (first, first, second), (first, second, third), (second, third, first)
+    exists = [False, False, True], [False, True, True], [True, True, True], [True, True, True]
+    for batch, queue, flags in zip(told, queues, exists, strict=True):
+        metainfo = batch['data_samples'][0].metainfo
+        assert metainfo['frame_exists'].tolist() == flags
+        for moment, (files, calibration, pose) in enumerate(queue):
+            np.testing.assert_allclose(metainfo['global_from_grid'][moment], pose)
+            for place, name in enumerate(CAMERAS[::-1]):
+                image = cv2.imread(str(files[name]))
+                found = batch['inputs']['imgs'][0][moment, place].movedim(0, -1).numpy()
+                np.testing.assert_array_equal(found, scaled(image, 0.25))
+                projection = image_from_grid(name, calibration[name], 'lidar', image.shape[:2])
+                found = metainfo['lidar2img'][moment, place]
+                np.testing.assert_allclose(found, scaled_projection(projection, 0.25))
 
 
 def test_arrays_and_files_are_the_same(model, keyframes):
