@@ -8,22 +8,10 @@ from PIL import Image
 
 from project.grid import VoxelGrid
 from project.visualization.camera import Camera
-from project.visualization.drawing import caption
 from project.visualization.frame import CameraImage, Layer
 from project.visualization.raycast import MISS, cast, shaded
 
 OPACITY = 0.5
-
-
-def camera_images(grid: VoxelGrid, layer: Layer, cameras: list[CameraImage], width_px: int) -> list[np.ndarray]:
-    """Each camera's image at the given width with the visible voxels of a layer over it, and its name in a corner."""
-    occupied = layer.occupied()
-    pictures = []
-    for camera in cameras:
-        picture = overlaid(grid, layer, occupied, camera, width_px)
-        caption(picture, f'{camera.name}, {layer.name}')
-        pictures.append(picture)
-    return pictures
 
 
 def overlaid(grid: VoxelGrid, layer: Layer, occupied: np.ndarray, camera: CameraImage, width_px: int) -> np.ndarray:

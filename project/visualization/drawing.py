@@ -8,6 +8,8 @@ from PIL import Image, ImageDraw, ImageFont
 BACKGROUND = (245, 246, 248)
 INK = (28, 32, 38)
 FAINT = (110, 118, 128)
+REFERENCE_WIDTH_PX = 1440
+SMALLEST_TEXT_PX = 11
 
 
 def blank(height_px: int, width_px: int) -> np.ndarray:
@@ -27,29 +29,37 @@ def text_width(text: str, size_px: int) -> float:
     return _font(size_px).getlength(text)
 
 
+def text_size(size_px: int, width_px: int) -> int:
+    """Size of a text on a picture of a width, pixels; `size_px` is that for 1440. Smaller than 11 nobody could read."""
+    return max(SMALLEST_TEXT_PX, round(size_px * width_px / REFERENCE_WIDTH_PX))
+
+
 def caption(picture: np.ndarray, text: str, size_px: int = 18) -> None:
-    """Put a title on a light plate in the upper left corner of a picture, in place."""
+    """Put a title on a light plate in the upper left corner, in place; where it does not fit, only up to a comma."""
     pad = size_px // 2
+    if text_width(text, size_px) + 2 * pad > picture.shape[1]:
+        text = text.partition(',')[0]
     height, width = size_px + pad, int(text_width(text, size_px)) + 2 * pad
     plate = picture[:height, :width].astype(np.uint16)
     picture[:height, :width] = (plate + 4 * np.array(BACKGROUND, np.uint16)) // 5
     write(picture, text, (pad, height / 2), size_px, anchor='lm')
 
 
-def legend(entries: list[tuple[str, tuple[int, int, int]]], width_px: int, size_px: int = 17) -> np.ndarray:
-    """Swatches with names in rows of equal columns, as a (H, W, 3) picture of the given width."""
-    swatch, row = size_px, size_px + 13
-    column = max(text_width(name, size_px) for name, _ in entries) + swatch + 34
-    columns = max(1, min(len(entries), int((width_px - 24) // column)))
-    rows = -(-len(entries) // columns)
-    columns = -(-len(entries) // rows)
-    column = (width_px - 24) / columns
-    picture = blank(rows * row + 16, width_px)
-    for number, (name, colour) in enumerate(entries):
-        x, y = int(12 + number % columns * column), 8 + number // columns * row + (row - swatch) // 2
+def legend(entries: list[tuple[str, tuple[int, int, int]]], width_px: int, size_px: int = 18) -> np.ndarray:
+    """Swatches with names, one after the other in as many rows as it takes: a (H, W, 3) picture of the given width."""
+    pad, swatch, row = size_px // 2, size_px, size_px * 7 // 4
+    places, x, y = [], pad, pad
+    for name, _ in entries:
+        width = int(swatch + 1.5 * pad + text_width(name, size_px))
+        if x + width > width_px - pad and x > pad:
+            x, y = pad, y + row
+        places.append((x, y))
+        x += width + 3 * pad // 2
+    picture = blank(y + row, width_px)
+    for (name, colour), (x, y) in zip(entries, places, strict=True):
         picture[y : y + swatch, x : x + swatch] = np.array(colour) // 2
         picture[y + 1 : y + swatch - 1, x + 1 : x + swatch - 1] = colour
-        write(picture, name, (x + swatch + 8, y + swatch / 2), size_px, anchor='lm')
+        write(picture, name, (x + swatch + pad, y + swatch / 2), size_px, anchor='lm')
     return picture
 
 

@@ -53,7 +53,7 @@ def few_colours(image: Image.Image) -> Image.Image:
 
 
 def write_mp4(path: str | Path, pictures: Iterable[np.ndarray], frames_per_second: float = 2) -> None:
-    """Write (H, W, 3) uint8 RGB pictures as an H.264 film that browsers play.
+    """Write (H, W, 3) uint8 RGB pictures as an H.264 video that browsers play.
 
     Raises:
         ImportError: imageio-ffmpeg, which brings the encoder, is not installed.

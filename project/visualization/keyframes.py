@@ -47,14 +47,25 @@ class Keyframes:
         frame = replace(frame, boxes=[_box(instance, grid_from_lidar) for instance in entry['instances']])
         if self.dataroot is None:
             return frame
-        samples = self.dataroot / 'samples'
-        points = _points(samples / 'LIDAR_TOP' / self.names[frame.token].lidar_file, grid_from_lidar)
+        points = _points(self._lidar_file(entry), grid_from_lidar)
         cameras = [
-            CameraImage(name, samples / name / image['img_path'], _projection(image, grid_from_lidar))
-            for name, image in entry['images'].items()
+            CameraImage(channel, file, _projection(entry['images'][channel], grid_from_lidar))
+            for channel, file in self._images(entry).items()
+            if file.exists()
         ]
-        known = [camera for camera in cameras if camera.image.exists()]
-        return replace(frame, points=points, cameras=known or frame.cameras)
+        return replace(frame, points=points, cameras=cameras or frame.cameras)
+
+    def has_sensor_files(self) -> bool:
+        """Whether the dataroot holds points or images of any keyframe."""
+        files = ((self._lidar_file(entry), *self._images(entry).values()) for entry in self._entries.values())
+        return any(file.exists() for file in chain.from_iterable(files))
+
+    def _lidar_file(self, entry: dict) -> Path:
+        return self.dataroot / 'samples' / 'LIDAR_TOP' / self.names[entry['token']].lidar_file
+
+    def _images(self, entry: dict) -> dict[str, Path]:
+        images = entry['images'].items()
+        return {channel: self.dataroot / 'samples' / channel / image['img_path'] for channel, image in images}
 
 
 def keyframes_beside(root: Path, wanted: Sequence[str], named_by: str, dataroot: Path | None) -> Keyframes | None:

@@ -5,9 +5,9 @@ import numpy as np
 
 from project.taxonomy import FREE, LABEL_NAMES, PALETTE
 from project.visualization.camera import Camera
-from project.visualization.camera_images import camera_images
-from project.visualization.drawing import BACKGROUND, FAINT, blank, caption, legend, write
-from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, Frame, Layer
+from project.visualization.camera_images import overlaid
+from project.visualization.drawing import BACKGROUND, FAINT, blank, caption, legend, text_size, text_width, write
+from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, CameraImage, Frame, Layer
 from project.visualization.raycast import MISS, SOLID, cast, shaded
 from project.visualization.scenery import ego_car, following_view, overhead_view
 from project.visualization.scores import frame_scores
@@ -15,6 +15,9 @@ from project.visualization.scores import frame_scores
 EGO_COLOURS = ((252, 252, 252), (72, 82, 96))
 """Body and cabin of the ego car."""
 GAP_PX = 6
+TITLE_PX, TEXT_PX = 24, 18
+"""Sizes of text on a sheet of 1440 pixels."""
+_GAP = 6 * ' '
 AROUND = (
     ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT'),
     ('CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT'),
@@ -40,11 +43,9 @@ def frame_picture(frame: Frame, mask: str | None = None, width_px: int = 1920) -
     rows = [_title(frame, mask, width_px), *_voxel_rows(frame, selected, width_px)]
     images = {image.name: image for image in frame.cameras}
     above, below = ([images[name] for name in names if name in images] for names in AROUND)
-    shown = frame.layers[min(1, len(frame.layers) - 1)]
     for place, cameras in ((1, above), (len(rows) + 1, below)):
         if cameras:
-            panel_px = _panel_width(width_px, 3)
-            rows.insert(place, _side_by_side(camera_images(frame.grid, shown, cameras, panel_px), width_px))
+            rows.insert(place, _side_by_side(_images(frame, cameras, selected, width_px), width_px))
     rows.append(_legend(frame, width_px))
     gap = blank(GAP_PX, width_px)
     return np.concatenate([piece for row in rows for piece in (row, gap)])
@@ -84,22 +85,37 @@ def _voxel_rows(frame: Frame, mask: np.ndarray | None, width_px: int) -> list[np
         behind = following_view(frame.grid, width_px - narrow - GAP_PX, narrow)
         above = overhead_view(frame.grid, narrow, narrow)
         layer = frame.layers[0]
-        wanted = [(layer, behind, layer.name), (layer, above, 'from above, driving direction up')]
-        return [_side_by_side(_panels(frame, wanted, mask), width_px)]
+        wanted = [(layer, behind, layer.name), (layer, above, 'from above')]
+        return [_side_by_side(_panels(frame, wanted, mask, width_px), width_px)]
     panel = _panel_width(width_px, len(frame.layers))
     behind, above = following_view(frame.grid, panel, panel * 4 // 5), overhead_view(frame.grid, panel, panel)
     return [
-        _side_by_side(_panels(frame, [(layer, view, layer.name + suffix) for layer in frame.layers], mask), width_px)
-        for view, suffix in ((behind, ''), (above, ' from above'))
+        _side_by_side(
+            _panels(frame, [(layer, view, layer.name + suffix) for layer in frame.layers], mask, width_px), width_px
+        )
+        for view, suffix in ((behind, ''), (above, ', from above'))
     ]
 
 
-def _panels(frame: Frame, wanted: list[tuple[Layer, Camera, str]], mask: np.ndarray | None) -> list[np.ndarray]:
+def _panels(
+    frame: Frame, wanted: list[tuple[Layer, Camera, str]], mask: np.ndarray | None, width_px: int
+) -> list[np.ndarray]:
     panels = []
     for layer, view, title in wanted:
         panels.append(render_voxels(frame, layer, view, mask))
-        caption(panels[-1], title[0].upper() + title[1:])
+        caption(panels[-1], title[0].upper() + title[1:], text_size(TEXT_PX, width_px))
     return panels
+
+
+def _images(frame: Frame, cameras: list[CameraImage], mask: np.ndarray | None, width_px: int) -> list[np.ndarray]:
+    """Images with the prediction over them or, where there is none, the labels."""
+    layer = frame.layers[1 if frame.compared else 0]
+    occupied, suffix = layer.occupied(mask), f', {layer.name}' if frame.compared else ''
+    pictures = []
+    for camera in cameras:
+        pictures.append(overlaid(frame.grid, layer, occupied, camera, _panel_width(width_px, 3)))
+        caption(pictures[-1], camera.name + suffix, text_size(TEXT_PX, width_px))
+    return pictures
 
 
 def _panel_width(width_px: int, count: int) -> int:
@@ -117,21 +133,31 @@ def _side_by_side(panels: list[np.ndarray], width_px: int) -> np.ndarray:
 
 
 def _title(frame: Frame, mask: str | None, width_px: int) -> np.ndarray:
-    strip = blank(46, width_px)
-    write(strip, f'{frame.scene}   frame {frame.index}', (12, 24), 24, anchor='lm')
+    title, title_px, text_px = (
+        f'{frame.scene}   frame {frame.index}',
+        text_size(TITLE_PX, width_px),
+        text_size(TEXT_PX, width_px),
+    )
+    strip = blank(2 * title_px, width_px)
+    write(strip, title, (title_px / 2, title_px), title_px, anchor='lm')
     about = [frame.token]
     if mask is not None:
         about.append(f'{mask} mask')
     if frame.compared:
         scores = frame_scores(frame, mask)
         about.append(f'mIoU {100 * scores.mean_iou:.1f}   geometric IoU {100 * scores.geometric_iou:.1f}')
-    write(strip, '      '.join(about), (width_px - 12, 24), 18, FAINT, anchor='rm')
+    # On a narrow sheet the token goes first.
+    while about and text_width(title, title_px) + text_width(_GAP.join(about), text_px) + 3 * title_px > width_px:
+        about.pop(0)
+    write(strip, _GAP.join(about), (width_px - title_px / 2, title_px), text_px, FAINT, anchor='rm')
     return strip
 
 
 def _legend(frame: Frame, width_px: int) -> np.ndarray:
+    """All classes, also those that do not occur: in a video they should not come and go."""
+    size_px = text_size(TEXT_PX, width_px)
     classes = [(LABEL_NAMES[label].replace('_', ' '), PALETTE[label]) for label in (*range(1, FREE), 0)]
-    legends = [legend(classes, width_px)]
+    legends = [legend(classes, width_px, size_px)]
     if frame.compared:
-        legends.append(legend(list(zip(DIFFERENCE_NAMES, DIFFERENCE_PALETTE, strict=True)), width_px))
+        legends.append(legend(list(zip(DIFFERENCE_NAMES, DIFFERENCE_PALETTE, strict=True)), width_px, size_px))
     return np.concatenate(legends)

@@ -1,6 +1,7 @@
 """Serves the browser page and its frames from this machine."""
 
 import mimetypes
+import sys
 from contextlib import suppress
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,6 +70,11 @@ class ViewerServer(ThreadingHTTPServer):
             self._timer = Timer(LOOK_AHEAD_SECONDS, self._prepare, (scene, following))
             self._timer.daemon = True
             self._timer.start()
+
+    def handle_error(self, request, client_address) -> None:
+        """A browser that goes away in the middle of an answer is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def _prepare(self, scene: str, index: int) -> None:
         # Whoever asks for that frame is told what is wrong with it.

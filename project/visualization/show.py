@@ -17,7 +17,7 @@ from project.visualization.picture import frame_picture
 
 PICTURE_WIDTH_PX = 1920
 GIF_WIDTH_PX = 1280
-MIN_WIDTH_PX, MAX_WIDTH_PX = 320, 8192
+MIN_WIDTH_PX, MAX_WIDTH_PX = 400, 8192
 MAX_FPS = 50
 """Browsers play faster animations slowly."""
 DEFAULT_ADDRESS = '127.0.0.1:8080'

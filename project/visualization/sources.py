@@ -145,6 +145,8 @@ def find_keyframes(known: list[KeyframeFiles], dataroot: Path | None, version: s
     shown = known[-1]
     beside = keyframes_beside(known[0].root, list(shown.files), shown.named_by, dataroot)
     if dataroot is None or (beside and _knows(beside, shown)):
+        if dataroot and not beside.has_sensor_files():
+            raise ValueError(f'{dataroot}: holds no lidar or camera file of the keyframes of {known[0].root}')
         return beside
     keyframes = keyframes_of_tables(dataroot, version)
     if not _knows(keyframes, shown):

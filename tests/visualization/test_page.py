@@ -4,7 +4,10 @@ import base64
 import gzip
 import io
 import json
+import socket
+import struct
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -292,6 +295,17 @@ def test_the_server_refuses_what_it_does_not_have(server, path, status):
     with pytest.raises(HTTPError) as error:
         urlopen(server.url + path)
     assert error.value.code == status
+
+
+def test_a_browser_that_goes_away_is_no_error(server, capfd):
+    for _ in range(5):
+        with socket.create_connection(server.server_address) as connection:
+            # Closed so, the server's next words meet a reset.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            connection.sendall(b'GET / HTTP/1.0\r\n')
+            time.sleep(0.05)
+    assert urlopen(server.url).status == 200
+    assert capfd.readouterr().err == ''
 
 
 def test_the_frame_after_the_one_asked_for_is_made_ready(monkeypatch):

@@ -9,10 +9,10 @@ from known_world import CAR, GRID, ROAD
 from PIL import Image
 
 from project.grid import VoxelGrid
-from project.taxonomy import PALETTE
+from project.taxonomy import CLASSES, PALETTE
 from project.visualization.camera import Camera
 from project.visualization.camera_images import overlaid
-from project.visualization.drawing import BACKGROUND
+from project.visualization.drawing import BACKGROUND, caption, legend, text_size
 from project.visualization.files import write_gif, write_mp4, write_png
 from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RIGHT, WRONG_CLASS
 from project.visualization.picture import EGO_COLOURS, frame_picture, render_voxels
@@ -77,6 +77,38 @@ def test_camera_image_has_the_voxels_over_what_they_cover_and_the_image_elsewher
     assert (picture[10, 160] == 0).all()
 
 
+def test_a_mask_hides_voxels_in_camera_images_too():
+    grey = [worlds.camera_ahead(np.full((120, 160, 3), 128, np.uint8))]
+    nothing = {'camera': np.zeros(GRID.shape, bool)}
+    plain, masked = (
+        frame_picture(worlds.frame(prediction=None, cameras=grey, masks=nothing), mask, 960)
+        for mask in (None, 'camera')
+    )
+    # Below the title and the caption, in the first of three panels.
+    panel = (slice(150, 250), slice(10, 310))
+    assert (masked[panel] == 128).all()
+    assert (plain[panel] != 128).any(axis=-1).mean() > 0.5
+
+
+@pytest.mark.parametrize('width_px', [400, 640, 1280, 1920])
+def test_text_grows_with_the_sheet_and_the_legend_stays_small(width_px: int):
+    entries = [(name.replace('_', ' '), (0, 0, 0)) for name in CLASSES]
+    size_px = text_size(18, width_px)
+    assert size_px == pytest.approx(max(11, width_px / 80), abs=0.5)
+    strip = legend(entries, width_px, size_px)
+    assert strip.shape[1] == width_px
+    assert strip.shape[0] < 0.25 * width_px
+    assert ((strip == 0).all(axis=-1)).sum() > len(entries) * (size_px - 2) ** 2
+    assert (strip[:, -2:] == BACKGROUND).all()
+
+
+def test_a_caption_is_cut_where_it_does_not_fit():
+    picture = np.full((40, 150, 3), 90, np.uint8)
+    caption(picture, 'CAM_FRONT_RIGHT, prediction', 11)
+    assert (picture[:15, -10:] == 90).all()
+    assert (picture[:15, :100] != 90).any()
+
+
 @pytest.mark.parametrize('frame_name', ['ego', 'lidar'])
 def test_the_ego_car_stands_on_the_ground_and_points_forward(frame_name: str):
     grid = VoxelGrid.from_range(frame_name, (-8, -8, -4, 8, 8, 4), 1)
@@ -107,10 +139,10 @@ def test_files_hold_the_pictures(tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'new' / 'a.png')), pictures[0])
     pictures[0][:5] = pictures[1][0, 0]
     write_gif(tmp_path / 'a.gif', iter(pictures), frames_per_second=4)
-    with Image.open(tmp_path / 'a.gif') as film:
-        assert (film.n_frames, film.info['duration'], film.info['loop']) == (2, 250, 0)
-        film.seek(1)
-        assert film.convert('RGB').getpixel((20, 20)) == pytest.approx((10, 10, 250), abs=4)
+    with Image.open(tmp_path / 'a.gif') as clip:
+        assert (clip.n_frames, clip.info['duration'], clip.info['loop']) == (2, 250, 0)
+        clip.seek(1)
+        assert clip.convert('RGB').getpixel((20, 20)) == pytest.approx((10, 10, 250), abs=4)
     mixture = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     mixture[:18, 0] = PALETTE
     write_gif(tmp_path / 'c.gif', [mixture])
@@ -120,18 +152,18 @@ def test_files_hold_the_pictures(tmp_path):
     assert not (tmp_path / 'b.gif').exists()
 
 
-def test_film_plays(tmp_path):
+def test_a_video_plays(tmp_path):
     pytest.importorskip('imageio_ffmpeg', reason='needs imageio-ffmpeg')
     cv2 = pytest.importorskip('cv2')
     pictures = [np.full((33, 41, 3), colour, np.uint8) for colour in ((250, 10, 10), (10, 10, 250), (10, 250, 10))]
     write_mp4(tmp_path / 'a.mp4', iter(pictures))
-    film = cv2.VideoCapture(str(tmp_path / 'a.mp4'))
-    shots = [film.read()[1] for _ in range(3)]
+    video = cv2.VideoCapture(str(tmp_path / 'a.mp4'))
+    shots = [video.read()[1] for _ in range(3)]
     np.testing.assert_allclose([shot[16, 20, ::-1] for shot in shots], [p[0, 0] for p in pictures], atol=12)
     assert [path.name for path in tmp_path.iterdir()] == ['a.mp4']
 
 
-def test_without_the_encoder_a_film_says_what_to_install(tmp_path, monkeypatch):
+def test_without_the_encoder_a_video_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'imageio_ffmpeg', None)
     with pytest.raises(ImportError, match='pip install imageio-ffmpeg'):
         write_mp4(tmp_path / 'a.mp4', [])
