@@ -6,7 +6,9 @@ from pathlib import Path
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _MENDABLE = (ValueError, OSError, FloatingPointError, ImportError)
-_WRONG_OPTION = re.compile('is not in the .* registry|unexpected keyword argument|missing .* required .* argument')
+_WRONG_OPTION = re.compile(
+    'is not in the .* registry|must contain the key "type"|unexpected keyword argument|missing .* required .* argument'
+)
 
 
 def sentence(error: BaseException | None) -> str | None:

@@ -71,6 +71,7 @@ def test_parts_and_options_that_do_not_exist_are_sentences():
     said = sentence(raised(lambda: build(head | dict(nope=3))))
     assert said.startswith('the configuration asks for what there is not: ') and "'nope'" in said
     assert 'Foo is not in the' in sentence(raised(lambda: MODELS.build(dict(type='Foo'))))
+    assert 'must contain the key "type"' in sentence(raised(lambda: MODELS.build(dict(depth=3))))
     assert 'Foo is not in the' in sentence(raised(lambda: OPTIMIZERS.build(dict(type='Foo'))))
 
 

@@ -10,18 +10,11 @@ import numpy as np
 from project.evaluation.protocols.common import RayReadings, Volume
 from project.formats import openocc, predictions
 from project.formats.common import named_errors, save_npz, written_whole
+from project.formats.pickles import load_plain
 from project.grid import VoxelGrid
 
 ABOUT = ('method', 'team', 'authors', 'e-mail', 'institution / company', 'country / region')
 """What the OpenOcc challenge asks of a submission besides its results."""
-
-_PICKLED = {
-    ('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'),
-    ('numpy.core.multiarray', '_reconstruct'), ('numpy._core.multiarray', '_reconstruct'),
-    ('numpy.core.numeric', '_frombuffer'), ('numpy._core.numeric', '_frombuffer'),
-    ('numpy.core.multiarray', 'scalar'), ('numpy._core.multiarray', 'scalar'),
-}  # fmt: skip
-"""All that a file of arrays needs; a pickle that asks for more could run any program."""
 
 
 def read_dense(path: Path, grid: VoxelGrid, openocc_classes: bool = False) -> Volume:
@@ -54,11 +47,8 @@ def read_rays(path: Path) -> dict[str, RayReadings]:
         ValueError: the file is damaged or holds something else.
     """
     with named_errors(path, 'an OpenOcc submission (gzip, pickle)'):
-        try:
-            with gzip.open(path) as file:
-                content = _Unpickler(file).load()
-        except (gzip.BadGzipFile, pickle.UnpicklingError, AttributeError, IndexError) as error:
-            raise ValueError(error) from None
+        with gzip.open(path) as file:
+            content = load_plain(file)
         results = content.get('results') if isinstance(content, dict) else None
         if not isinstance(results, dict):
             raise ValueError('it holds no "results"')
@@ -84,13 +74,6 @@ def write_rays(path: Path, frames: Iterable[tuple[str, RayReadings]], about: Map
     content = {**dict.fromkeys(ABOUT, ''), **(about or {}), 'results': results}
     with written_whole(path) as file, gzip.GzipFile('', 'wb', 6, file, mtime=0) as packed:
         pickle.dump(content, packed, protocol=4)
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
-        if (module, name) not in _PICKLED:
-            raise pickle.UnpicklingError(f'it asks for {module}.{name}, which a file of arrays has no need of')
-        return super().find_class(module, name)
 
 
 def _readings(token: str, rays: dict) -> RayReadings:
