@@ -34,6 +34,7 @@ from project.labels.settings import Settings
 from project.labels.tables import find_version, read_tables
 from project.synthetic import Difficulties, WorldSettings, make_world
 from project.synthetic.truth import Truth, keyframe_truth
+from project.visualization.files import few_colours
 from project.visualization.frame import Frame
 from project.visualization.picture import frame_picture
 from tools.benchmarks._label_baseline import plain_labels, plain_world
@@ -153,7 +154,8 @@ def _draw(path: Path, scene: Scene, k: int, truth: Truth, labels: np.ndarray) ->
     keyframe = scene.keyframes[k]
     frame = Frame(scene.name, k, keyframe.sample_token, truth.grid, truth.semantics, labels, masks)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(frame_picture(frame, 'lidar', width_px=1200)).quantize(64).save(path)
+    image = Image.fromarray(frame_picture(frame, 'lidar', width_px=1200))
+    image.quantize(palette=few_colours(image), dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _speed(console: Console, scenes: list[Scene], folder: Path) -> dict:
