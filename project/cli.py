@@ -1,7 +1,68 @@
-"""What command lines share, without a heavy import: ``--help`` and a misspelt option should answer at once."""
+"""What command lines share, without a heavy import: ``--help`` and a misspelt option should answer at once.
+
+A command imports this before any package from elsewhere: where those are missing it ends here, in one sentence.
+"""
 
 import os
-from argparse import ArgumentParser
+import signal
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
+from importlib.util import find_spec
+
+_MISSING = [name for name in ('numpy', 'numba', 'rich') if find_spec(name) is None]
+if _MISSING:
+    print(
+        f'error: {sys.executable} has no package {", ".join(_MISSING)}: run make setup, then source .venv/bin/activate',
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which Slurm, containers and ``timeout`` send to end a program."""
+
+
+def run(main: Callable[[], int], stopped: str = 'stopped') -> int:
+    """Run a command so that Ctrl-C and SIGTERM end it in one sentence: ``sys.exit(run(main))``.
+
+    Either raises a KeyboardInterrupt in `main`, which cleans up as after any other error.
+
+    Args:
+        main: the command; returns its exit code.
+        stopped: what is said when it was stopped, such as how to go on.
+
+    Returns:
+        The exit code: 130 after Ctrl-C and 143 after SIGTERM, as shells have it.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return main()
+    except KeyboardInterrupt as interrupt:
+        # Whoever is impatient now ends it at once.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        print(f'\n{stopped}', file=sys.stderr)
+        return 143 if isinstance(interrupt, Terminated) else 130
+
+
+def _terminate(*signal_and_frame: object) -> None:
+    raise Terminated
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Type of an option that takes a whole number, `least` or more."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ArgumentTypeError(f'"{text}" is not a whole number') from None
+        if number < least:
+            raise ArgumentTypeError(f'{number} is less than {least}')
+        return number
+
+    return parse
 
 
 def add_run_options(parser: ArgumentParser, work_dir: str) -> None:

@@ -21,3 +21,10 @@ def test_without_affinity_they_are_those_of_the_machine(monkeypatch):
     monkeypatch.delattr(os, 'sched_getaffinity', raising=False)
     monkeypatch.setattr(os, 'cpu_count', lambda: 7)
     assert usable_cores() == 7
+
+
+def test_missing_packages_are_told_in_a_sentence():
+    # -S: without the packages of the environment.
+    done = subprocess.run([sys.executable, '-S', 'data_converter.py'], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and 'run make setup, then source .venv/bin/activate' in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from project.cli import add_config_options
+from project.cli import add_config_options, run
 
 EXAMPLES = """examples:
   labels in the browser, with lidar, boxes and camera images:
@@ -76,4 +76,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run(main))

@@ -1,0 +1,91 @@
+"""project.workers and project.cli.run: however a command ends, none of its processes is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMMAND = """
+import multiprocessing, os, sys, time
+from project.cli import run
+from project.workers import worker_pool
+
+def work(seconds):
+    os.write(1, f'{os.getpid()}\\n'.encode())
+    time.sleep(seconds)
+
+def main():
+    with worker_pool(2, multiprocessing.get_context(sys.argv[1])) as pool:
+        list(pool.map(work, [float(sys.argv[2])] * 4))
+    return 3
+
+if __name__ == '__main__':
+    sys.exit(run(main, 'stopped; call it again'))
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path):
+    """Starts a command whose two workers are at work; returns it, and the ids of these."""
+    commands = []
+
+    def start_it(method: str, seconds: float) -> tuple[subprocess.Popen, list[int]]:
+        (tmp_path / 'command.py').write_text(COMMAND)
+        command = subprocess.Popen(
+            [sys.executable, 'command.py', method, str(seconds)],
+            cwd=tmp_path,
+            env={**os.environ, 'PYTHONPATH': str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        commands.append(command)
+        return command, [int(command.stdout.readline()) for _ in range(2)]
+
+    yield start_it
+    for command in commands:
+        command.kill()
+        command.communicate()
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there, and not only waiting for its end to be noticed."""
+    try:
+        return Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='processes are looked up in /proc')
+@pytest.mark.parametrize('method', ['forkserver', 'spawn'])
+@pytest.mark.parametrize(
+    ('sent', 'to_all', 'code', 'said'),
+    [
+        (signal.SIGTERM, False, 143, '\nstopped; call it again\n'),
+        (signal.SIGINT, False, 130, '\nstopped; call it again\n'),
+        (signal.SIGINT, True, 130, '\nstopped; call it again\n'),
+        (signal.SIGKILL, False, -9, ''),
+    ],
+)
+def test_a_command_that_is_stopped_says_so_and_leaves_no_process(start, method, sent, to_all, code, said):
+    command, workers = start(method, 600)
+    assert all(map(runs, workers))
+    (os.killpg if to_all else os.kill)(command.pid, sent)
+    assert command.wait(20) == code
+    until = time.monotonic() + 30
+    while any(map(runs, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(runs, workers))
+    if said:
+        assert command.stderr.read() == said
+
+
+def test_a_command_that_is_not_stopped_gives_its_exit_code(start):
+    command, _ = start('forkserver', 0.01)
+    assert command.wait(20) == 3
