@@ -7,6 +7,7 @@ from small_model import ANCHORS, DIMS, GRID, HEADS, IMAGE, rig
 from torch import nn
 
 from project.models import OccupancySpatialAttention, OccupancyTemporalAttention
+from project.models.attention import _rays
 from project.models.encoder import _cell_centres
 from project.models.geometry import pillar_anchors, project
 from project.models.views import CameraViews
@@ -64,6 +65,25 @@ def test_the_past_is_half_of_what_is_read():
     torch.testing.assert_close(attended, expected)
 
 
+def test_the_first_view_is_the_past():
+    attention, query, _, reference = self_attention()
+    offsets = see_through(attention).sampling_offsets.bias.data.view(HEADS, 2, -1, 2)
+    offsets[:, 0] = torch.tensor([1.0, 0.0])  # in the first view, one column on
+    past, known = torch.randn_like(query), torch.ones(2, CELLS, dtype=torch.bool)
+    attended = (attention(query, None, reference, SHAPE, past, known) - query).view(2, *SHAPE, DIMS)
+    expected = (past.view(2, *SHAPE, DIMS)[:, :, 1:] + query.view(2, *SHAPE, DIMS)[:, :, :-1]) / 2
+    torch.testing.assert_close(attended[:, :, :-1], expected)
+
+
+def test_offsets_are_asked_of_the_past_and_of_the_placed_present():
+    attention, query, position, reference = self_attention()
+    past, known = torch.randn_like(query), torch.ones(2, CELLS, dtype=torch.bool)
+    asked = []
+    attention.sampling_offsets.register_forward_pre_hook(lambda _, arguments: asked.append(arguments[0]))
+    attention(query, position, reference, SHAPE, past, known)
+    assert torch.equal(asked[0], torch.cat([past, query + position], dim=-1))
+
+
 def photographs(point, cameras, strides=(1, 2)):
     """(1, N, S, 1) maps that are 1 in the pixel that shows a point (3,), their shapes, and (N,) who sees it."""
     pixels = cameras @ np.append(point, 1)
@@ -119,6 +139,34 @@ def test_turning_the_cameras_half_way_round_turns_the_view():
         responses.append(attention(query, 0 * query[0], features, shapes, views).view(*SHAPE, DIMS))
     torch.testing.assert_close(responses[1], responses[0].flip(0, 1), rtol=1e-4, atol=1e-5)
     assert not torch.allclose(responses[1], responses[0])
+
+
+def test_cameras_are_asked_with_the_position():
+    attention, asked = OccupancySpatialAttention(DIMS, HEADS, 2, ANCHORS, points_per_anchor=2).eval(), []
+    attention.sampling.sampling_offsets.register_forward_pre_hook(lambda _, arguments: asked.append(arguments[0]))
+    points = torch.from_numpy(pillar_anchors(GRID, ANCHORS)).flatten(0, 1)
+    views = CameraViews.of(*project(points, torch.from_numpy(rig(3))[None], IMAGE))
+    query, position = torch.randn(1, CELLS, DIMS), torch.randn(CELLS, DIMS)
+    attention(query, position, torch.randn(1, 3, 24 * 40 + 12 * 20, DIMS), [(24, 40), (12, 20)], views)
+    assert torch.equal(asked[0], views.pick(query + position).flatten(0, 1))
+
+
+def test_weights_of_all_levels_and_points_sum_to_one():
+    attention = see_through(OccupancySpatialAttention(DIMS, HEADS, num_levels=2, num_anchors=3, points_per_anchor=2))
+    nn.init.normal_(attention.sampling.attention_weights.bias)
+    features = torch.cat([torch.full((1, 24 * 40, DIMS), 3.0), torch.full((1, 12 * 20, DIMS), 5.0)], dim=1)
+    places, query = torch.rand(1, 7, 3, 2) * 0.5 + 0.25, torch.zeros(1, 7, DIMS)
+    response = attention.sampling(query, places, features, [(24, 40), (12, 20)])
+    shares = attention.sampling.attention_weights.bias.view(HEADS, -1).softmax(-1).view(HEADS, 2, -1).sum(-1)
+    expected = (shares @ torch.tensor([3.0, 5.0])).repeat_interleave(DIMS // HEADS)
+    torch.testing.assert_close(response, expected.expand(1, 7, -1))
+
+
+def test_heads_start_out_in_their_own_directions():
+    rays = _rays(heads=8, levels=2, points=3)
+    steps = torch.tensor([[1.0], [2.0], [3.0]])
+    for head, direction in ((0, (1, 0)), (1, (1, 1)), (2, (0, 1)), (4, (-1, 0)), (7, (1, -1))):
+        torch.testing.assert_close(rays[head], (steps * torch.tensor(direction)).expand(2, 3, 2))
 
 
 def test_points_belong_to_anchors_in_turn():
