@@ -20,24 +20,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-
-import torch
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from project.cli import usable_cores
-from project.evaluation.protocols import BAND_EDGES, PROTOCOLS, SEED_SHAPE, Scores, build_protocol
-from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
-from project.evaluation.protocols.report import class_table, comparison_table, summary_table
-from project.evaluation.protocols.run import Evaluation, match_keyframes
-from project.evaluation.protocols.sources import open_labels, open_predictions
-from project.evaluation.protocols.writing import LAYOUTS, write
-from project.formats.common import written_whole
-from project.labels.dataset import make_dataset
-from project.labels.tables import find_version, read_tables
+from project.cli import usable_cores, whole_number
+from project.evaluation.names import BAND_EDGES, LAYOUTS, PROTOCOLS, RAYS, SEED_SHAPE
+
+if TYPE_CHECKING:
+    from project.evaluation.protocols import Scores
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -60,15 +51,25 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='M',
         help='edges of distance bands, metres (20 35)',
     )
-    add('--shape', nargs=3, type=int, default=SEED_SHAPE, metavar=('X', 'Y', 'Z'), help='seed: voxels (100 100 8)')
+    add(
+        '--shape',
+        nargs=3,
+        type=whole_number(1),
+        default=SEED_SHAPE,
+        metavar=('X', 'Y', 'Z'),
+        help='seed: voxels (100 100 8)',
+    )
     add('--json', type=Path, metavar='FILE', help='write the scores for programs')
+    add('--markdown', action='store_true', help='print the tables in Markdown, for an issue or a paper')
     add('--write', nargs=2, metavar=('LAYOUT', 'PATH'), help=f'write the predictions as: {", ".join(LAYOUTS)}')
     add('--about', nargs='+', default=[], metavar='KEY=VALUE', help='fields of an OpenOcc submission, e.g. team=...')
-    add('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='cpu or cuda (%(default)s)')
-    add('--workers', type=int, default=usable_cores(), metavar='N', help='threads (%(default)s)')
+    add('--device', help='cpu or cuda (cuda where there is a GPU)')
+    add('--workers', type=whole_number(1), default=usable_cores(), metavar='N', help='threads (%(default)s)')
     options = parser.parse_args(arguments)
     if len(options.paths) != (1 if options.compare else 2):
         parser.error('give PREDICTIONS and LABELS, or LABELS and --compare A B')
+    if options.compare and options.compare[0].resolve() == options.compare[1].resolve():
+        parser.error(f'--compare: {options.compare[0]} and {options.compare[1]} are the same')
     if options.write and (options.write[0] not in LAYOUTS or options.compare):
         parser.error(f'--write takes one method and one of the layouts {", ".join(LAYOUTS)}')
     if not all('=' in field for field in options.about):
@@ -79,34 +80,48 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; the exit code is 0, or 2 when predictions or labels cannot be scored."""
     options = parse_arguments(arguments)
-    console = Console()
     try:
-        scores = evaluate(options, console)
+        scores = evaluate(options)
         if options.json:
             write_json(options.json, options.protocol, scores)
     except (OSError, ValueError) as error:
-        Console(stderr=True).print(f'[red]error:[/] {escape(str(error))}', highlight=False, soft_wrap=True)
+        print(f'error: {error}', file=sys.stderr)
         return 2
-    if options.compare:
-        console.print(comparison_table(scores))
-    else:
-        for name in scores:
-            console.print(class_table(scores[name]), summary_table(scores[name]))
+    show(options, scores)
     return 0
 
 
-def evaluate(options: argparse.Namespace, console: Console) -> dict[str, Scores]:
+def evaluate(options: argparse.Namespace) -> dict[str, 'Scores']:
     """Scores by the name of the method; predictions are written in another layout on request."""
+    # Imported late: --help and a misspelt option should answer at once.
+    from rich.console import Console
+    from rich.progress import track
+
+    from project.evaluation.protocols import build_protocol
+    from project.evaluation.protocols.keyframes import read_keyframes
+    from project.evaluation.protocols.run import Evaluation, match_keyframes
+    from project.evaluation.protocols.sources import open_labels, open_predictions
+    from project.evaluation.protocols.writing import write
+    from project.targets import check_target
+
+    if options.json:
+        check_target(options.json)
+    if options.write:
+        check_target(options.write[1], folder=options.write[0] != RAYS)
+    device = usable_device(options.device)
     protocol = build_protocol(options.protocol, not options.no_mask, tuple(options.bands), tuple(options.shape))
     labels = open_labels(options.paths[-1], protocol)
     paths = options.compare or options.paths[:1]
     methods = [open_predictions(path, protocol) for path in paths]
     split = read_keyframes(options.infos) if options.infos else None
     keyframes = match_keyframes(methods, labels, split and [frame.keyframe for frame in split], options.partial)
-    evaluation = Evaluation(protocol, labels, find_origins(options, split, protocol), options.device)
+    evaluation = Evaluation(protocol, labels, find_origins(options, split, protocol), device)
+
+    console = Console(stderr=True)
 
     def progress(counts):
-        return track(counts, protocol.name, len(keyframes), console=console, transient=True)
+        hidden = not console.is_terminal
+        return track(counts, protocol.name, len(keyframes), console=console, transient=True, disable=hidden)
 
     scores = evaluation.run(methods, keyframes, options.workers, progress)
     if options.write:
@@ -116,20 +131,62 @@ def evaluate(options: argparse.Namespace, console: Console) -> dict[str, Scores]
     return dict(zip(map(str, paths), scores, strict=True))
 
 
+def usable_device(name: str | None) -> str:
+    """The device to count on: that of the name, or a GPU where there is one.
+
+    Raises:
+        ValueError: torch cannot use it.
+    """
+    import torch
+
+    if name is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):
+        seen = torch.cuda.device_count()
+        raise ValueError(f'--device {name}: torch cannot use it; it sees {seen} GPUs here, and takes cpu') from None
+    return name
+
+
 def find_origins(options: argparse.Namespace, split, protocol):
     """Ray origins by sample token, from the index of keyframes or from the tables of nuScenes; None without either."""
+    from project.evaluation.protocols.keyframes import OriginFinder
+    from project.labels.dataset import keyframe_records
+    from project.labels.tables import find_version, read_tables
+
     frames = split
     if options.dataroot:
-        tables = read_tables(options.dataroot, find_version(options.dataroot, options.version))
-        frames = [record for records in make_dataset(tables, options.dataroot).records.values() for record in records]
+        version = find_version(options.dataroot, options.version)
+        tables = read_tables(options.dataroot, version, lidarseg=False)
+        frames = [record for scene in tables.scenes for record in keyframe_records(tables, scene)]
     if not protocol.needs_origins or frames is None:
         return None
     finder = OriginFinder(frames)
     return lambda sample_token: finder(sample_token, protocol.grid)
 
 
-def write_json(path: Path, protocol: str, scores: dict[str, Scores]) -> None:
+def show(options: argparse.Namespace, scores: dict[str, 'Scores']) -> None:
+    """Print the scores as tables."""
+    from rich.console import Console
+
+    from project.evaluation.protocols.report import as_markdown, class_table, comparison_table, summary_table
+
+    if options.compare:
+        tables = [comparison_table(scores)]
+    else:
+        tables = [table(result) for result in scores.values() for table in (class_table, summary_table)]
+    for table in tables:
+        if options.markdown:
+            print(as_markdown(table))
+        else:
+            Console().print(table)
+
+
+def write_json(path: Path, protocol: str, scores: dict[str, 'Scores']) -> None:
     """Write the scores of each method as JSON."""
+    from project.formats.common import written_whole
+
     content = {'protocol': protocol, 'methods': {name: result.as_json() for name, result in scores.items()}}
     with written_whole(path) as file:
         file.write(json.dumps(content, indent=1).encode() + b'\n')

@@ -13,6 +13,7 @@ from project.engine.checkpoint_hook import last_checkpoint
 from project.engine.config import read_config
 from project.engine.errors import sentence
 from project.evaluation.protocols import build_protocol
+from project.targets import check_target as check_target
 
 _STARTED_BY = {
     'pytorch': ('RANK', 'torchrun, as launcher.sh does'),
@@ -42,26 +43,6 @@ def _check_launcher(launcher: str) -> None:
         raise ValueError(f'--launcher {launcher}: start this command by {starter}, which sets {variable}')
     if launcher in ('slurm', 'mpi') and not torch.cuda.is_available():
         raise ValueError(f'--launcher {launcher} needs a GPU; on CPUs use torchrun and --launcher pytorch')
-
-
-def check_target(path: str | Path, folder: bool = False) -> None:
-    """Find out before hours of work whether its result can be written.
-
-    Args:
-        path: the file.
-        folder: it is a folder for files, which may be there already.
-
-    Raises:
-        ValueError: it cannot.
-    """
-    path = Path(path).absolute()
-    if path.is_dir() and not folder:
-        raise ValueError(f'{path} is a folder; name a file in it')
-    existing = next(each for each in (path if folder else path.parent, *path.parents) if each.exists())
-    if not existing.is_dir():
-        raise ValueError(f'{path} cannot be written: {existing} is a file, not a folder')
-    if not os.access(existing, os.W_OK):
-        raise ValueError(f'{path} cannot be written: {existing} is write-protected')
 
 
 def use_bfloat16(config: Config) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from project.formats import FORMATS
+from project.targets import check_target
 from project.visualization.files import write_gif, write_mp4, write_png
 from project.visualization.frame import Frame
 from project.visualization.picture import frame_picture
@@ -90,8 +91,12 @@ def _check_pictures(arguments: Namespace) -> None:
         file = getattr(arguments, name)
         if file and Path(file).suffix != f'.{name}':
             raise ValueError(f'--{name} {file}: the name must end in .{name}')
+        if file:
+            check_target(file)
     if arguments.png and Path(arguments.png).suffix not in ('', '.png') and not Path(arguments.png).is_dir():
         raise ValueError(f'--png {arguments.png}: the name must end in .png, or be that of a folder, without a dot')
+    if arguments.png:
+        check_target(arguments.png, folder=not arguments.png.endswith('.png'))
     if arguments.mask and not (arguments.png or arguments.gif or arguments.mp4):
         raise ValueError('--mask is for --png, --gif and --mp4; the page has a switch for it')
     if arguments.width is not None and not MIN_WIDTH_PX <= arguments.width <= MAX_WIDTH_PX:

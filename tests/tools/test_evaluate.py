@@ -162,18 +162,59 @@ def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
         (['openocc0', 'labels', '--protocol', 'seed'], 'no labels for the protocol seed'),
         (['method0', 'labels', '--protocol', 'occ3d', '--write', 'openocc', 'out'], 'scene_name'),
         (['method0', 'labels', '--protocol', 'openocc', '--infos', 'val.pkl'], "OpenOcc's classes 0-16"),
+        (['labels/gts', 'labels', '--protocol', 'occ3d', '--device', 'banana'], '--device banana: torch cannot use it'),
+        (['labels/gts', 'labels', '--protocol', 'occ3d', '--device', 'cuda:99'], '--device cuda:99: torch cannot'),
+        (['method0', 'labels', '--protocol', 'occ3d', '--json', 'val.pkl/x'], 'val.pkl is a file, not a folder'),
+        (['method0', 'labels', '--protocol', 'occ3d', '--write', 'occ3d', 'val.pkl'], 'val.pkl is a file'),
     ],
 )
 def test_what_cannot_be_scored_is_said(case, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(case[0])
     assert main(arguments) == 2
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and error.count('\n') == 1
+    assert message in error
+
+
+def test_labels_without_anything_to_score_are_said(case, tmp_path, capsys):
+    root, truths, _ = case
+    unseen = OccupancyLabels.from_dense(FORMATS['occ3d'].GRID, truths[0].semantics)
+    unseen.mask_camera = np.zeros(unseen.grid.shape, bool)
+    FORMATS['occ3d'].write(tmp_path / FORMATS['occ3d'].path(KEYFRAMES[0]), unseen)
+    one = tmp_path / 'one'
+    one.mkdir()
+    (one / 'bb0.npz').symlink_to(root / 'method0' / 'bb0.npz')
+    assert main([str(one), str(tmp_path), '--protocol', 'occ3d']) == 2
+    captured = capsys.readouterr()
+    assert 'holds nothing to score of any class (occ3d: 17 classes, only voxels of the camera mask)' in captured.err
+    assert captured.out == ''
+
+
+def test_tables_in_markdown(case, capsys):
+    root, _, _ = case
+    arguments = ['--protocol', 'occ3d', '--markdown']
+    assert main([str(root / 'method0'), str(root / 'labels'), *arguments]) == 0
+    single = capsys.readouterr().out.splitlines()
+    assert '| class | IoU |' in single and '| --- | ---: |' in single
+    assert main([str(root / 'labels'), '--compare', str(root / 'method0'), str(root / 'method1'), *arguments]) == 0
+    compared = capsys.readouterr().out.splitlines()
+    rows = [line for line in compared if line.startswith('|')]
+    assert {row.count('|') for row in rows} == {5}
+    assert any(row.startswith('| car | ') for row in rows)
 
 
 @pytest.mark.parametrize(
-    'arguments', [['a', '--protocol', 'occ3d'], ['a', 'b', '--protocol', 'occ3d', '--write', 'rar', 'c']]
+    ('arguments', 'message'),
+    [
+        (['a'], 'give PREDICTIONS and LABELS'),
+        (['a', 'b', '--write', 'rar', 'c'], '--write takes'),
+        (['a', '--compare', 'b', './b'], 'b and b are the same'),
+        (['a', 'b', '--shape', '0', '100', '8'], '--shape'),
+        (['a', 'b', '--workers', '0'], '--workers'),
+    ],
 )
-def test_wrong_command_lines(arguments):
+def test_wrong_command_lines(capsys, arguments, message):
     with pytest.raises(SystemExit) as error:
-        main(arguments)
+        main([*arguments, '--protocol', 'occ3d'])
     assert error.value.code == 2
+    assert message in capsys.readouterr().err

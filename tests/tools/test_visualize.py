@@ -46,7 +46,7 @@ def share(picture: np.ndarray, label: int) -> float:
     return (picture == PALETTE[label]).all(axis=-1).mean()
 
 
-def test_labels_become_pictures_films_and_a_page(tiny_world: Path, labels: Path, tmp_path: Path, capsys):
+def test_labels_become_pictures_videos_and_a_page(tiny_world: Path, labels: Path, tmp_path: Path, capsys):
     files = [tmp_path / name for name in ('a.png', 'a.gif', 'a.html')]
     targets = [argument for file in files for argument in (f'--{file.suffix[1:]}', str(file))]
     chosen = ['--format', 'occ3d', '--scene', 'scene-0103', '--frames', '0:2']
@@ -102,6 +102,20 @@ def test_a_missing_data_set_is_named(tmp_path: Path, capsys):
         (['LABELS', '--frames', 'all', '--png', 'a.png'], '3 frames need a folder'),
         (['LABELS', '--mask', 'camera', '--format', 'voxels', '--png', 'a.png'], 'no camera mask'),
         (['LABELS', '--serve', 'here'], '--serve here: give HOST:PORT'),
+        (['LABELS', 'a.pth'], 'CHECKPOINT has no use after'),
+        (['LABELS', '--cfg-options', 'a=1'], '--cfg-options has no use after'),
+        ([str(ROOT / 'config' / 'occupancy.py'), 'a.pth', '--truth', 'LABELS'], '--truth has no use after'),
+        (['LABELS', '--truth', '/nope'], '--truth /nope: no such folder'),
+        (['LABELS', '--dataroot', '/nope'], '--dataroot /nope: no such folder'),
+        (['LABELS', '--version', 'v1.0-mini'], 'has no use without --dataroot'),
+        (['LABELS', '--mask', 'camera', '--html', 'a.html'], '--mask is for --png, --gif and --mp4'),
+        (['LABELS', '--gif', 'a.gif', '--fps', '0'], '--fps 0: give more than 0'),
+        (['LABELS', '--gif', 'a.mp4'], '--gif a.mp4: the name must end in .gif'),
+        (['LABELS', '--png', 'a.jpg'], '--png a.jpg: the name must end in .png'),
+        (['LABELS', '--png', 'a.png', '--width', '0'], '--width 0: give 400 to 8192 pixels'),
+        (['LABELS', '--png', 'a.png', '--width', '-5'], '--width -5: give 400 to 8192 pixels'),
+        (['LABELS', '--png', 'a.png', '--frames', '0:4:0'], '--frames 0:4:0: the step must be at least 1'),
+        (['LABELS', '--html', f'{__file__}/a.html'], 'is a file, not a folder'),
     ],
 )
 def test_one_sentence_says_what_is_wrong(labels: Path, tmp_path: Path, monkeypatch, capsys, arguments, message):
@@ -113,10 +127,10 @@ def test_one_sentence_says_what_is_wrong(labels: Path, tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize('tool', ['visualize', 'browse_dataset', 'train'])
+@pytest.mark.parametrize('tool', ['visualize', 'browse_dataset', 'evaluate', 'train'])
 def test_help_needs_no_heavy_package(tool: str):
     # mmdet3d and mmengine need torch.
-    blocked = 'import sys; sys.modules.update(torch=None, numba=None, nuscenes=None)'
+    blocked = 'import sys; sys.modules.update(torch=None, nuscenes=None)'
     code = f'{blocked}; sys.argv = ["tool", "--help"]; from tools import {tool}; {tool}.main()'
     environment = {**os.environ, 'COLUMNS': '120'}
     done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -11,6 +11,7 @@ scores::
 
 import numpy as np
 
+from project.evaluation.names import BAND_EDGES, PROTOCOLS, SEED_SHAPE
 from project.evaluation.protocols.common import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
 from project.evaluation.protocols.rays import RayProtocol
 from project.evaluation.protocols.voxels import VoxelProtocol
@@ -18,10 +19,7 @@ from project.formats import occ3d, openoccupancy, surroundocc
 from project.grid import VoxelGrid
 from project.taxonomy import FREE, NOISE
 
-PROTOCOLS = ('seed', 'occ3d', 'surroundocc', 'openoccupancy', 'openocc', 'rayiou')
 SEED_RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
-SEED_SHAPE = (100, 100, 8)
-BAND_EDGES = (20.0, 35.0)
 
 __all__ = [
     'BAND_EDGES',

@@ -43,6 +43,15 @@ def comparison_table(methods: Mapping[str, Scores]) -> Table:
     return table
 
 
+def as_markdown(table: Table) -> str:
+    """A table as Markdown, its title above it."""
+    header, *rows = zip(*([str(column.header), *map(str, column.cells)] for column in table.columns), strict=True)
+    rule = ['---', *(['---:'] * (len(header) - 1))]
+    lines = [f'| {" | ".join(cells)} |' for cells in (header, rule, *rows)]
+    title = [*str(table.title).splitlines(), ''] if table.title else []
+    return '\n'.join([*title, *lines, ''])
+
+
 def _compare(table: Table, name: str, values: list[float]) -> None:
     difference = values[-1] - values[0]
     shown = '' if math.isnan(difference) else f'{difference:+.2f}'

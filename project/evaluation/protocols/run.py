@@ -1,5 +1,6 @@
 """Scoring whole folders: which keyframes, read from where, compared and added up."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from project.evaluation.names import RAYS
 from project.evaluation.protocols.common import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
-from project.evaluation.protocols.sources import RAYS, Source
+from project.evaluation.protocols.sources import Source
 from project.formats import Keyframe
 
 _UNKNOWN = Keyframe('', '', '', '', '')
@@ -83,7 +85,8 @@ class Evaluation:
             progress: wraps the iteration over keyframes.
 
         Raises:
-            FileNotFoundError, ValueError: a file is missing, damaged or of another shape; the message names it.
+            FileNotFoundError, ValueError: a file is missing, damaged or of another shape; the message names it. Or the
+                ground truth holds nothing to score.
         """
         totals: list[Counts] = [{} for _ in methods]
         with ThreadPoolExecutor(workers) as pool:
@@ -93,7 +96,10 @@ class Evaluation:
             finally:
                 # After an error nobody waits for the keyframes that are left.
                 pool.shutdown(cancel_futures=True)
-        return [self.protocol.score(counts, len(keyframes)) for counts in totals]
+        scores = [self.protocol.score(counts, len(keyframes)) for counts in totals]
+        if all(math.isnan(value) for result in scores for value in next(iter(result.classes.values())).values()):
+            raise ValueError(f'{self.labels.path}: holds nothing to score of any class ({scores[0].title})')
+        return scores
 
     def count(self, methods: Sequence[Source], keyframe: Keyframe) -> list[Counts]:
         """Counts of one keyframe for each method."""

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from project.evaluation.names import RAYS
 from project.evaluation.protocols.common import EvaluationProtocol, RayReadings, Volume
 from project.evaluation.protocols.submissions import read_dense, read_rays
 from project.formats import FORMATS
@@ -13,9 +14,6 @@ from project.formats.folders import DENSE, expected_path, find_files
 from project.formats.points import voxelise
 from project.formats.resample import on_grid
 from project.grid import VoxelGrid
-
-RAYS = 'rays'
-"""Layout of an OpenOcc submission: the rays of all keyframes in one ``.gz``."""
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from project.evaluation.names import DENSE_LAYOUTS, RAYS
 from project.evaluation.protocols.common import RayReadings, Volume
 from project.evaluation.protocols.rays import RayProtocol
 from project.evaluation.protocols.run import Evaluation
-from project.evaluation.protocols.sources import RAYS, Source
+from project.evaluation.protocols.sources import Source
 from project.evaluation.protocols.submissions import write_dense, write_rays
 from project.formats import FORMATS, Keyframe, OccupancyLabels
 from project.formats.folders import path_fields
 from project.taxonomy import FREE
-
-DENSE_LAYOUTS = {'submission': 'arr_0', 'sparseocc': 'pred'}
-"""Layouts of one ``<sample token>.npz`` a keyframe, and the name of the array in each."""
-
-LAYOUTS = (*DENSE_LAYOUTS, RAYS, *(name for name in FORMATS if name != 'points'))
 
 
 def write(
@@ -31,7 +27,7 @@ def write(
     """Write a source in another layout.
 
     Args:
-        layout: one of :data:`LAYOUTS`.
+        layout: one of :data:`project.evaluation.names.LAYOUTS`.
         path: folder to write to; for ``rays`` the file.
         evaluation: its protocol says grid, classes and rays; its origins are where these start.
         source: what to write.

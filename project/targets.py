@@ -1,0 +1,24 @@
+"""Where a command is to write: whether it can is found out before hours of work."""
+
+import os
+from pathlib import Path
+
+
+def check_target(path: str | Path, folder: bool = False) -> None:
+    """Find out before hours of work whether its result can be written.
+
+    Args:
+        path: the file.
+        folder: it is a folder for files, which may be there already.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    path = Path(path).absolute()
+    if path.is_dir() and not folder:
+        raise ValueError(f'{path} is a folder; name a file in it')
+    existing = next(each for each in (path if folder else path.parent, *path.parents) if each.exists())
+    if not existing.is_dir():
+        raise ValueError(f'{path} cannot be written: {existing} is a file, not a folder')
+    if not os.access(existing, os.W_OK):
+        raise ValueError(f'{path} cannot be written: {existing} is write-protected')
