@@ -18,18 +18,15 @@ import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-
-from project.cli import usable_cores
+from project.cli import run, usable_cores, whole_number
 from project.formats import FORMATS
-from project.labels.convert import Outcome, convert, what_is_wrong
+from project.labels.convert import Outcome, convert
 from project.labels.dataset import Dataset, make_dataset
-from project.labels.index import write_infos
+from project.labels.folder import prepare_folder
+from project.labels.index import read_splits, write_infos
 from project.labels.register import require_library
-from project.labels.settings import Settings, prepare_folder
+from project.labels.report import Report
+from project.labels.settings import Settings
 from project.labels.tables import find_version, read_tables
 from project.taxonomy import LabelMapping
 
@@ -40,10 +37,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--dataroot', type=Path, default='./project/data/nuscenes/', help='root folder of nuScenes (%(default)s)'
     )
-    parser.add_argument('--save_path', type=Path, help='root folder of the labels (occupancy/ below the dataroot)')
+    parser.add_argument(
+        '--save_path', '--save-path', type=Path, help='root folder of the labels (occupancy/ below the dataroot)'
+    )
     parser.add_argument('--version', help='v1.0-trainval or v1.0-mini (the one that is there)')
     parser.add_argument(
-        '--num_sweeps', type=_whole_number, default=10, metavar='N',
+        '--num_sweeps', '--num-sweeps', type=whole_number(0), default=10, metavar='N',
         help='gather lidar from N keyframes before to N after a keyframe, and the sweeps between (%(default)s)',
     )  # fmt: skip
     parser.add_argument(
@@ -55,7 +54,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--scenes', nargs='+', metavar='NAME', help='names of the scenes to convert (all)')
     parser.add_argument(
-        '--workers', type=_positive_number, default=usable_cores(), metavar='N', help='processes (%(default)s)'
+        '--workers', type=whole_number(1), default=usable_cores(), metavar='N', help='processes (%(default)s)'
     )
     parser.add_argument('--overwrite', action='store_true', help='make labels again that exist already')
     parser.add_argument(
@@ -81,6 +80,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--label_mapping',
+        '--label-mapping',
         type=Path,
         metavar='YAML',
         help='"labels" and "learning_map" of another choice of classes (16 classes)',
@@ -93,79 +93,58 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; the exit code is 0 when every scene was labelled, 1 when some were not, 2 when none could be."""
     options = parse_arguments(arguments)
-    console = Console()
+    report = Report()
     start = time.perf_counter()
     try:
-        mapping = LabelMapping.from_yaml(options.label_mapping) if options.label_mapping else LabelMapping.default()
-        formats = tuple(dict.fromkeys(options.formats or ['voxels']))
-        settings = Settings(
-            options.save_path, formats, options.num_sweeps, mapping, options.overwrite, options.masks, options.flow,
-            options.refine_poses, options.remove_ghosts,
-        )  # fmt: skip
-        if settings.refine_poses:
-            require_library()
+        settings = make_settings(options)
         version = find_version(options.dataroot, options.version)
-        prepare_folder(settings, version)
-        with console.status(f'reading the tables of {version}'):
-            tables = read_tables(options.dataroot, version, options.scenes)
-            dataset = make_dataset(tables, options.dataroot)
-        outcomes = _convert_with_progress(dataset, settings, options.workers, console)
-        labelled = {outcome.scene_name for outcome in outcomes if outcome.error is None}
-        records = {name: dataset.records[name] for name in dataset.records if name in labelled}
-        counts = write_infos(options.save_path, options.dataroot, version, records)
+        splits = read_splits(options.dataroot, version)
+        with report.status(f'reading the tables of {version}'):
+            dataset = make_dataset(read_tables(options.dataroot, version, options.scenes), options.dataroot)
+        report.warn_of_missing_cameras(dataset.scenes, settings)
+        prepare_folder(settings, version, dataset.scenes)
+        outcomes = label(dataset, settings, options.workers, report)
+        failed = [outcome.scene_name for outcome in outcomes if outcome.error]
+        counts = {}
+        if len(failed) < len(outcomes):
+            records = {name: records for name, records in dataset.records.items() if name not in failed}
+            counts = write_infos(settings.save_path, version, splits, records, failed)
     except (ImportError, OSError, ValueError) as error:
-        Console(stderr=True).print(f'[red]error:[/] {escape(what_is_wrong(error))}', highlight=False, soft_wrap=True)
+        report.error(error)
         return 2
-    _print_summary(console, outcomes, counts, options.save_path, time.perf_counter() - start)
-    return 1 if any(outcome.error for outcome in outcomes) else 0
+    report.summary(outcomes, counts, settings.save_path, time.perf_counter() - start)
+    return 0 if not failed else 1 if counts else 2
 
 
-def _convert_with_progress(dataset: Dataset, settings: Settings, workers: int, console: Console) -> list[Outcome]:
-    columns = (
-        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[rate]}'),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    start = time.perf_counter()
-    with Progress(*columns, console=console) as progress:
-        total = sum(len(scene.keyframes) for scene in dataset.scenes)
-        task = progress.add_task('keyframes', total=total, rate='')
+def make_settings(options: argparse.Namespace) -> Settings:
+    """What labels the options ask for.
 
-        def on_progress(done: int) -> None:
-            rate = done / max(time.perf_counter() - start, 1e-9)
-            progress.update(task, completed=done, rate=f'{rate:.1f} keyframes/s')
+    Raises:
+        ValueError, OSError: the label mapping cannot be used.
+        ImportError: poses are to be refined and small_gicp is not installed.
+    """
+    if options.refine_poses:
+        require_library()
+    return Settings(
+        save_path=options.save_path,
+        formats=tuple(dict.fromkeys(options.formats or ['voxels'])),
+        num_sweeps=options.num_sweeps,
+        mapping=LabelMapping.from_yaml(options.label_mapping) if options.label_mapping else LabelMapping.default(),
+        overwrite=options.overwrite,
+        masks=options.masks,
+        flow=options.flow,
+        refine_poses=options.refine_poses,
+        remove_ghosts=options.remove_ghosts,
+    )
 
+
+def label(dataset: Dataset, settings: Settings, workers: int, report: Report) -> list[Outcome]:
+    """Label the scenes that are complete; returns what became of these, and of the others."""
+    missing = sum(bool(settings.missing(keyframe)) for scene in dataset.scenes for keyframe in scene.keyframes)
+    with report.progress(missing) as on_progress:
         outcomes = convert(dataset.scenes, settings, workers, on_progress)
     return outcomes + [Outcome(name, error=error) for name, error in dataset.broken.items()]
 
 
-def _print_summary(console: Console, outcomes: list[Outcome], counts: dict, save_path: Path, seconds: float) -> None:
-    labelled = sum(outcome.labelled for outcome in outcomes)
-    present = sum(outcome.present for outcome in outcomes)
-    failed = [outcome for outcome in outcomes if outcome.error]
-    table = Table(show_header=False, box=None)
-    table.add_row('scenes', f'{len(outcomes) - len(failed)} labelled, {len(failed)} failed')
-    table.add_row('keyframes', f'{labelled} labelled now, {present} were there already')
-    table.add_row('time', f'{seconds:.1f} s' + (f', {seconds / labelled:.3f} s a keyframe' if labelled else ''))
-    table.add_row('index', ', '.join(f'{split}: {count} keyframes' for split, count in counts.items()))
-    table.add_row('written to', str(save_path))
-    console.print(table)
-    for outcome in failed:
-        console.print(f'[red]{outcome.scene_name} failed:[/] {escape(outcome.error)}', highlight=False, soft_wrap=True)
-
-
-def _whole_number(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f'{text} is less than 0')
-    return number
-
-
-def _positive_number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'{text} is less than 1')
-    return number
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run(main, 'stopped; labels written so far are whole: call it again, without --overwrite, and it goes on'))

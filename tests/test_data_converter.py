@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data_converter import main
+from data_converter import main, parse_arguments
 from project.formats import infos, voxels
 from project.taxonomy import LEARNING_MAP, RAW_NAMES
 
@@ -76,6 +76,11 @@ def test_labels_made_in_another_way_are_not_mixed_in(tiny_world, tmp_path, capsy
     assert run(tiny_world, tmp_path, '--scenes', 'scene-0061') == 0
     assert run(tiny_world, tmp_path, '--num_sweeps', '2') == 2
     assert 'made with another num_sweeps' in capsys.readouterr().err
+    stated = (tmp_path / 'settings.json').read_bytes()
+    assert run(tiny_world, tmp_path, '--num_sweeps', '2', '--overwrite', '--scenes', 'scene-0016') == 2
+    assert run(tiny_world, tmp_path, '--num_sweeps', '2', '--overwrite', '--scenes', 'scene-0103') == 2
+    assert (tmp_path / 'settings.json').read_bytes() == stated
+    assert len(list((tmp_path / 'voxels/scene-0061').iterdir())) == 3
     assert run(tiny_world, tmp_path, '--num_sweeps', '2', '--overwrite') == 0
 
 
@@ -129,7 +134,7 @@ def test_a_scene_with_bad_files_is_named_and_the_other_is_finished(world, tmp_pa
     said = capsys.readouterr().out
     assert 'scene-0061 failed:' in said and expected in said and '1 labelled, 1 failed' in said
     assert len(list((tmp_path / 'labels/voxels/scene-0103').iterdir())) == 3
-    assert not list((tmp_path / 'labels').rglob('.*')) and not (tmp_path / 'labels/voxels/scene-0061').exists()
+    assert not list((tmp_path / 'labels').rglob('.*.*')) and not (tmp_path / 'labels/voxels/scene-0061').exists()
     assert len(infos.read(tmp_path / 'labels/nuscenes_infos_train.pkl')['data_list']) == 0
 
 
@@ -144,7 +149,9 @@ def test_what_cannot_be_done_at_all_is_said_in_a_sentence(world, tmp_path, capsy
     assert str(tmp_path / 'file') in said(world, tmp_path / 'file/labels')
     (world / 'v1.0-mini/lidarseg.json').unlink()
     assert 'lidarseg.json: this table is missing' in said(world, tmp_path / 'labels')
-    assert 'holds no folder of tables' in said(tmp_path / 'labels', tmp_path / 'more')
+    assert not (tmp_path / 'labels').exists()
+    (tmp_path / 'empty').mkdir()
+    assert 'holds no folder of tables' in said(tmp_path / 'empty', tmp_path / 'more')
 
 
 def test_custom_splits_and_scenes_of_no_split(world, tmp_path):
@@ -162,3 +169,33 @@ def test_the_real_keyframe_converts(tmp_path, num_sweeps):
     (path,) = (tmp_path / 'voxels').rglob('*.npz')
     # Its lidarseg, made of boxes, knows barriers, pedestrians, cones, cars and trucks and no static world.
     assert {1, 4, 7, 8, 10} <= set(voxels.read(path).classes.tolist())
+
+
+def test_nothing_is_indexed_where_no_scene_could_be_labelled(world, tmp_path, capsys):
+    for scene in ('scene-0061', 'scene-0103'):
+        file_of(world, scene, keyframe=True).unlink()
+    assert run(world, tmp_path / 'labels') == 2
+    assert '0 labelled, 2 failed' in capsys.readouterr().out
+    assert not list((tmp_path / 'labels').glob('*.pkl'))
+
+
+def test_options_are_spelt_with_hyphens_or_underscores(capsys):
+    options = parse_arguments(['--save-path', 'a', '--num-sweeps', '3', '--label-mapping', 'b'])
+    assert (options.save_path, options.num_sweeps, options.label_mapping) == (Path('a'), 3, Path('b'))
+    for arguments, said in (
+        (['--num_sweeps', 'abc'], '"abc" is not a whole number'),
+        (['--workers', '0'], '0 is less'),
+    ):
+        with pytest.raises(SystemExit):
+            parse_arguments(arguments)
+        assert said in capsys.readouterr().err
+
+
+def test_masks_without_cameras_are_warned_of(world, tmp_path, capsys):
+    table = world / 'v1.0-mini/sample_data.json'
+    rows = json.loads(table.read_text())
+    table.write_text(json.dumps([row for row in rows if 'LIDAR_TOP' in row['filename']]))
+    assert run(world, tmp_path / 'a', '--format', 'occ3d') == 0
+    assert 'no image of a camera for keyframes of scene-0061, scene-0103' in capsys.readouterr().err
+    assert run(world, tmp_path / 'b') == 0
+    assert not capsys.readouterr().err

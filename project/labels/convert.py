@@ -3,13 +3,15 @@
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
+from project.labels.errors import what_is_wrong
 from project.labels.generate import label_scene
 from project.labels.scene import Scene
 from project.labels.settings import Settings
+from project.workers import worker_pool
 
 POLL_S = 0.2
 
@@ -42,7 +44,7 @@ def convert(
         scenes: what to label.
         settings: how.
         workers: number of processes; 1 works in this one.
-        on_progress: called from time to time with the number of keyframes done so far.
+        on_progress: called from time to time with the number of keyframes labelled so far.
 
     Returns:
         What became of each scene, in their order.
@@ -53,12 +55,13 @@ def convert(
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload([label_scene.__module__])
     counter = context.Value('q', 0)
-    with ProcessPoolExecutor(min(workers, len(scenes)), context, _share_counter, (counter,)) as pool:
+    with worker_pool(min(workers, len(scenes)), context, _share_counter, (counter,)) as pool:
         futures = [pool.submit(_label_counted, scene, settings) for scene in scenes]
         pending: set[Future] = set(futures)
         while pending:
             _, pending = wait(pending, POLL_S, FIRST_COMPLETED)
-            on_progress(counter.value)
+            # Read without its lock, which a worker that was killed may hold.
+            on_progress(counter.get_obj().value)
         return [_result(future, scene) for future, scene in zip(futures, scenes, strict=True)]
 
 
@@ -68,20 +71,10 @@ def label_reported(scene: Scene, settings: Settings, on_keyframe: Callable[[], N
     labelled, error = 0, None
     try:
         labelled = label_scene(scene, settings, on_keyframe)
-        if not labelled:
-            for _ in scene.keyframes:
-                on_keyframe()
     except Exception as problem:
         error = what_is_wrong(problem)
     present = 0 if error else len(scene.keyframes) - labelled
     return Outcome(scene.name, labelled, present, time.perf_counter() - start, error)
-
-
-def what_is_wrong(error: Exception) -> str:
-    """One sentence for the user; errors that nobody foresaw are named by their type."""
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f'{error.filename}: {error.strerror}'
-    return str(error) if isinstance(error, ImportError | OSError | ValueError) else f'{type(error).__name__}: {error}'
 
 
 def _convert_here(scenes: Sequence[Scene], settings: Settings, on_progress: Callable[[int], None]) -> list[Outcome]:

@@ -1,12 +1,14 @@
 """Scenes as plain data, made of the tables of nuScenes."""
 
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
 from project.formats import Keyframe
 from project.formats.infos import BoxRecords, CameraRecord, KeyframeRecord
+from project.labels.errors import what_is_wrong
 from project.labels.geometry import poses
 from project.labels.scene import Cameras, Scene, Tracks
 from project.labels.tables import Tables
@@ -38,8 +40,8 @@ def make_dataset(tables: Tables, dataroot: Path) -> Dataset:
             records = keyframe_records(tables, scene)
             dataset.scenes.append(_scene(tables, scene, records, dataroot))
             dataset.records[scene['name']] = records
-        except ValueError as error:
-            dataset.broken[scene['name']] = str(error)
+        except Exception as error:
+            dataset.broken[scene['name']] = what_is_wrong(error)
     return dataset
 
 
@@ -98,8 +100,12 @@ def keyframe_records(tables: Tables, scene: dict) -> list[KeyframeRecord]:
     Raises:
         ValueError: the tables do not describe the scene completely.
     """
-    by_sample: dict[str, dict[str, dict]] = {sample['token']: {} for sample in tables.samples[scene['token']]}
-    for reading in tables.sensor_data[scene['token']]:
+    samples, sensor_data = tables.samples[scene['token']], tables.sensor_data[scene['token']]
+    _check_times('sample', samples)
+    _check_times('sample_data', sensor_data)
+    samples = sorted(samples, key=itemgetter('timestamp'))
+    by_sample: dict[str, dict[str, dict]] = {sample['token']: {} for sample in samples}
+    for reading in sensor_data:
         _calibration(tables, reading)
         if reading['is_key_frame']:
             by_sample[reading['sample_token']][reading['channel']] = reading
@@ -121,17 +127,30 @@ def _keyframe_record(tables: Tables, scene: dict, token: str, readings: dict[str
         ego_from_lidar=_calibration(tables, lidar)[0],
         global_from_ego=_ego_pose(tables, lidar),
         cameras=cameras,
-        boxes=_box_records(boxes),
+        boxes=_box_records(boxes, token),
     )
 
 
-def _box_records(boxes: list[dict]) -> BoxRecords:
+def _check_times(table: str, records: list[dict]) -> None:
+    for record in records:
+        if not isinstance(record['timestamp'], int):
+            raise ValueError(f'{table}.json: {record["token"]} has the timestamp {record["timestamp"]}')
+
+
+def _box_records(boxes: list[dict], sample_token: str) -> BoxRecords:
     unknown = sorted({box['category_name'] for box in boxes} - set(RAW_NAMES))
     if unknown:
         raise ValueError(f'category.json has categories that lidarseg does not have: {", ".join(unknown)}')
-    rotations = np.array([box['rotation'] for box in boxes]).reshape(-1, 4)
-    translations = np.array([box['translation'] for box in boxes]).reshape(-1, 3)
-    width_length_height = np.array([box['size'] for box in boxes], float).reshape(-1, 3)
+    numbers = [[*box['translation'], *box['size'], *box['rotation']] for box in boxes]
+    numbers = np.array(numbers, float).reshape(-1, 10)
+    translations, width_length_height, rotations = np.split(numbers, (3, 6), axis=1)
+    wrong = ~np.isfinite(numbers).all(axis=1) | (width_length_height < 0).any(axis=1) | ~rotations.any(axis=1)
+    if wrong.any():
+        box = boxes[np.argmax(wrong)]
+        raise ValueError(
+            f'sample_annotation.json: the box of instance {box["instance_token"]} in keyframe {sample_token} has the '
+            f'translation {box["translation"]}, size {box["size"]}, rotation {box["rotation"]}'
+        )
     return BoxRecords(
         instances=tuple(box['instance_token'] for box in boxes),
         categories=tuple(box['category_name'] for box in boxes),
@@ -153,12 +172,23 @@ def _calibration(tables: Tables, reading: dict) -> tuple[np.ndarray, np.ndarray]
     calibration = tables.calibrations.get(reading['calibrated_sensor_token'])
     if calibration is None or calibration['channel'] is None:
         raise ValueError(f'calibrated_sensor.json lacks the calibration of {reading["filename"]}')
-    pose = poses(calibration['rotation'], calibration['translation'])
-    return pose, np.array(calibration['camera_intrinsic'], float)
+    matrix = np.array(calibration['camera_intrinsic'], float)
+    if calibration['channel'].startswith('CAM') and not (matrix.shape == (3, 3) and np.isfinite(matrix).all()):
+        raise ValueError(f'calibrated_sensor.json: {calibration["token"]} has no 3x3 camera_intrinsic')
+    return _pose(calibration, f'calibrated_sensor.json: {calibration["token"]}'), matrix
 
 
 def _ego_pose(tables: Tables, reading: dict) -> np.ndarray:
     pose = tables.ego_poses.get(reading['ego_pose_token'])
     if pose is None:
         raise ValueError(f'ego_pose.json lacks the pose of {reading["filename"]}')
-    return poses(pose['rotation'], pose['translation'])
+    return _pose(pose, f'ego_pose.json: {reading["ego_pose_token"]}')
+
+
+def _pose(record: dict, name: str) -> np.ndarray:
+    """(4, 4) transform of a record; numbers that are none would become labels all the same."""
+    rotation, translation = (np.array(record[key], float) for key in ('rotation', 'translation'))
+    shapes = rotation.shape, translation.shape
+    if shapes != ((4,), (3,)) or not (0 < np.linalg.norm(rotation) < np.inf and np.isfinite(translation).all()):
+        raise ValueError(f'{name} has no rotation and translation: {record["rotation"]}, {record["translation"]}')
+    return poses(rotation, translation)

@@ -28,7 +28,7 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
     Args:
         scene: what to label.
         settings: how.
-        on_keyframe: called after each keyframe.
+        on_keyframe: called after each keyframe that was labelled.
 
     Returns:
         Number of keyframes that were labelled; the others had all their files already.
@@ -38,7 +38,7 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
         OSError: a label could not be written; the message names it.
         ImportError: poses are to be refined and small_gicp is not installed.
     """
-    todo = [_missing_formats(scene, k, settings) for k in range(len(scene.keyframes))]
+    todo = [settings.missing(keyframe) for keyframe in scene.keyframes]
     if any(todo):
         if settings.refine_poses:
             scene = refined(scene)
@@ -47,13 +47,9 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
         for k, names in enumerate(todo):
             for grid in dict.fromkeys(FORMATS[name].GRID for name in names):
                 _label(scene, world, sight, k, [n for n in names if grid == FORMATS[n].GRID], settings, ballots)
-            on_keyframe()
+            if names:
+                on_keyframe()
     return sum(bool(names) for names in todo)
-
-
-def _missing_formats(scene: Scene, k: int, settings: Settings) -> list[str]:
-    paths = {name: settings.save_path / FORMATS[name].path(scene.keyframes[k]) for name in settings.formats}
-    return [name for name, path in paths.items() if settings.overwrite or not path.is_file()]
 
 
 def _look_through(scene: Scene, world: World, settings: Settings) -> tuple[World, Sight | None]:

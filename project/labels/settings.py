@@ -1,15 +1,14 @@
-"""What labels to make, and whether they may go into a folder that holds some already."""
+"""What labels to make."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import project
-from project.formats import occ3d, openocc, openoccupancy, voxels
-from project.formats.common import written_whole
-from project.taxonomy import FREE, LABEL_NAMES, LabelMapping
+from project.formats import FORMATS, occ3d, openocc, openoccupancy, voxels
+from project.formats.common import Keyframe
+from project.taxonomy import LabelMapping
 
-SETTINGS_FILE = 'settings.json'
+GENERATOR = f'occupancy-bevformer {project.__version__}'
 
 MASKED = {occ3d.NAME: True, voxels.NAME: False}
 """Formats that have a place for masks, and whether they are written unless asked for."""
@@ -53,11 +52,16 @@ class Settings:
         """Whether a format is written with flow."""
         return name in FLOW and (FLOW[name] if self.flow is None else self.flow)
 
+    def missing(self, keyframe: Keyframe) -> list[str]:
+        """Names of the formats in which labels of a keyframe are to be made."""
+        paths = {name: self.save_path / FORMATS[name].path(keyframe) for name in self.formats}
+        return [name for name, path in paths.items() if self.overwrite or not path.is_file()]
+
     def made(self, name: str, version: str) -> dict:
         """What labels of a format are made of and how, as JSON can hold it."""
         return {
             'dataset': version,
-            'generator': f'{project.__name__} {project.__version__}',
+            'generator': GENERATOR,
             'num_sweeps': self.num_sweeps,
             'learning_map': self.mapping.learning_map.tolist(),
             'masks': self.with_masks(name),
@@ -65,27 +69,3 @@ class Settings:
             'remove_ghosts': self.remove_ghosts,
             'refine_poses': self.refine_poses,
         }
-
-
-def prepare_folder(settings: Settings, version: str) -> None:
-    """State in the folder of the labels how they are made; ``settings.json`` has an entry for each format.
-
-    Raises:
-        ValueError: labels of a format are there that were made in another way.
-        OSError: the folder cannot be written.
-    """
-    made = {name: settings.made(name, version) for name in settings.formats}
-    path = settings.save_path / SETTINGS_FILE
-    earlier = json.loads(path.read_text()) if path.is_file() else {}
-    for name in settings.formats:
-        was = earlier.get(name, made[name])
-        differing = [key for key, value in made[name].items() if was.get(key) != value]
-        if differing and not settings.overwrite:
-            raise ValueError(
-                f'{path}: the labels of the format {name} were made with another {" and ".join(differing)}; '
-                'choose another --save_path, or make all of them again with --overwrite'
-            )
-    with written_whole(path) as file:
-        file.write(json.dumps(earlier | made, indent=1).encode())
-    if voxels.NAME in settings.formats:
-        voxels.write_manifest(settings.save_path, made[voxels.NAME], (*settings.mapping.names, LABEL_NAMES[FREE]))

@@ -5,13 +5,20 @@ megabytes (nuscenes-devkit keeps several gigabytes).
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
+
+from project.taxonomy import RAW_NAMES
 
 CHUNK = 1 << 22
 
 VERSIONS = ('v1.0-trainval', 'v1.0-mini')
+
+TEST = 'v1.0-test'
+UNLABELLED = f'{TEST}, which has neither boxes nor lidarseg: no labels can be made from it'
 
 
 def find_version(dataroot: Path, version: str | None = None) -> str:
@@ -24,8 +31,8 @@ def find_version(dataroot: Path, version: str | None = None) -> str:
     Raises:
         ValueError: there is none or no single one, or it is one for which no labels can be made.
     """
-    if version == 'v1.0-test':
-        raise ValueError('v1.0-test has neither boxes nor lidarseg, so no labels can be made from it')
+    if version == TEST:
+        raise ValueError(UNLABELLED)
     if not dataroot.is_dir():
         raise ValueError(
             f'{dataroot}: no such folder; --dataroot names the folder that holds v1.0-trainval, samples, sweeps'
@@ -34,7 +41,10 @@ def find_version(dataroot: Path, version: str | None = None) -> str:
         if not (dataroot / version).is_dir():
             raise ValueError(f'{dataroot / version}: no such folder; the tables of {version} are not in this dataroot')
         return version
-    found = sorted(path.name for path in dataroot.glob('v1.0-*') if path.is_dir() and path.name != 'v1.0-test')
+    found = sorted(path.name for path in dataroot.glob('v1.0-*') if path.is_dir())
+    if found == [TEST]:
+        raise ValueError(f'{dataroot}: holds {UNLABELLED}')
+    found = [name for name in found if name != TEST]
     if not found:
         raise ValueError(f'{dataroot}: holds no folder of tables such as {" or ".join(VERSIONS)}')
     if len(found) > 1:
@@ -55,6 +65,8 @@ def read_table(folder: Path, name: str) -> Iterator[dict]:
     except FileNotFoundError:
         remedy = 'unpack nuScenes-lidarseg there' if name == 'lidarseg' else 'unpack the metadata of nuScenes there'
         raise ValueError(f'{path}: this table is missing; {remedy}') from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: is not text in UTF-8 ({error}); the download is damaged') from None
 
 
 def _records(file, path: Path) -> Iterator[dict]:
@@ -85,7 +97,7 @@ class Tables:
     Attributes:
         version: e.g. ``v1.0-trainval``.
         scenes: scene records, in the table's order.
-        samples: keyframes of each scene, by scene token, in order of time.
+        samples: keyframes of each scene, by scene token.
         calibrations: calibrated sensors, with their ``channel``.
         sensor_data: readings of each scene, by scene token: all of LIDAR_TOP, those of cameras at keyframes.
         ego_poses: the poses of those readings.
@@ -121,6 +133,9 @@ def _read_tables(folder: Path, version: str, scene_names: list[str] | None, lida
     unknown = sorted(set(scene_names or ()) - {scene['name'] for scene in tables.scenes})
     if unknown:
         raise ValueError(f'{folder}: has no scene {", ".join(unknown)}')
+    name, times = max(Counter(scene['name'] for scene in tables.scenes).items(), key=itemgetter(1), default=('', 0))
+    if times > 1:
+        raise ValueError(f'{folder / "scene.json"}: {times} scenes are called {name}; their labels would be mixed')
     tables.samples = {scene['token']: [] for scene in tables.scenes}
     tables.sensor_data = {scene['token']: [] for scene in tables.scenes}
     scene_of_sample = {}
@@ -128,8 +143,6 @@ def _read_tables(folder: Path, version: str, scene_names: list[str] | None, lida
         if sample['scene_token'] in tables.samples:
             tables.samples[sample['scene_token']].append(sample)
             scene_of_sample[sample['token']] = sample['scene_token']
-    for samples in tables.samples.values():
-        samples.sort(key=lambda sample: sample['timestamp'])
     channels = {sensor['token']: sensor['channel'] for sensor in read_table(folder, 'sensor')}
     for calibration in read_table(folder, 'calibrated_sensor'):
         tables.calibrations[calibration['token']] = calibration | {'channel': channels.get(calibration['sensor_token'])}
@@ -171,9 +184,23 @@ def _read_sensor_data(tables: Tables, folder: Path, scene_of_sample: dict[str, s
 
 
 def _read_annotations(tables: Tables, folder: Path, scene_of_sample: dict[str, str]) -> None:
-    names = {category['token']: category['name'] for category in read_table(folder, 'category')}
+    names = {}
+    for category in read_table(folder, 'category'):
+        _check_index(category, folder)
+        names[category['token']] = category['name']
     categories = {item['token']: names[item['category_token']] for item in read_table(folder, 'instance')}
     for record in read_table(folder, 'sample_annotation'):
         if record['sample_token'] in scene_of_sample:
             box = {key: record[key] for key in _BOX} | {'category_name': categories[record['instance_token']]}
             tables.annotations.setdefault(record['sample_token'], []).append(box)
+
+
+def _check_index(category: dict, folder: Path) -> None:
+    """Make sure that lidarseg counts categories as the taxonomy does, where the table says how it counts."""
+    name, index = category['name'], category.get('index')
+    if index is not None and (index not in range(len(RAW_NAMES)) or RAW_NAMES[index] != name):
+        expected = f'{RAW_NAMES.index(name)}' if name in RAW_NAMES else 'no such category'
+        raise ValueError(
+            f'{folder / "category.json"}: gives {name} the lidarseg index {index}, nuScenes-lidarseg has {expected}; '
+            'points would get labels of other classes'
+        )

@@ -72,7 +72,7 @@ def test_what_is_there_is_not_made_again(scenes, made, tmp_path):
     progress = []
     outcomes = convert(scenes, settings, workers=1, on_progress=progress.append)
     assert [(outcome.labelled, outcome.present) for outcome in outcomes] == [(1, 2), (0, 3)]
-    assert first.read_bytes() == b'kept' and second.is_file() and progress[-1] == 6
+    assert first.read_bytes() == b'kept' and second.is_file() and progress == [1]
     convert(scenes, replace(settings, overwrite=True), workers=1)
     assert first.read_bytes() != b'kept'
 

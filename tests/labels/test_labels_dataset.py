@@ -78,3 +78,75 @@ def test_records_of_keyframes_are_complete(dataset):
         assert [record.keyframe for record in records] == list(scene.keyframes)
         assert all(tuple(record.cameras) == CAMERAS for record in records)
         assert all(camera.camera_matrix.shape == (3, 3) for record in records for camera in record.cameras.values())
+
+
+@pytest.fixture
+def tables(tiny_world):
+    return read_tables(tiny_world, 'v1.0-mini')
+
+
+def first(records: dict, scene: dict, **condition) -> dict:
+    """A record of a table that belongs to a scene."""
+    return next(r for r in records[scene['token']] if all(r[key] == value for key, value in condition.items()))
+
+
+def ego_pose(tables, scene) -> tuple[dict, str]:
+    token = first(tables.sensor_data, scene, channel='LIDAR_TOP')['ego_pose_token']
+    return tables.ego_poses[token], f'ego_pose.json: {token}'
+
+
+def calibration(tables, scene) -> tuple[dict, str]:
+    reading = first(tables.sensor_data, scene, channel='CAM_BACK')
+    # The scenes share their calibrations, and this one becomes the first scene's own.
+    token = reading['calibrated_sensor_token'] = 'own'
+    tables.calibrations[token] = {**next(iter(tables.calibrations.values())), 'token': token, 'channel': 'CAM_BACK'}
+    return tables.calibrations[token], f'calibrated_sensor.json: {token}'
+
+
+def annotation(tables, scene) -> tuple[dict, str]:
+    sample = next(sample for sample in tables.samples[scene['token']] if sample['token'] in tables.annotations)
+    box = tables.annotations[sample['token']][0]
+    return box, f'sample_annotation.json: the box of instance {box["instance_token"]} in keyframe {sample["token"]}'
+
+
+def reading(tables, scene) -> tuple[dict, str]:
+    record = first(tables.sensor_data, scene, channel='LIDAR_TOP')
+    return record, f'sample_data.json: {record["token"]}'
+
+
+def sample(tables, scene) -> tuple[dict, str]:
+    record = first(tables.samples, scene)
+    return record, f'sample.json: {record["token"]}'
+
+
+@pytest.mark.parametrize(
+    ('record_of', 'key', 'value'),
+    [
+        (ego_pose, 'rotation', [0.0, 0.0, 0.0, 0.0]),
+        (ego_pose, 'rotation', [float('nan'), 0.0, 0.0, 0.0]),
+        (ego_pose, 'rotation', [1.0, 0.0, 0.0]),
+        (ego_pose, 'translation', [0.0, None, 0.0]),
+        (calibration, 'rotation', [0.0, 0.0, 0.0, 0.0]),
+        (calibration, 'camera_intrinsic', []),
+        (calibration, 'camera_intrinsic', [[float('inf'), 0, 0], [0, 1, 0], [0, 0, 1]]),
+        (annotation, 'rotation', [0.0, 0.0, 0.0, 0.0]),
+        (annotation, 'translation', [0.0, float('nan'), 0.0]),
+        (annotation, 'size', [-1.0, 2.0, 1.0]),
+        (reading, 'timestamp', None),
+        (sample, 'timestamp', None),
+        (sample, 'timestamp', 'noon'),
+    ],
+)
+def test_numbers_that_are_none_are_named_and_the_other_scene_is_there(tables, tiny_world, record_of, key, value):
+    record, name = record_of(tables, tables.scenes[0])
+    record[key] = value
+    made = make_dataset(tables, tiny_world)
+    assert [scene.name for scene in made.scenes] == ['scene-0103']
+    assert made.broken['scene-0061'].startswith(name)
+
+
+def test_what_nobody_foresaw_stops_one_scene_only(tables, tiny_world):
+    del tables.sensor_data[tables.scenes[0]['token']]
+    made = make_dataset(tables, tiny_world)
+    assert [scene.name for scene in made.scenes] == ['scene-0103']
+    assert made.broken['scene-0061'].startswith('KeyError: ')
