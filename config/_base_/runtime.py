@@ -12,6 +12,7 @@ default_hooks = dict(
     visualization=dict(type='OccupancyVisualizationHook', interval=1),
 )
 custom_hooks = [dict(type='OccupancyLossCheckHook'), dict(type='OccupancyProgressHook')]
+log_processor = dict(type='OccupancyLogProcessor')
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 
 randomness = dict(seed=0)

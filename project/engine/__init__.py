@@ -2,6 +2,7 @@
 
 from project.engine.amp import OccupancyBfloat16OptimWrapper
 from project.engine.checkpoint_hook import OccupancyCheckpointHook
+from project.engine.log import OccupancyLogProcessor
 from project.engine.loop import OccupancyTrainLoop
 from project.engine.monitor import OccupancyLossCheckHook, OccupancyProgressHook
 from project.engine.optimizer import OccupancyOptimWrapperConstructor
@@ -11,6 +12,7 @@ from project.engine.schedule import OccupancySeedLR
 __all__ = [
     'OccupancyBfloat16OptimWrapper',
     'OccupancyCheckpointHook',
+    'OccupancyLogProcessor',
     'OccupancyLossCheckHook',
     'OccupancyOptimWrapperConstructor',
     'OccupancyProgressHook',

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,11 @@ def test_training_leaves_checkpoints_config_versions_and_scalars(trained):
     assert 'OccupancyBfloat16OptimWrapper' in (trained / 'toy_config.py').read_text()
     assert json.loads((trained / 'versions.json').read_text())['torch']
     assert list(trained.glob('*/vis_data/events.out.tfevents.*'))
+    (scalars,) = trained.glob('*/vis_data/scalars.json')
+    assert '"IoU/car"' in scalars.read_text()
+    (log,) = trained.glob('*/*.log')
+    (summary,) = re.findall(r'Epoch\(val\) .* mIoU: .*', log.read_text())
+    assert ' geometric_IoU: ' in summary and ' data_time: ' in summary and 'IoU/' not in summary
 
 
 def test_a_checkpoint_is_tested(trained, tmp_path):
@@ -82,7 +88,7 @@ def test_a_test_that_cannot_end_well_does_not_begin(tmp_path, monkeypatch, capsy
     from tools.test import main
 
     (tmp_path / 'a.pth').touch()
-    monkeypatch.setattr(sys, 'argv', ['test.py', TOY, str(tmp_path / 'a.pth'), *wrong])
+    monkeypatch.setattr(sys, 'argv', ['test.py', 'config/occupancy_tiny.py', str(tmp_path / 'a.pth'), *wrong])
     monkeypatch.setattr(OccupancyRunner, 'from_cfg', None)
     with pytest.raises(SystemExit, match='2'):
         main()
