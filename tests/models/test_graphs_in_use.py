@@ -86,6 +86,7 @@ def resnet_detector():
     return detector
 
 
+@pytest.mark.filterwarnings('ignore:CUDA is not available')
 @torch.no_grad()
 def test_a_replay_has_the_weights_of_the_moment(monkeypatch):
     def imitation(part, inputs):
