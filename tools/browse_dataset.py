@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from project.cli import add_config_options
+from project.cli import add_config_options, run
 
 
 def parse_args(arguments: list[str] | None = None) -> Namespace:
@@ -47,4 +47,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run(main))

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from project.cli import usable_cores, whole_number
+from project.cli import run, usable_cores, whole_number
 from project.evaluation.names import BAND_EDGES, LAYOUTS, PROTOCOLS, RAYS, SEED_SHAPE
 
 if TYPE_CHECKING:
@@ -193,4 +193,4 @@ def write_json(path: Path, protocol: str, scores: dict[str, 'Scores']) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run(main))

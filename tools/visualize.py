@@ -1,7 +1,7 @@
 """Look at occupancy labels and predictions: pictures without a screen, a page in the browser, a page to send.
 
-SOURCE is a folder of labels (any format that the project reads), a folder of predictions from tools/test.py
-(<sample token>.npz), or a config followed by a checkpoint, which predicts on the spot.
+SOURCE is a folder of labels (any format that the project reads), a folder of predictions (<sample token>.npz from
+tools/test.py; with --truth any label format, too), or a config followed by a checkpoint, which predicts on the spot.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from project.cli import add_config_options, run
 EXAMPLES = """examples:
   labels in the browser, with lidar, boxes and camera images:
     python tools/visualize.py project/data/nuscenes/occupancy --dataroot project/data/nuscenes
-  one picture; a film of a scene:
+  one picture; a video of a scene:
     python tools/visualize.py LABELS --dataroot NUSCENES --scene scene-0103 --frames 12 --png frame.png
     python tools/visualize.py LABELS --dataroot NUSCENES --scene scene-0103 --mp4 scene.mp4
   predictions, the labels they should match, and their difference:
@@ -35,8 +35,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('source', metavar='SOURCE', help='folder of labels or predictions, or a config')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', nargs='?', help='weights, after a config')
     what = parser.add_argument_group('what to show')
-    what.add_argument('--truth', metavar='FOLDER', help='labels to compare a folder of predictions with')
-    what.add_argument('--dataroot', metavar='FOLDER', help='nuScenes; adds lidar points, boxes and camera images')
+    what.add_argument('--truth', metavar='FOLDER', help='labels; SOURCE is then predictions in any layout')
+    what.add_argument('--dataroot', metavar='FOLDER', help='nuScenes; adds lidar points and camera images')
     what.add_argument('--version', help='of nuScenes, where the folder holds several: v1.0-mini, v1.0-trainval')
     what.add_argument('--format', help='of the labels, where a folder holds several: voxels, points, occ3d, ...')
     what.add_argument('--scene', metavar='NAME', help='scene; by default the first')
@@ -47,17 +47,21 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         'for --png and --html, and all for the others',
     )
     add_config_options(what)
-    what.add_argument('--mask', choices=('lidar', 'camera'), help='pictures show only voxels inside this mask')
+    what.add_argument(
+        '--mask', choices=('lidar', 'camera'), help='of --png, --gif, --mp4: show only voxels inside this mask'
+    )
     where = parser.add_argument_group('where to (without any of these: --serve)')
     where.add_argument('--png', metavar='PATH', help='a picture; a folder when PATH does not end in .png')
     where.add_argument('--gif', metavar='FILE', help='an animation')
-    where.add_argument('--mp4', metavar='FILE', help='a film')
+    where.add_argument('--mp4', metavar='FILE', help='a video')
     where.add_argument('--html', metavar='FILE', help='a page in one file, which needs no server and no network')
     where.add_argument(
         '--serve', metavar='HOST:PORT', nargs='?', const='127.0.0.1:8080', help='a page, by default at 127.0.0.1:8080'
     )
     where.add_argument('--width', metavar='PX', type=int, help='of pictures; by default 1920, and 1280 for --gif')
-    where.add_argument('--fps', metavar='N', type=float, default=2, help='frames a second of films; 2 is real time')
+    where.add_argument(
+        '--fps', metavar='N', type=float, default=2, help='frames a second of --gif and --mp4; 2 is real time'
+    )
     return parser.parse_args(arguments)
 
 
