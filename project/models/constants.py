@@ -12,14 +12,17 @@ def constant(values: tuple, device: torch.device) -> Tensor:
     It is kept, and must not be written to: making it anew would make the host wait for the device, which a CUDA graph
     cannot do at all.
     """
-    if torch.compiler.is_exporting():
-        return _made(values, device)  # a stand-in without numbers, of no use afterwards
-    return _kept(values, device)
+    return _written_out(values, device) if torch.compiler.is_exporting() else _kept(values, device)
 
 
-def _made(values: tuple, device: torch.device) -> Tensor:
+@lru_cache(maxsize=256)
+def _kept(values: tuple, device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         return torch.tensor(values, dtype=torch.float32).to(device)
 
 
-_kept = lru_cache(maxsize=256)(_made)
+def _written_out(values: tuple | float, device: torch.device) -> Tensor:
+    """The numbers as part of an exported program: as a tensor of its own it would be one of the CPU in any program."""
+    if isinstance(values, tuple):
+        return torch.stack([_written_out(each, device) for each in values])
+    return torch.full((), values, dtype=torch.float32, device=device)

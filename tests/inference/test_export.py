@@ -50,6 +50,13 @@ def file(request, checkpoint, tmp_path_factory):
     return path
 
 
+def test_a_program_has_no_tensors_but_those_of_the_model(checkpoint):
+    predictor = project.load(CONFIG, checkpoint, 'cpu')
+    program = formats.trace(predictor, formats.describe(predictor, (90, 160)))
+    # Others would be of the CPU in a program for a GPU, too, and AOTInductor crashes when it loads such a mixture.
+    assert program.constants.keys() <= {f'model.{name}' for name, _ in predictor.model.named_buffers()}
+
+
 def command_line(file, images, calibration, folder):
     """Arguments of tools/predict_exported.py, and the file that it is to write."""
     (folder / 'rig.json').write_text(json.dumps(calibration))
