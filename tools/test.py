@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from project.cli import add_run_options
+from project.evaluation.names import PROTOCOLS
 
 
 def parse_args() -> Namespace:
@@ -34,9 +35,10 @@ def parse_args() -> Namespace:
     parser.add_argument(
         '--protocols',
         nargs='+',
+        choices=PROTOCOLS,
         metavar='NAME',
         default=[],
-        help='score by the rules of these benchmarks as well: seed, occ3d, surroundocc, openoccupancy, openocc, rayiou',
+        help=f'score by the rules of these benchmarks as well: {", ".join(PROTOCOLS)}',
     )
     parser.add_argument(
         '--no-mask', action='store_true', help='protocol occ3d: score all voxels, not only those cameras see'
@@ -53,19 +55,20 @@ def parse_args() -> Namespace:
 def test(args: Namespace) -> None:
     """Test."""
     from project.engine import OccupancyRunner, command
+    from project.targets import check_target
 
     config = command.configure(args)
     command.use_checkpoint(config, args.checkpoint, args.work_dir)
     json_path = args.json or f'{config.work_dir}/{Path(args.checkpoint).stem}.json'
-    command.check_target(config.work_dir, folder=True)
-    command.check_target(json_path)
+    check_target(config.work_dir, folder=True)
+    check_target(json_path)
     options = dict(mask=args.mask, bands=args.bands, geometric=args.geometric, json_path=json_path)
     command.set_metric(config, **options, about=dict(config=args.config, checkpoint=args.checkpoint))
     if args.protocols:
         json_path = f'{config.work_dir}/{Path(args.checkpoint).stem}.protocols.json'
         command.add_protocols(config, args.protocols, json_path, camera_mask=not args.no_mask)
     if args.save_predictions:
-        command.check_target(args.save_predictions, folder=True)
+        check_target(args.save_predictions, folder=True)
         hook = dict(type='OccupancyPredictionsHook', directory=args.save_predictions)
         config.custom_hooks = [*config.get('custom_hooks', []), hook]
     if args.amp:

@@ -41,9 +41,10 @@ def parse_args() -> Namespace:
 def train(args: Namespace) -> None:
     """Train."""
     from project.engine import OccupancyRunner, command
+    from project.targets import check_target
 
     config = command.configure(args)
-    command.check_target(config.work_dir, folder=True)
+    check_target(config.work_dir, folder=True)
     if args.amp:
         command.use_bfloat16(config)
     if args.auto_scale_lr:

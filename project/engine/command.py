@@ -12,8 +12,6 @@ from mmengine.config import Config
 from project.engine.checkpoint_hook import last_checkpoint
 from project.engine.config import read_config
 from project.engine.errors import sentence
-from project.evaluation.protocols import build_protocol
-from project.targets import check_target as check_target
 
 _STARTED_BY = {
     'pytorch': ('RANK', 'torchrun, as launcher.sh does'),
@@ -97,15 +95,10 @@ def add_protocols(config: Config, protocols: Sequence[str], json_path: str, came
 
     Args:
         config: configuration of the test, changed in place.
-        protocols: names in :data:`project.evaluation.protocols.PROTOCOLS`.
+        protocols: names in :data:`project.evaluation.names.PROTOCOLS`.
         json_path: file for their scores.
         camera_mask: whether ``occ3d`` scores only voxels of the camera mask.
-
-    Raises:
-        ValueError: there is no such protocol.
     """
-    for name in protocols:
-        build_protocol(name)
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
     dataset = config.test_dataloader.dataset
     infos = str(Path(dataset.data_root) / dataset.ann_file)

@@ -120,7 +120,7 @@ class OccupancyRunner(Runner):
         Settings of the optimiser and its schedules are the configuration's, also where the checkpoint had others.
 
         Raises:
-            ValueError: the checkpoint holds no state of training.
+            ValueError: the checkpoint holds no state of training, or that of another optimiser.
         """
         checkpoint = self.load_checkpoint(filename)
         if not {'optimizer', 'meta', 'message_hub'} <= checkpoint.keys():
@@ -130,13 +130,22 @@ class OccupancyRunner(Runner):
         self._randomness_cfg.update(seed=meta['seed'])
         self.set_randomness(**self._randomness_cfg)
         restore_hub(self.message_hub, checkpoint['message_hub'])
+        self._resume_optimiser(checkpoint['optimizer'], filename)
+        self.logger.info(f'resumed {filename} at epoch {self.epoch}, iteration {self.iter}')
+
+    def _resume_optimiser(self, state: dict, filename: str) -> None:
         settings = [{**group, 'params': None} for group in self.optim_wrapper.param_groups]
-        self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        try:
+            self.optim_wrapper.load_state_dict(state)
+        except ValueError as error:
+            raise ValueError(
+                f'{filename} was made with other groups of parameters ({error}): resume with its optim_wrapper, or '
+                'start anew from its weights with load_from'
+            ) from error
         before = self.optim_wrapper.get_lr()['lr']
         for group, own in zip(self.optim_wrapper.param_groups, settings, strict=True):
             group.update({**own, 'params': group['params']})
         replay(self.param_schedulers or (), self.iter, len(self.train_loop.dataloader))
-        self.logger.info(f'resumed {filename} at epoch {self.epoch}, iteration {self.iter}')
         now = self.optim_wrapper.get_lr()['lr']
         if now != before:
             self.logger.warning(f'the learning rates go on at {now}, as configured; the checkpoint had {before}')

@@ -48,22 +48,6 @@ def test_a_launcher_that_did_not_start_this_process_is_refused(monkeypatch):
         read(TOY, '--launcher', 'slurm')
 
 
-def test_where_nothing_can_be_written_is_known_before(tmp_path):
-    (tmp_path / 'file').touch()
-    for good, folder in [('new', False), ('file', False), ('a/b/c', False), ('a/b', True), ('.', True)]:
-        command.check_target(tmp_path / good, folder)
-    for bad, folder, fault in [
-        ('.', False, 'is a folder'),
-        ('file/x.json', False, 'file is a file, not a folder'),
-        ('file/a/b.json', False, 'file is a file, not a folder'),
-        ('file', True, 'file is a file, not a folder'),
-        ('file/a', True, 'file is a file, not a folder'),
-    ]:
-        with pytest.raises(ValueError, match=fault):
-            command.check_target(tmp_path / bad, folder)
-    assert [path.name for path in tmp_path.iterdir()] == ['file']
-
-
 @pytest.mark.parametrize('kind', ['OptimWrapper', 'AmpOptimWrapper'])
 def test_amp_is_bfloat16(kind):
     config = read(TOY)
@@ -189,11 +173,6 @@ def test_protocols_join_the_metric_and_read_the_index_of_the_test():
     assert protocols['type'] == 'ProtocolMetric' and protocols['protocols'] == ['rayiou']
     index = Path('project/data/nuscenes/occupancy/nuscenes_infos_val.pkl')
     assert Path(protocols['infos']) == index and protocols['json_path'] == 'scores.json'
-
-
-def test_a_protocol_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match=r"no protocol 'miou': choose one of seed, occ3d"):
-        command.add_protocols(Config.fromfile('config/occupancy_tiny.py'), ['miou'], 'scores.json')
 
 
 def test_protocols_of_labels_without_a_camera_mask():

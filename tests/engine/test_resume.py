@@ -88,3 +88,9 @@ def test_longer_training_or_another_rate_goes_on_along_its_own_schedule(uninterr
     group = read_checkpoint(run / 'epoch_4.pth')['optimizer']['param_groups'][0]
     assert group['weight_decay'] == 0.25
     assert 'learning rates go on at' in (tmp_path / 'run_0.log').read_text()
+
+
+def test_an_optimiser_of_other_groups_is_refused(half, tmp_path):
+    groups = {'custom_keys': {'layers.0': {'lr_mult': 0.1}}}
+    assert run_toy(tmp_path / 'run', resume=half / 'epoch_2.pth', optim_wrapper__paramwise_cfg=groups) == [2]
+    assert 'epoch_2.pth was made with other groups of parameters' in (tmp_path / 'run_0.log').read_text()
