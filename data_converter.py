@@ -83,7 +83,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--label-mapping',
         type=Path,
         metavar='YAML',
-        help='"labels" and "learning_map" of another choice of classes (16 classes)',
+        help='"learning_map" of another choice of classes: the label of each lidarseg index (16 classes)',
     )
     options = parser.parse_args(arguments)
     options.save_path = options.save_path or options.dataroot / 'occupancy'

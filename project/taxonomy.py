@@ -85,26 +85,38 @@ class LabelMapping:
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> 'LabelMapping':
-        """Read a YAML with ``labels`` (raw index: name), ``learning_map`` (raw index: label) and, optionally,
-        ``labels_16`` (label: name).
+        """Read a YAML with ``learning_map`` (raw index: label) and, optionally, ``labels_16`` (label: name) and
+        ``labels`` (raw index: name), which must then be the names of nuScenes-lidarseg.
 
         Raises:
-            ValueError: the file lacks a key, misses an index 0-31 or holds a label outside 0-16.
+            ValueError: the file is no such YAML, misses an index 0-31 or holds a label outside 0-16.
         """
         try:
-            content = yaml.safe_load(Path(path).read_text())
-        except yaml.YAMLError as error:
+            content = yaml.safe_load(Path(path).read_bytes())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ValueError(f'{path}: not a YAML file ({error})') from None
-        if not isinstance(content, dict) or not {'labels', 'learning_map'} <= content.keys():
-            raise ValueError(f'{path}: needs the keys "labels" and "learning_map"')
-        mapping = content['learning_map']
+        if not isinstance(content, dict) or 'learning_map' not in content:
+            raise ValueError(f'{path}: needs the key "learning_map", a label for each lidarseg index')
+        mapping = _table(content, 'learning_map', path)
         missing = [raw for raw in range(len(RAW_NAMES)) if raw not in mapping]
         if missing:
             raise ValueError(f'{path}: learning_map has no entry for the lidarseg indices {missing}')
         learned = [mapping[raw] for raw in range(len(RAW_NAMES))]
-        wrong = sorted({label for label in learned if not (isinstance(label, int) and 0 <= label <= len(CLASSES))})
+        wrong = [label for label in learned if type(label) is not int or not 0 <= label <= len(CLASSES)]
         if wrong:
-            raise ValueError(f'{path}: learning_map holds {wrong}; labels are whole numbers from 0 to {len(CLASSES)}')
-        named = content.get('labels_16', {})
-        names = tuple(named.get(label, default) for label, default in enumerate(('noise', *CLASSES)))
+            raise ValueError(
+                f'{path}: learning_map holds {wrong[0]}; labels are whole numbers from 0 to {len(CLASSES)}'
+            )
+        for raw, name in _table(content, 'labels', path).items():
+            if raw not in range(len(RAW_NAMES)) or RAW_NAMES[raw] != name:
+                raise ValueError(f'{path}: labels has {raw}: {name}, which is not how nuScenes-lidarseg counts')
+        named = _table(content, 'labels_16', path)
+        names = tuple(str(named.get(label, default)) for label, default in enumerate(('noise', *CLASSES)))
         return cls(names, np.array(learned, np.uint8))
+
+
+def _table(content: dict, key: str, path: str | Path) -> dict:
+    table = content.get(key, {})
+    if not isinstance(table, dict):
+        raise ValueError(f'{path}: {key} must be a table such as "0: noise", not {table}')
+    return table

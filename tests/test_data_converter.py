@@ -97,7 +97,7 @@ def test_a_label_mapping_of_ones_own(tiny_world, tmp_path, capsys):
     assert 4 in found and not found & {3, 10}
     mapping.write_text('labels: {}')
     assert run(tiny_world, tmp_path / 'labels', '--label_mapping', str(mapping)) == 2
-    assert 'mapping.yaml: needs the keys' in capsys.readouterr().err
+    assert 'mapping.yaml: needs the key' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,12 @@ def test_a_mapping_in_the_seeds_form(tmp_path):
     ('learning_map', 'message'),
     [
         ({0: 0, 1: 1}, r'own.yaml: learning_map has no entry for the lidarseg indices \[2, 3'),
-        (dict.fromkeys(range(32), 17), r'own.yaml: learning_map holds \[17\]'),
-        (dict.fromkeys(range(32), 'car'), r"own.yaml: learning_map holds \['car'\]"),
+        (dict.fromkeys(range(32), 17), 'own.yaml: learning_map holds 17; labels are'),
+        (dict.fromkeys(range(32), 'car'), 'own.yaml: learning_map holds car; labels are'),
+        ({raw: [4] for raw in range(32)}, r'own.yaml: learning_map holds \[4\]; labels are'),
+        (dict.fromkeys(range(32), True), 'own.yaml: learning_map holds True; labels are'),
+        (None, 'own.yaml: learning_map must be a table such as "0: noise", not None'),
+        ([0, 1], r'own.yaml: learning_map must be a table such as "0: noise", not \[0, 1\]'),
     ],
 )
 def test_a_wrong_learning_map_is_named(tmp_path, learning_map, message):
@@ -77,11 +81,27 @@ def test_a_wrong_learning_map_is_named(tmp_path, learning_map, message):
         LabelMapping.from_yaml(write_mapping(tmp_path / 'own.yaml', learning_map=learning_map))
 
 
-def test_a_yaml_without_the_keys_is_named(tmp_path):
+def test_a_mapping_needs_no_names_and_those_it_has_are_checked(tmp_path):
+    own = tmp_path / 'own.yaml'
+    own.write_text(yaml.safe_dump({'learning_map': dict(enumerate(taxonomy.LEARNING_MAP))}))
+    assert LabelMapping.from_yaml(own).names == LabelMapping.default().names
+    for labels in ({14: 'vehicle.car'}, {32: 'noise'}, {'car': 17}):
+        with pytest.raises(ValueError, match='own.yaml: labels has .*, which is not how nuScenes-lidarseg counts'):
+            LabelMapping.from_yaml(write_mapping(own, labels=labels))
+    with pytest.raises(ValueError, match='own.yaml: labels_16 must be a table'):
+        LabelMapping.from_yaml(write_mapping(own, labels_16=None))
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'- just\n- a list\n', 'needs the key "learning_map"'),
+        (b'a: [', 'not a YAML file'),
+        ('a: ü'.encode('latin-1'), 'not a YAML file'),
+    ],
+)
+def test_what_is_no_mapping_is_named(tmp_path, content, message):
     path = tmp_path / 'own.yaml'
-    path.write_text('- just\n- a list\n')
-    with pytest.raises(ValueError, match='own.yaml: needs the keys "labels" and "learning_map"'):
-        LabelMapping.from_yaml(path)
-    path.write_text('a: [')
-    with pytest.raises(ValueError, match='own.yaml: not a YAML file'):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f'own.yaml: {message}'):
         LabelMapping.from_yaml(path)

@@ -184,6 +184,9 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file that appears under its name only once it is written completely; folders are made as needed.
 
     Where the body fails nothing is left behind, and an older file of that name stays as it was.
+
+    Raises:
+        OSError: the file cannot be written; the error names it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,8 +195,11 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
         with open(aside, 'wb') as file:
             yield file
         os.replace(aside, path)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
+        # A disk that is full shows when buffers are flushed, where nobody knows names.
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(aside), aside):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
