@@ -4,15 +4,15 @@
 import argparse
 import shutil
 import sys
+import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from project.synthetic import Difficulties, WorldSettings, make_world
-from project.synthetic.settings import SETTINGS_FILE
+from project.cli import run, whole_number
+from project.synthetic.settings import FOLDERS, SETTINGS_FILE, Difficulties, WorldSettings
+from project.synthetic.world import make_world, move_world
 
 EXAMPLES = """\
 examples:
@@ -36,7 +36,6 @@ expansion; ego poses, tracks and lidarseg are as in nuScenes. project.synthetic.
 def main() -> int:
     """Parse the arguments, make the world, and say where it is."""
     arguments = _parser().parse_args()
-    root = arguments.out
     try:
         settings = WorldSettings(
             seed=arguments.seed,
@@ -48,33 +47,33 @@ def main() -> int:
             scene_names=tuple(arguments.scene_names),
             version=arguments.version,
         )
-        _check_free(root, arguments.overwrite)
-    except (ValueError, FileExistsError) as error:
+        _check_free(arguments.out, settings.version, arguments.overwrite)
+        _make(arguments.out, settings, arguments.workers)
+    except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    # Made aside and renamed, so that a world that was broken off is not taken for a whole one.
-    aside = root.with_name(root.name + '.partial')
-    shutil.rmtree(aside, ignore_errors=True)
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    try:
-        with Progress(*columns) as bar:
-            task = bar.add_task('keyframes', total=settings.scenes * settings.keyframes)
-            make_world(aside, settings, arguments.workers, lambda done, total: bar.update(task, completed=done))
-        if root.exists():
-            shutil.rmtree(root)
-        aside.rename(root)
-    except OSError as error:
-        print(f'error: cannot write the world: {error}', file=sys.stderr)
-        return 2
+    beside = {path.name for path in arguments.out.iterdir()} - {settings.version, *FOLDERS, SETTINGS_FILE}
+    if beside:
+        print(f'still there, of what was there before: {", ".join(sorted(beside))}')
     names = ', '.join(settings.names)
-    print(f'{root}: {settings.scenes} scenes of {settings.keyframes} keyframes ({names}), {settings.version}')
+    print(f'{arguments.out}: {settings.scenes} scenes of {settings.keyframes} keyframes ({names}), {settings.version}')
     return 0
+
+
+def _make(root: Path, settings: WorldSettings, workers: int) -> None:
+    """Make a world aside and move it into place, so that one that was broken off is not taken for a whole one."""
+    # Not before project.cli, which says where packages are missing.
+    from rich.progress import MofNCompleteColumn, Progress
+
+    root.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix='.making-', dir=root))
+    try:
+        with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as bar:
+            task = bar.add_task('keyframes', total=settings.scenes * settings.keyframes)
+            make_world(aside, settings, workers, lambda done, total: bar.update(task, completed=done))
+        move_world(aside, root)
+    finally:
+        shutil.rmtree(aside)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,10 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     defaults = WorldSettings()
     parser.add_argument('--out', type=Path, required=True, help='folder to make')
-    parser.add_argument('--scenes', type=int, default=defaults.scenes, help='number of scenes (default %(default)s)')
+    parser.add_argument(
+        '--scenes', type=whole_number(1), default=defaults.scenes, help='number of scenes (default %(default)s)'
+    )
     parser.add_argument(
         '--keyframes',
-        type=int,
+        type=whole_number(1),
         default=defaults.keyframes,
         help='keyframes a scene, two a second (default %(default)s)',
     )
@@ -99,10 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--no-images', dest='images', action='store_false', help='write no camera images')
     parser.add_argument(
-        '--seed', type=int, default=defaults.seed, help='another seed, another world (default %(default)s)'
+        '--seed', type=whole_number(0), default=defaults.seed, help='another seed, another world (default %(default)s)'
     )
     parser.add_argument(
-        '--workers', type=int, default=1, help='processes (default %(default)s); the result is the same with any number'
+        '--workers',
+        type=whole_number(1),
+        default=1,
+        help='processes (default %(default)s); the result is the same with any number',
     )
     parser.add_argument(
         '--version', default=defaults.version, help='name of the folder of tables (default %(default)s)'
@@ -114,20 +118,25 @@ def _parser() -> argparse.ArgumentParser:
         metavar='NAME',
         help='one a scene; default: those of the mini splits, train and val',
     )
-    parser.add_argument('--overwrite', action='store_true', help='replace a world that is there already')
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace a world that is there already; labels and other things beside it stay',
+    )
     group = parser.add_argument_group('what makes labelling hard')
     everything = group.add_mutually_exclusive_group()
     everything.add_argument(
         '--all-difficulties', dest='everything', action='store_true', default=None, help='all of those below'
     )
     everything.add_argument('--no-difficulties', dest='everything', action='store_false', help='none but those named')
+    sentences = Difficulties.sentences()
     for difficulty in fields(Difficulties):
         group.add_argument(
             f'--{difficulty.name.replace("_", "-")}',
             dest=difficulty.name,
             action=argparse.BooleanOptionalAction,
             default=None,
-            help=f'default: {"on" if difficulty.default else "off"}',
+            help=f'{sentences[difficulty.name]} (default: {"on" if difficulty.default else "off"})',
         )
     return parser
 
@@ -146,7 +155,7 @@ def _difficulties(arguments: argparse.Namespace) -> Difficulties:
     return replace(start, **{name: on for name, on in named.items() if on is not None})
 
 
-def _check_free(root: Path, overwrite: bool) -> None:
+def _check_free(root: Path, version: str, overwrite: bool) -> None:
     """Make sure that nothing is in the way but, with `overwrite`, a world that this program made."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return
@@ -154,7 +163,10 @@ def _check_free(root: Path, overwrite: bool) -> None:
         raise FileExistsError(f'{root} is not empty; choose another folder or add --overwrite')
     if not (root / SETTINGS_FILE).is_file():
         raise FileExistsError(f'{root} holds no made world; --overwrite does not remove other files')
+    own = {WorldSettings.load(root).version, *FOLDERS}
+    if version not in own and (root / version).exists():
+        raise FileExistsError(f'{root / version} is not of the made world; --overwrite does not remove other files')
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run(main))

@@ -1,10 +1,14 @@
 """What a made world contains; stored in the world as JSON, so that its geometry can be rebuilt from it."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 SETTINGS_FILE = 'synthetic_world.json'
+
+FOLDERS = ('samples', 'sweeps', 'lidarseg', 'maps')
+"""What a world holds beside its settings and the folder of tables."""
 
 MINI_SCENES = (
     'scene-0061', 'scene-0103', 'scene-0553', 'scene-0916', 'scene-0655', 'scene-0757', 'scene-0796', 'scene-1077',
@@ -34,6 +38,11 @@ class Difficulties:
     quiet_start: bool = True
     pose_noise: bool = False
     missing_z: bool = False
+
+    @classmethod
+    def sentences(cls) -> dict[str, str]:
+        """What each of them is, by name."""
+        return dict(re.findall(r'^ +(\w+): (.+)\.$', cls.__doc__ or '', re.MULTILINE))
 
     @classmethod
     def all(cls, on: bool = True) -> 'Difficulties':
@@ -72,6 +81,14 @@ class WorldSettings:
             raise ValueError(f'image_size {self.image_size} is too small: both sides need 16 pixels or more')
         if len(self.names) != self.scenes or len(set(self.names)) != self.scenes:
             raise ValueError(f'{self.scenes} scenes need as many different names; got {len(set(self.names))}')
+        if self.seed < 0:
+            raise ValueError(f'seed {self.seed} is less than 0')
+        for name in (self.version, *self.names):
+            # Names become those of files and folders.
+            if not re.fullmatch(r'[A-Za-z0-9][\w.-]*', name):
+                raise ValueError(f'"{name}" is no name: letters, digits and ".", "-", "_" after the first of them')
+        if self.version in FOLDERS:
+            raise ValueError(f'the folder of tables cannot be called {self.version}')
 
     @property
     def names(self) -> tuple[str, ...]:

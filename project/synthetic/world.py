@@ -1,7 +1,7 @@
 """Writes a made world in nuScenes format."""
 
+import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -22,9 +22,10 @@ from project.synthetic.records import (
     sweep_time,
 )  # fmt: skip
 from project.synthetic.scene import Scene, build_scene
-from project.synthetic.settings import WorldSettings
+from project.synthetic.settings import FOLDERS, SETTINGS_FILE, WorldSettings
 from project.synthetic.tables import fixed_tables, write_tables
 from project.synthetic.transforms import apply, invert
+from project.workers import worker_pool
 
 JPEG_QUALITY = 90
 
@@ -65,12 +66,25 @@ def make_world(
     write_tables(root / settings.version, tables)
 
 
+def move_world(source: Path, target: Path) -> None:
+    """Put a world into a folder, in place of the one that is there; everything else in that folder stays.
+
+    Tables are taken away first and come last, so that half a world does not load.
+    """
+    if (target / SETTINGS_FILE).is_file():
+        for name in (WorldSettings.load(target).version, *FOLDERS, SETTINGS_FILE):
+            path = target / name
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    for name in (*FOLDERS, SETTINGS_FILE, WorldSettings.load(source).version):
+        (source / name).rename(target / name)
+
+
 def _run(jobs: list[tuple], workers: int) -> Iterator:
     if workers <= 1:
         yield from map(_write_keyframe, *zip(*jobs, strict=True))
         return
     # Processes are started afresh: a forked one may inherit locks of the caller's threads.
-    with ProcessPoolExecutor(workers, mp_context=get_context('spawn')) as pool:
+    with worker_pool(workers, get_context('spawn')) as pool:
         yield from pool.map(_write_keyframe, *zip(*jobs, strict=True))
 
 

@@ -3,11 +3,12 @@
 import importlib.util
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from project.synthetic import WorldSettings
+from project.synthetic import Difficulties, WorldSettings
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'make_synthetic.py'
 SMALL = ('--scenes', '1', '--keyframes', '1', '--no-images')
@@ -53,14 +54,67 @@ def test_never_removes_what_it_did_not_make(run: Callable[..., int], tmp_path: P
     assert (tmp_path / 'thesis.tex').exists() and str(tmp_path) in capsys.readouterr().err
 
 
+def test_what_lies_beside_a_world_survives_another(run: Callable[..., int], tmp_path: Path, capsys) -> None:
+    out = tmp_path / 'world'
+    assert run('--out', out, *SMALL, '--version', 'v1.0-first') == 0
+    mine = [tmp_path / 'world.partial/notes', out / 'occupancy/voxels/labels.npz', out / 'v1.0-mini/scene.json']
+    for path in mine:
+        path.parent.mkdir(parents=True)
+        path.write_text('mine')
+    assert run('--out', out, *SMALL, '--overwrite') == 2
+    assert 'v1.0-mini is not of the made world' in capsys.readouterr().err
+    assert run('--out', out, *SMALL, '--overwrite', '--version', 'v1.0-second', '--seed', 3) == 0
+    assert 'still there, of what was there before: occupancy, v1.0-mini\n' in capsys.readouterr().out
+    assert all(path.read_text() == 'mine' for path in mine)
+    assert not (out / 'v1.0-first').exists() and (out / 'v1.0-second/scene.json').is_file()
+    assert WorldSettings.load(out).seed == 3
+
+
+def test_a_world_that_is_broken_off_leaves_nothing(
+    run: Callable[..., int], tmp_path: Path, monkeypatch, capsys
+) -> None:
+    def full(*arguments):
+        raise OSError(28, 'No space left on device', 'somewhere')
+
+    assert run('--out', tmp_path, *SMALL, '--seed', 5) == 0
+    before = sorted(tmp_path.rglob('*'))
+    monkeypatch.setattr('project.synthetic.world.scan', full)
+    assert run('--out', tmp_path, *SMALL, '--overwrite') == 2
+    assert 'No space left on device' in capsys.readouterr().err
+    assert sorted(tmp_path.rglob('*')) == before and WorldSettings.load(tmp_path).seed == 5
+
+
+def test_the_present_folder_may_be_the_world(run: Callable[..., int], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run('--out', '.', *SMALL) == 0
+    assert (tmp_path / 'v1.0-mini/scene.json').is_file()
+
+
 @pytest.mark.parametrize(
-    'wrong', [('--image-size', '800'), ('--scenes', '0'), ('--all-difficulties', '--no-difficulties'), ('--seed', 'x')]
+    'wrong',
+    [
+        ('--image-size', '800'),
+        ('--scenes', '0'),
+        ('--all-difficulties', '--no-difficulties'),
+        ('--seed', 'x'),
+        ('--seed', '-1'),
+        ('--version', '../evil'),
+        ('--version', ''),
+        ('--version', 'samples'),
+        ('--scene-names', 'a/b', 'c'),
+    ],
 )
 def test_wrong_arguments_are_told(run: Callable[..., int], wrong: tuple[str, ...], tmp_path: Path, capsys) -> None:
     assert run('--out', tmp_path / 'w', *wrong) == 2
     assert capsys.readouterr().err and not (tmp_path / 'w').exists()
 
 
-def test_help_shows_examples(run: Callable[..., int], capsys) -> None:
+def test_help_shows_examples_and_explains_difficulties(run: Callable[..., int], capsys) -> None:
     assert run('--help') == 0
-    assert 'python tools/make_synthetic.py --out' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'python tools/make_synthetic.py --out' in said
+    assert 'moving objects that have no box' in said and 'the ground is hilly' in said
+
+
+def test_every_difficulty_has_a_sentence() -> None:
+    assert list(Difficulties.sentences()) == [each.name for each in fields(Difficulties)]
