@@ -48,19 +48,30 @@ def caption(picture: np.ndarray, text: str, size_px: int = 18) -> None:
 def legend(entries: list[tuple[str, tuple[int, int, int]]], width_px: int, size_px: int = 18) -> np.ndarray:
     """Swatches with names, one after the other in as many rows as it takes: a (H, W, 3) picture of the given width."""
     pad, swatch, row = size_px // 2, size_px, size_px * 7 // 4
-    places, x, y = [], pad, pad
-    for name, _ in entries:
-        width = int(swatch + 1.5 * pad + text_width(name, size_px))
-        if x + width > width_px - pad and x > pad:
-            x, y = pad, y + row
-        places.append((x, y))
-        x += width + 3 * pad // 2
-    picture = blank(y + row, width_px)
-    for (name, colour), (x, y) in zip(entries, places, strict=True):
+    widths = [int(swatch + 3 * pad + text_width(name, size_px)) for name, _ in entries]
+    places = _places(widths, width_px - pad)
+    rows = places[-1][1] + 1
+    # The narrowest rows of that number are of about one length.
+    narrower = (_places(widths, limit) for limit in range(max(widths), width_px, size_px))
+    places = next((tried for tried in narrower if tried[-1][1] < rows), places)
+    picture = blank(rows * row + pad, width_px)
+    for (name, colour), (x, number) in zip(entries, places, strict=True):
+        x, y = x + pad, number * row + pad
         picture[y : y + swatch, x : x + swatch] = np.array(colour) // 2
         picture[y + 1 : y + swatch - 1, x + 1 : x + swatch - 1] = colour
         write(picture, name, (x + swatch + pad, y + swatch / 2), size_px, anchor='lm')
     return picture
+
+
+def _places(widths: list[int], limit: int) -> list[tuple[int, int]]:
+    """Left end and row of things that are set one after the other in rows of a width."""
+    places, x, row = [], 0, 0
+    for width in widths:
+        if x and x + width > limit:
+            x, row = 0, row + 1
+        places.append((x, row))
+        x += width
+    return places
 
 
 @lru_cache

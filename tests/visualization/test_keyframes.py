@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nuscenes import NuScenes
 
-from project.formats import infos
+from project.formats import FORMATS, OccupancyLabels, infos
 from project.grid import VoxelGrid
 from project.labels.dataset import make_dataset
 from project.labels.tables import read_tables
@@ -115,6 +115,13 @@ def test_the_index_says_the_same_as_the_tables(tiny_world: Path, tmp_path: Path)
         np.testing.assert_array_equal(first.grid_from_box, second.grid_from_box)
         assert (first.size, first.label) == (second.size, second.label)
     np.testing.assert_array_equal(frames[0].points, frames[1].points)
+    labels = OccupancyLabels(FORMATS['voxels'].GRID, np.zeros((1, 3), np.int32), np.ones(1, np.uint8))
+    FORMATS['voxels'].write(tmp_path / FORMATS['voxels'].path(found.names[token]), labels)
+    assert len(FolderSource(tmp_path, dataroot=tiny_world).frame('scene-0061', 0).cameras) == 6
+    elsewhere = tmp_path / 'elsewhere'
+    (elsewhere / 'samples').mkdir(parents=True)
+    with pytest.raises(ValueError, match='elsewhere: holds no lidar or camera file of the keyframes of'):
+        FolderSource(tmp_path, dataroot=elsewhere)
 
 
 def test_versions_are_found_or_asked_for(tiny_world: Path, tmp_path: Path):
