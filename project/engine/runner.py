@@ -148,7 +148,8 @@ class OccupancyRunner(Runner):
         replay(self.param_schedulers or (), self.iter, len(self.train_loop.dataloader))
         now = self.optim_wrapper.get_lr()['lr']
         if now != before:
-            self.logger.warning(f'the learning rates go on at {now}, as configured; the checkpoint had {before}')
+            now, before = (', '.join(f'{rate:.3g}' for rate in rates) for rates in (now, before))
+            self.logger.warning(f'learning rates go on at {now}, as configured; the checkpoint had {before}')
 
     @master_only
     def save_checkpoint(

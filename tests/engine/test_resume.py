@@ -53,6 +53,7 @@ def test_killed_and_resumed(uninterrupted, tmp_path, kill_at, num_workers):
 
     assert run_toy(run, resume='auto', train_dataloader__num_workers=num_workers) == [0]
     assert trail(run) == trail(uninterrupted)
+    assert 'learning rates go on at' not in (tmp_path / 'run_0.log').read_text()
     assert checkpoints(run) == checkpoints(uninterrupted)
     for name in checkpoints(run):
         resumed, whole = (read_checkpoint(folder / name)['state_dict'] for folder in (run, uninterrupted))
