@@ -66,6 +66,7 @@ def test_a_model_predicts_on_the_spot(tiny_world: Path, labels: Path, tmp_path: 
     torch.save({'state_dict': MODELS.build(read_config(config).model).state_dict()}, tmp_path / 'a.pth')
     options = ['--cfg-options', *config_options(tiny_world, labels)]
     command = [str(config), str(tmp_path / 'a.pth'), '--frames', '1', '--png', str(tmp_path / 'a.png')]
+    command += ['--dataroot', str(tiny_world)]
     assert visualize.main([*command, *options]) == 0
     alone = [str(labels), '--png', str(tmp_path / 'b.png')]
     assert visualize.main(alone) == 0
