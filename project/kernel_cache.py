@@ -41,10 +41,12 @@ def use_own_folder() -> None:
     config.CACHE_DIR = str(folder)
 
 
-def is_empty() -> bool:
-    """Whether nothing was compiled yet in this state, so that the first call will take half a minute longer."""
-    folder = Path(sys.modules['numba'].config.CACHE_DIR or PROJECT)
-    return next(folder.rglob('*.nbi'), None) is None
+def is_compiled(module: str) -> bool:
+    """Whether functions of a module such as ``project.labels.vote`` are compiled; else the first calls take long."""
+    package, name = module.split('.')[-2:]
+    folder = sys.modules['numba'].config.CACHE_DIR
+    files = Path(folder).glob(f'{package}_*/{name}.*.nbi') if folder else PROJECT.rglob(f'{package}/*/{name}.*.nbi')
+    return next(files, None) is not None
 
 
 def state_of(project: Path) -> str:

@@ -38,7 +38,9 @@ def test_a_constant_that_another_file_changes_is_seen(tmp_path: Path) -> None:
     (tmp_path / 'project/labels/kernel.py').write_text(kernel)
     for constant in (3, 5):
         (tmp_path / 'project/labels/constants.py').write_text(f'C = {constant}\n')
-        assert run('from project.labels.kernel import f; print(f())', tmp_path / 'cache', tmp_path) == str(constant)
+        program = 'from project.labels.kernel import f; from project.kernel_cache import is_compiled as c'
+        program += '; print(c("project.labels.kernel"), f(), c("project.labels.kernel"), c("project.labels.constants"))'
+        assert run(program, tmp_path / 'cache', tmp_path) == f'False {constant} True False'
 
 
 def test_the_state_is_that_of_the_files_kernels_are_made_of(tmp_path: Path) -> None:

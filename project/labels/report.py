@@ -50,7 +50,8 @@ class Report:
             TimeRemainingColumn(),
         )  # fmt: skip
         start = time.perf_counter()
-        first = 'compiling (first run only)' if kernel_cache.is_empty() else ''
+        # The vote comes last, so that what it needs is compiled last.
+        first = '' if kernel_cache.is_compiled('project.labels.vote') else 'compiling (first run only)'
         with Progress(*columns, console=self._console) as bar:
             task = bar.add_task('keyframes', total=keyframes, rate=first if keyframes else '')
 
