@@ -68,6 +68,23 @@ def test_boxes_follow_a_track_that_turns_and_brakes():
     assert np.linalg.norm(place - truth) < 0.02 < 0.2 < np.linalg.norm(straight - truth)
 
 
+def test_a_way_goes_over_from_one_parabola_to_the_next():
+    """Where acceleration changes, it is the parabola of the past near its start and the one to come near its end."""
+
+    def way(t):
+        return np.column_stack([t**3, 5 * t, -2 * t**3])
+
+    for k in (1, 2):
+        for fraction in (0.25, 0.75):
+            place, _ = places_between(way, [1] * 5, fraction, k)
+            time = TIMES_S[k] + fraction * (TIMES_S[k + 1] - TIMES_S[k])
+            past, coming = (
+                np.polyfit(TIMES_S[three], way(TIMES_S[three]), 2) for three in (slice(k - 1, k + 2), slice(k, k + 3))
+            )
+            blended = (1 - fraction) * past + fraction * coming
+            np.testing.assert_allclose(place, (time**2, time, 1) @ blended, atol=1e-9)
+
+
 def test_boxes_go_straight_where_too_little_is_known_of_their_track():
     def parabola(t):
         return np.column_stack([t, 2 * t**2, 0 * t])

@@ -92,3 +92,14 @@ def test_road_under_the_car_stays_road_and_a_pedestrian_is_no_wall(tmp_path):
     labels = vote_keyframe(scene, world, 1, 10, LIDAR).dense()
     pedestrian = ((START + on_wall)[None], PEDESTRIAN_LABEL)
     np.testing.assert_array_equal(labels, expected(scene, 1, LIDAR, *static, pedestrian, (car(1), CAR_LABEL)))
+
+
+def test_where_an_unboxed_mover_was_long_ago_the_world_is_seen_again(tmp_path):
+    """It stands before the wall at the first keyframe only; at that place, a sweep after the second sees the wall."""
+    before_wall = WALL_POINTS[30] + (-0.7, 0.0, 0.0)
+    for sweep, seen in ((1, False), (3, True)):
+        scene = make_scene(tmp_path, extra=[(0, before_wall, PEDESTRIAN), (sweep, before_wall, 255)])
+        labels = vote_keyframe(scene, gather(scene), 2, 10, LIDAR).dense()
+        wall = START + np.concatenate([WALL_POINTS, before_wall[None]] if seen else [WALL_POINTS])
+        parts = STATIC[0], (wall, WALL_LABEL), (car(2), CAR_LABEL)
+        np.testing.assert_array_equal(labels, expected(scene, 2, LIDAR, *parts))

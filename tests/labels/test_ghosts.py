@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from handmade import SWEEPS, make_scene
 
 from project.labels.beams import Beams
 from project.labels.cloud import Cloud, World
 from project.labels.domain import TILE_M
-from project.labels.ghosts import CELL_M, without_ghosts
+from project.labels.ghosts import CELL_M, read_witnesses, without_ghosts
 from project.labels.read import Points
 
 ROAD, WALL, PLANT = 24, 28, 30
@@ -122,3 +123,8 @@ def test_noise_beside_a_surface_is_removed(street, raw, beside):
     # Where too few beams pass, it is a surface.
     street.seen_through[5, 3] = False
     assert not street.removed().any()
+
+
+def test_every_fourth_sweep_is_a_witness(tmp_path):
+    witnesses = read_witnesses(make_scene(tmp_path), np.eye(4))
+    assert SWEEPS == 5 and np.flatnonzero(np.diff(witnesses.starts)).tolist() == [0, 4]

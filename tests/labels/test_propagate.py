@@ -102,6 +102,8 @@ def test_in_a_box_ground_stays_ground_and_the_rest_is_the_object(street):
     assert told(street, points, in_box=True) == [ROAD, ROAD, OBJECT]
     assert told(street, points, in_box=True, labelled_object=True) == [ROAD, OBJECT, OBJECT]
     assert told(street, points, in_box=True, guessed=True) == [ROAD, ROAD, DROPPED]
+    # What lies below the ground is noise of the ground, whatever was labelled there.
+    assert told(street, [(3.5, 0, -0.1), (3.5, 0, -0.2)], in_box=True, labelled_object=True) == [ROAD, OBJECT]
 
 
 def test_an_object_far_from_any_label_is_an_object(street):
