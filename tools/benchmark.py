@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from project.cli import run
 from project.formats.common import written_whole
 
 FOLDER = Path(__file__).parent / 'benchmarks'
@@ -66,4 +67,4 @@ def _sentence(error: BaseException) -> str | None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run(main))

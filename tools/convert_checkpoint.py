@@ -15,6 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from project.cli import run
+
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
@@ -30,9 +32,24 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Read, rename, check against the model, write."""
+def main() -> int:
+    """Read, rename, check against the model, write; returns the exit code."""
     args = parse_args()
+    try:
+        convert_checkpoint(args.checkpoint, args.output, args.config)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+def convert_checkpoint(checkpoint: Path, output: Path, config: Path) -> None:
+    """Write a checkpoint of the seed under this project's names.
+
+    Raises:
+        OSError, ValueError: a file cannot be read or written, or the weights are not of the model of the configuration.
+    """
+    # Imported late: --help and a misspelt option should answer at once.
     import project  # noqa: F401  (registers the model)
     from project.engine.checkpoint import read_checkpoint, write_checkpoint
     from project.engine.config import read_config
@@ -40,19 +57,15 @@ def main() -> None:
     from project.models.build import build
     from project.models.checkpoint_names import convert
 
-    config = read_config(args.config, needed=['model'])
-    weights = weights_of(read_checkpoint(args.checkpoint))
+    model = build(read_config(config, needed=['model']).model)
+    weights = weights_of(read_checkpoint(checkpoint))
     converted = convert(weights)
-    load_strictly(build(config.model), converted, str(args.checkpoint))
-    write_checkpoint(args.output, {'meta': {'converted_from': args.checkpoint.name}, 'state_dict': converted})
+    load_strictly(model, converted, str(checkpoint))
+    write_checkpoint(output, {'meta': {'converted_from': checkpoint.name}, 'state_dict': converted})
     for part, count in Counter(name.split('.')[0] for name in converted).items():
         print(f'{part}: {count} weights')
-    print(f'{args.output}: {len(converted)} of {len(weights)} weights renamed, the others follow from {args.config}')
+    print(f'{output}: {len(converted)} of {len(weights)} weights renamed, the others follow from {config}')
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run(main))

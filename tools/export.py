@@ -12,6 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from project.cli import run
+
 FORMATS = {
     'torch_export': 'a program of torch.export: for this version of torch or a later one, and the kind of --device',
     'aoti': 'compiled by AOTInductor for this machine and this version of torch; needs a C++ compiler',
@@ -114,4 +116,4 @@ def rig(cameras: tuple[str, ...], frame: str, size: tuple[int, int]) -> dict[str
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run(main))
