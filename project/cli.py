@@ -41,9 +41,10 @@ def run(main: Callable[[], int], stopped: str = 'stopped') -> int:
     except KeyboardInterrupt as interrupt:
         # Whoever is impatient now ends it at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         print(f'\n{stopped}', file=sys.stderr)
         return 143 if isinstance(interrupt, Terminated) else 130
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _terminate(*signal_and_frame: object) -> None:
