@@ -9,7 +9,7 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from project.formats import infos
-from project.taxonomy import CLASSES, LABEL_NAMES, PALETTE
+from project.taxonomy import CAMERAS, CLASSES, LABEL_NAMES, PALETTE
 
 FRAMES = ('lidar', 'ego')
 
@@ -33,7 +33,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         data_prefix: below `data_root`, folder of the images (``img``) and of the labels (``occupancy``).
         frame: frame of the model's grid, ``'lidar'`` or ``'ego'``, that of the labels.
         queue_length: number T of keyframes that the model sees, the present one included.
-        cameras: channels, in the order the model sees; those of the index by default.
+        cameras: channels, in the order the model sees, whatever that of the index.
         pipeline, test_mode, lazy_init, indices, ...: as in mmengine's BaseDataset.
 
     Raises:
@@ -50,7 +50,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         data_prefix: dict | None = None,
         frame: str = 'lidar',
         queue_length: int = 1,
-        cameras: Sequence[str] | None = None,
+        cameras: Sequence[str] = CAMERAS,
         pipeline: Sequence[dict | Callable] = (),
         **kwargs,
     ):
@@ -106,17 +106,16 @@ class NuScenesOccupancyDataset(BaseDataset):
 
     def _frame(self, entry: dict) -> dict:
         """Files of the images and geometry of a keyframe on its own."""
-        channels = self.cameras or tuple(entry['images'])
-        missing = [channel for channel in channels if channel not in entry['images']]
+        missing = [channel for channel in self.cameras if channel not in entry['images']]
         if missing:
             raise ValueError(f'{self.ann_file}: keyframe {entry["token"]} has no image of {missing}')
-        cameras = [entry['images'][channel] for channel in channels]
+        cameras = [entry['images'][channel] for channel in self.cameras]
         ego_from_lidar = np.array(entry['lidar_points']['lidar2ego'])
         grid_from_lidar = ego_from_lidar if self.frame == 'ego' else np.eye(4)
         image_from_lidar = np.stack([_intrinsics(camera) @ np.array(camera['lidar2cam']) for camera in cameras])
         folder = Path(self.data_prefix['img'])
         return {
-            'image_files': [str(folder / name / c['img_path']) for name, c in zip(channels, cameras, strict=True)],
+            'image_files': [str(folder / name / c['img_path']) for name, c in zip(self.cameras, cameras, strict=True)],
             'lidar2img': image_from_lidar @ np.linalg.inv(grid_from_lidar),
             'global_from_grid': np.array(entry['ego2global']) @ ego_from_lidar @ np.linalg.inv(grid_from_lidar),
         }

@@ -75,7 +75,7 @@ class KeyframeRecord:
         timestamp_us: time of the lidar sweep.
         ego_from_lidar: (4, 4) float64.
         global_from_ego: (4, 4) float64 at the time of the lidar sweep.
-        cameras: image of each camera by channel, e.g. ``CAM_FRONT``; their order is the order the model sees.
+        cameras: image of each camera by channel, e.g. ``CAM_FRONT``.
         boxes: annotated boxes.
     """
 

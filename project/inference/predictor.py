@@ -58,7 +58,7 @@ class Predictor:
     ):
         content = read_config(config)
         dataset = content.test_dataloader.dataset
-        self.cameras: tuple[str, ...] = tuple(dataset.get('cameras') or CAMERAS)
+        self.cameras: tuple[str, ...] = tuple(dataset.get('cameras', CAMERAS))
         self.queue_length: int = dataset.get('queue_length', 1)
         self.model = load_model(content, checkpoint, device)
         self.device = next(self.model.parameters()).device

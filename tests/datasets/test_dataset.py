@@ -1,5 +1,7 @@
 """The dataset: files, geometry, queues, and what it says when something is missing."""
 
+import pickle
+
 import numpy as np
 import pytest
 from keyframes import CHANNELS, make_records, write_data
@@ -25,7 +27,8 @@ def records():
 
 def open_index(root, **options) -> NuScenesOccupancyDataset:
     # Serialising collects garbage, which takes a second among all that the tests have imported.
-    return NuScenesOccupancyDataset(INDEX, data_root=str(root), serialize_data=False, **options)
+    options = {'cameras': CHANNELS, 'serialize_data': False, **options}
+    return NuScenesOccupancyDataset(INDEX, data_root=str(root), **options)
 
 
 def project(matrix: np.ndarray, point: np.ndarray) -> np.ndarray:
@@ -81,8 +84,19 @@ def test_cameras_in_the_order_asked_for(root):
     np.testing.assert_array_equal(dataset.get_data_info(1)['lidar2img'], usual.get_data_info(1)['lidar2img'][:, ::-1])
 
 
+def test_the_order_of_cameras_is_not_that_of_the_index(root, records, tmp_path):
+    index = tmp_path / 'reversed.pkl'
+    content = infos.read(root / INDEX)
+    for entry in content['data_list']:
+        entry['images'] = dict(reversed(entry['images'].items()))
+    index.write_bytes(pickle.dumps(content))
+    found = NuScenesOccupancyDataset(str(index), data_root=str(root), cameras=CHANNELS, serialize_data=False)
+    assert found.get_data_info(1)['image_files'] == open_index(root).get_data_info(1)['image_files']
+
+
 def test_it_is_registered_lazy_and_serialised(root):
-    config = dict(type='NuScenesOccupancyDataset', ann_file=INDEX, data_root=str(root), lazy_init=True)
+    options = dict(ann_file=INDEX, data_root=str(root), lazy_init=True, cameras=CHANNELS)
+    config = dict(type='NuScenesOccupancyDataset', **options)
     dataset = DATASETS.build(config)
     assert not dataset._fully_initialized
     dataset.full_init()

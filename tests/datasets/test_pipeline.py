@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from keyframes import SIZE, grey, write_data
+from keyframes import CHANNELS, SIZE, grey, write_data
 from mmengine.dataset import pseudo_collate
 
 from project.datasets import LoadOccupancyLabels, NuScenesOccupancyDataset, OccupancyDataPreprocessor
@@ -41,8 +41,8 @@ def make_dataset(root, *steps: dict, grid: dict = LIDAR_GRID, format: str = 'vox
         {'type': 'PackOccupancyInputs'},
     ]
     # Serialising collects garbage, which takes a second among all that the tests have imported.
-    options = {'serialize_data': False, **options}
-    return NuScenesOccupancyDataset(INDEX, data_root=str(root), frame=grid['frame'], pipeline=pipeline, **options)
+    options = {'serialize_data': False, 'cameras': CHANNELS, 'frame': grid['frame'], **options}
+    return NuScenesOccupancyDataset(INDEX, data_root=str(root), pipeline=pipeline, **options)
 
 
 @pytest.mark.parametrize('format', FORMATS)
