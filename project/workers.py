@@ -16,6 +16,9 @@ def worker_pool(
 ) -> Iterator[ProcessPoolExecutor]:
     """Pool whose processes end when the body ends, when it fails, and when this process dies of whatever.
 
+    To be used by `submit`: `map` cancels its calls when it is stopped, over which the pool's thread stumbles in
+    Python 3.11.
+
     Args:
         workers: number of processes.
         context: how they are started.
@@ -31,7 +34,7 @@ def worker_pool(
             process.terminate()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
 def _start(initializer: Callable[..., None] | None, initargs: tuple) -> None:

@@ -21,7 +21,8 @@ def work(seconds):
 
 def main():
     with worker_pool(2, multiprocessing.get_context(sys.argv[1])) as pool:
-        list(pool.map(work, [float(sys.argv[2])] * 4))
+        for future in [pool.submit(work, float(sys.argv[2])) for _ in range(4)]:
+            future.result()
     return 3
 
 if __name__ == '__main__':

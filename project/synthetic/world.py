@@ -85,7 +85,8 @@ def _run(jobs: list[tuple], workers: int) -> Iterator:
         return
     # Processes are started afresh: a forked one may inherit locks of the caller's threads.
     with worker_pool(workers, get_context('spawn')) as pool:
-        yield from pool.map(_write_keyframe, *zip(*jobs, strict=True))
+        for future in [pool.submit(_write_keyframe, *job) for job in jobs]:
+            yield future.result()
 
 
 def _make_folders(root: Path, settings: WorldSettings) -> None:
