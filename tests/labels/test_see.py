@@ -94,6 +94,16 @@ def test_free_space_in_a_box_travels_with_the_box():
     np.testing.assert_array_equal(free, row(*range(6)))
 
 
+def test_a_box_reaches_a_little_further_than_annotated_and_its_beams_leave_it():
+    # With its margin the box reaches from 3.35 to 5.55, over the middle of voxel 5.
+    scene = scene_of([(4.45, 2.5, 1), (8, 2.5, 1)])
+    free = seen(scene, 0, second=[(7.05, 2.5, 0.5)])
+    np.testing.assert_array_equal(free.any(axis=(1, 2)), [1, 1, 1, 0, 0, 0, 1, 0, 0, 0])
+    # A beam that flies on frees the last voxel in the box as well; one that ends there does not, whatever comes later.
+    np.testing.assert_array_equal(seen(scene, 0, [(50, 2.5, 1.5)]), row(*range(10)))
+    np.testing.assert_array_equal(seen(scene, 0, [(5.52, 2.5, 1.5)], [(6.95, 2.5, 1.5)]), row(*range(5)))
+
+
 def test_between_the_rings_of_the_lidar_the_ground_is_not_free():
     grid = VoxelGrid.from_range('ego', (0, 0, 0, 7, 5, 3), 1.0)
     road = np.array([(0, 2, 0), (4, 2, 0), (5, 2, 1)])
