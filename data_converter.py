@@ -3,6 +3,8 @@
 examples:
   python data_converter.py
       all scenes below ./project/data/nuscenes/, as sparse 0.2 m voxels, on all cores
+  python data_converter.py --dry-run
+      what would be labelled, whether its files are there, and the space it takes
   python data_converter.py --dataroot /data/nuscenes --save_path /data/labels --format voxels --format occ3d
       two formats in one pass
   python data_converter.py --format voxels --masks --flow
@@ -56,6 +58,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=whole_number(1), default=usable_cores(), metavar='N', help='processes (%(default)s)'
     )
+    parser.add_argument(
+        '--dry-run', action='store_true', help='say what would be labelled, what is missing and the space it takes'
+    )
     parser.add_argument('--overwrite', action='store_true', help='make labels again that exist already')
     parser.add_argument(
         '--masks',
@@ -102,6 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
         with report.status(f'reading the tables of {version}'):
             dataset = make_dataset(read_tables(options.dataroot, version, options.scenes), options.dataroot)
         report.warn_of_missing_cameras(dataset.scenes, settings)
+        if options.dry_run:
+            return 0 if report.plan(dataset, settings) else 1
         prepare_folder(settings, version, dataset.scenes)
         outcomes = label(dataset, settings, options.workers, report)
         failed = [outcome.scene_name for outcome in outcomes if outcome.error]

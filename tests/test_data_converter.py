@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from data_converter import main, parse_arguments
-from project.formats import infos, voxels
+from project.formats import FORMATS, infos, voxels
+from project.labels.report import KEYFRAME_MB
 from project.taxonomy import LEARNING_MAP, RAW_NAMES
 
 REAL = Path(os.environ.get('OCCUPANCY_REAL', Path(__file__).parents[2] / 'shared/real')) / 'nuscenes_one_keyframe'
@@ -199,3 +200,17 @@ def test_masks_without_cameras_are_warned_of(world, tmp_path, capsys):
     assert 'no image of a camera for keyframes of scene-0061, scene-0103' in capsys.readouterr().err
     assert run(world, tmp_path / 'b') == 0
     assert not capsys.readouterr().err
+
+
+def test_a_dry_run_tells_what_is_to_be_done_and_writes_nothing(world, tmp_path, capsys):
+    assert run(world, tmp_path / 'labels', '--dry-run') == 0
+    said = capsys.readouterr().out
+    assert '6 to label, 0 are there already' in said and '48, 0 of them missing' in said
+    assert set(KEYFRAME_MB) == set(FORMATS)
+    assert not (tmp_path / 'labels').exists()
+    assert run(world, tmp_path / 'labels', '--scenes', 'scene-0061') == 0
+    sweep = file_of(world, 'scene-0103')
+    sweep.unlink()
+    assert run(world, tmp_path / 'labels', '--dry-run') == 1
+    said = capsys.readouterr()
+    assert '3 to label, 3 are there already' in said.out and f'{sweep}: missing' in said.err

@@ -1,5 +1,6 @@
 """What data_converter.py shows: progress, warnings, and what became of the scenes."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -12,9 +13,15 @@ from rich.table import Table
 
 from project import kernel_cache
 from project.labels.convert import Outcome
+from project.labels.dataset import Dataset
 from project.labels.errors import what_is_wrong
 from project.labels.scene import Scene
 from project.labels.settings import Settings
+
+KEYFRAME_MB = {
+    'voxels': 0.5, 'points': 3.0, 'occ3d': 0.2, 'surroundocc': 0.4, 'openoccupancy': 2.0, 'openocc': 0.1,
+}  # fmt: skip
+"""Size of a keyframe's file in each format, generously: twice what it is in a made world, or more."""
 
 
 class Report:
@@ -61,6 +68,26 @@ class Report:
                     bar.update(task, completed=done, rate=f'{rate:.1f} keyframes/s')
 
             yield on_progress
+
+    def plan(self, dataset: Dataset, settings: Settings) -> bool:
+        """Show what would be labelled, what of its files is missing, and the space it takes; whether all is there."""
+        scenes = dataset.scenes
+        todo = [settings.missing(keyframe) for scene in scenes for keyframe in scene.keyframes]
+        files = [scene.dataroot / name for scene in scenes for name in (*scene.sweep_files, *scene.lidarseg_files)]
+        missing = [str(file) for file in files if not file.is_file()]
+        existing = next(path for path in (settings.save_path, *settings.save_path.absolute().parents) if path.exists())
+        table = Table(show_header=False, box=None)
+        table.add_row('scenes', f'{len(scenes)}, and {len(dataset.broken)} that the tables do not describe completely')
+        table.add_row('keyframes', f'{sum(map(bool, todo))} to label, {todo.count([])} are there already')
+        table.add_row('files of lidar', f'{len(files)}, {len(missing)} of them missing')
+        needed_gb = sum(KEYFRAME_MB[name] for names in todo for name in names) / 1000
+        table.add_row('space', f'up to {needed_gb:.1f} GB; {shutil.disk_usage(existing).free / 1e9:.1f} GB are free')
+        self._console.print(table)
+        for name, error in dataset.broken.items():
+            self._say('error', f'{name}: {error}')
+        for file in missing[:10]:
+            self._say('error', f'{file}: missing')
+        return not (missing or dataset.broken)
 
     def summary(self, outcomes: Sequence[Outcome], counts: Mapping[str, int], save_path: Path, seconds: float) -> None:
         """Show what became of all scenes, and the number of keyframes of each split in the index."""
