@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from handmade import EGO_FROM_LIDAR, car_at, make_scene
 
+from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
 from project.labels.flow import flow_of
 from project.labels.gather import gather
@@ -42,6 +43,27 @@ def test_at_the_ends_of_a_track_the_one_neighbour_tells(tmp_path, k):
     _, labels, flow = labels_and_flow(tmp_path, k, GRIDS[1])
     speed = np.linalg.norm(flow[labels.classes == CAR], axis=1)
     np.testing.assert_allclose(speed, 8, atol=0.8)
+
+
+def test_velocity_is_taken_from_both_neighbours(tmp_path):
+    scene, labels, flow = labels_and_flow(tmp_path, 1, GRIDS[0])
+    scene.tracks.global_from_box[2, 0, 0, 3] += 2
+    faster = flow_of(labels, scene, 1, LabelMapping.default())
+    # Two metres more in the second that lies between them.
+    np.testing.assert_allclose(np.linalg.norm(faster - flow, axis=1), 2.0 * (labels.classes == CAR), atol=1e-5)
+
+
+@pytest.mark.parametrize('grid', GRIDS)
+def test_every_voxel_that_a_box_reaches_into_moves(tmp_path, grid, rng):
+    scene = make_scene(tmp_path)
+    in_box = rng.uniform(-0.5, 0.5, (5000, 3)) * scene.tracks.sizes[1, 0]
+    grid_from_box = scene.grid_from_global(1, grid.frame) @ scene.tracks.global_from_box[1, 0]
+    indices, _ = grid.voxel_indices(in_box @ grid_from_box[:3, :3].T + grid_from_box[:3, 3])
+    voxels = np.unique(indices, axis=0)
+    above = voxels + np.array([0, 0, 6])
+    labels = OccupancyLabels(grid, np.concatenate([voxels, above]), np.full(2 * len(voxels), CAR, np.uint8))
+    moves = flow_of(labels, scene, 1, LabelMapping.default()).any(axis=1)
+    np.testing.assert_array_equal(moves, np.arange(2 * len(voxels)) < len(voxels))
 
 
 def test_an_object_annotated_once_has_no_velocity(tmp_path):

@@ -18,14 +18,15 @@ FIRM, CONTRADICTED = PASSES, PASSES - 1
 """Points in a cell through which so many beams pass."""
 
 
-def beams(columns):
-    """Vertical beams through columns, from far above and far below: no two from one cell to one cell."""
+def beams(columns, beyond):
+    """Vertical beams through columns, from far above and far below to so far beyond the middle: no two from one cell to
+    one cell."""
     far = 100 + 0.5 * np.arange(PASSES // 2)
     heights = np.concatenate([far, -far])
     xy = np.repeat((columns + 0.5) * CELL_M, PASSES, axis=0)
     z = np.tile(heights, len(columns))
     origins = np.repeat(np.column_stack([xy, z])[:, None], 2, axis=1)
-    ends = np.column_stack([xy, -np.sign(z) * 100]).astype(np.float32)
+    ends = np.column_stack([xy, -np.sign(z) * beyond]).astype(np.float32)
     return Beams(ends, np.zeros(len(z), np.uint16), np.arange(len(z) + 1), origins)
 
 
@@ -34,7 +35,8 @@ class Street:
 
     def __init__(self):
         self.raw, self.points = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, int)
-        self.seen_through = np.ones(SHAPE[:2], bool)
+        self.plants = np.zeros(SHAPE, int)
+        self.seen_through, self.beyond = np.ones(SHAPE[:2], bool), 100.0
         self.put((slice(None), slice(None), 0), ROAD, CONTRADICTED)
 
     def put(self, where, raw, points):
@@ -44,13 +46,15 @@ class Street:
         """(X, Y, Z) bool, cells that have lost their points; they lose all of them or none."""
         cells = np.repeat(np.argwhere(self.points), self.points[self.points > 0], axis=0)
         xyz = ((cells + 0.5) * CELL_M).astype(np.float32)
-        points = Points(xyz, self.raw[tuple(cells.T)], np.zeros(len(cells), np.uint8))
+        number = np.concatenate([np.arange(n) for n in self.points[self.points > 0]])
+        raw = np.where(number < self.plants[tuple(cells.T)], np.uint8(PLANT), self.raw[tuple(cells.T)])
+        points = Points(xyz, raw, np.zeros(len(cells), np.uint8))
         half = len(cells) // 2
         empty = Points(np.zeros((0, 3), np.float32), *np.zeros((2, 0), np.uint8))
         nothing = Cloud(empty, np.zeros((1, 3), np.int64))
         static = Cloud(points, np.array([[0, half, len(cells)]]))
         world = World(static, nothing, nothing, np.eye(4), np.full((1, 2), TILE_M / 2))
-        static = without_ghosts(world, beams(np.argwhere(self.seen_through))).static
+        static = without_ghosts(world, beams(np.argwhere(self.seen_through), self.beyond)).static
         left = np.zeros(SHAPE, int)
         np.add.at(left, tuple(np.floor(static.points.xyz[: static.starts[0, -1]] / CELL_M).astype(int).T), 1)
         assert ((left == self.points) | (left == 0)).all()
@@ -93,6 +97,12 @@ def test_a_pole_and_the_cable_that_hangs_on_it_stay(street):
     assert not street.removed().any()
 
 
+def test_what_hangs_down_from_something_firm_stays(street):
+    street.put((slice(None), 10, 8), WALL, FIRM)
+    street.put((5, 10, slice(5, 8)), PLANT, 1)
+    assert not street.removed().any()
+
+
 def test_the_edge_of_a_wall_and_leaves_around_a_tree_stay(street):
     street.put((18, slice(None), slice(1, 4)), WALL, FIRM)
     street.put((18, slice(None), 4), WALL, 1)
@@ -105,6 +115,18 @@ def test_what_touches_only_the_ground_hangs_on_to_nothing(street):
     street.put((slice(None), slice(None), 0), ROAD, 1000)
     street.put((10, 10, 1), WALL, CONTRADICTED)
     np.testing.assert_array_equal(street.removed(), cells((10, 10, 1)))
+
+
+def test_a_beam_does_not_contradict_what_it_ends_in(street):
+    street.put((5, 5, [4, 7]), WALL, PASSES // 2 - 1)
+    street.beyond = -4.5 * CELL_M
+    np.testing.assert_array_equal(street.removed(), cells((5, 5, 7)))
+
+
+@pytest.mark.parametrize(('plants', 'is_removed'), [(CONTRADICTED // 2, False), (CONTRADICTED // 2 + 1, True)])
+def test_a_cell_is_ground_if_half_of_its_points_are(street, plants, is_removed):
+    street.plants[10, 10, 0] = plants
+    np.testing.assert_array_equal(street.removed(), cells((10, 10, 0)) & is_removed)
 
 
 def test_ground_at_a_grazing_angle_stays(street):

@@ -14,20 +14,20 @@ from project.labels.scene import Scene, Tracks
 
 TIMES_S = np.array([0.0, 0.125, 0.5])
 """Of three sweeps, the first and last of which are keyframes."""
-BEAMS = 400
+BEAMS = 1000
 
 
 @pytest.fixture
 def scene(rng) -> Scene:
     """Tracks that drive a few metres from one keyframe to the next; the first is around the lidar."""
-    n = 9
-    places = rng.uniform(-12, 12, (2, n, 3)) * (1, 1, 0.1)
+    n = 30
+    places = rng.uniform(-9, 9, (2, n, 3)) * (1, 1, 0.1)
     places[1] = places[0] + rng.uniform(-4, 4, (n, 3)) * (1, 1, 0)
     places[:, 0] = 0.5
     tracks = Tracks(
         present=np.ones((2, n), bool),
-        global_from_box=poses(rng.normal(size=(n, 4)) * (1, 0.1, 0.1, 1), np.zeros((2, n, 3))),
-        sizes=np.tile(rng.uniform(0.5, 5, (n, 3)), (2, 1, 1)),
+        global_from_box=poses(rng.normal(size=(n, 4)) * (1, 0.05, 0.05, 1), np.zeros((2, n, 3))),
+        sizes=np.tile(rng.uniform(0.2, 6, (n, 3)) * (1, 1, 0.1), (2, 1, 1)),
         categories=np.full(n, 17, np.uint8),
     )
     tracks.global_from_box[..., :3, 3] = places

@@ -104,6 +104,14 @@ def test_a_box_reaches_a_little_further_than_annotated_and_its_beams_leave_it():
     np.testing.assert_array_equal(seen(scene, 0, [(5.52, 2.5, 1.5)], [(6.95, 2.5, 1.5)]), row(*range(5)))
 
 
+def test_free_space_in_a_box_is_that_of_the_window():
+    scene = scene_of([(4, 3.55, 1), (8, 3.55, 1)])
+    # The box begins at y 2.45, in the middle of row 2: later a beam passes beside it, earlier one passed through it.
+    first, second = [(50, 2.5, 1.5)], [(9.5, 2.3, 1.5)]
+    np.testing.assert_array_equal(seen(scene, 1, first, second), row(*range(10)))
+    np.testing.assert_array_equal(seen(scene, 1, first, second, num_sweeps=0), row(*range(7)))
+
+
 def test_between_the_rings_of_the_lidar_the_ground_is_not_free():
     grid = VoxelGrid.from_range('ego', (0, 0, 0, 7, 5, 3), 1.0)
     road = np.array([(0, 2, 0), (4, 2, 0), (5, 2, 1)])
