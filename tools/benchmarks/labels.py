@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 from project.cli import usable_cores
-from project.formats import FORMATS, occ3d
+from project.formats import FORMATS, occ3d, voxels
 from project.grid import VoxelGrid
 from project.labels.cloud import World
 from project.labels.convert import convert
@@ -46,6 +46,7 @@ NUM_SWEEPS = 10
 GRIDS = {
     'lidar, 0.4 m': VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.4),
     'Occ3D': occ3d.GRID,
+    'voxels, 0.2 m': voxels.GRID,
 }
 METHODS = ('this project', 'ghosts kept', 'with trails', 'with trails, ghosts kept', 'plain majority vote')
 """Whose labels are judged; trails are put in on purpose."""
