@@ -29,7 +29,9 @@ def call(checkout: Path, venv: Path, *command: str) -> subprocess.CompletedProce
     python = checkout / 'python'
     python.write_text(PRETENDED_PYTHON)
     python.chmod(0o755)
-    environment = {**os.environ, 'VENV': str(venv), 'PYTHON': str(python)}
+    # The tests may themselves have been started by make.
+    inherited = {key: value for key, value in os.environ.items() if key not in ('MAKEFLAGS', 'MAKELEVEL', 'MFLAGS')}
+    environment = {**inherited, 'VENV': str(venv), 'PYTHON': str(python)}
     return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
 
 
