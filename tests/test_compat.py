@@ -22,7 +22,12 @@ def test_labels_need_no_framework():
 
 
 @pytest.mark.parametrize(
-    'imports', ['project, mmdet3d.registry', 'mmdet3d.registry, project', 'project, mmdet3d.utils']
+    'imports',
+    [
+        pytest.param('project, mmdet3d.registry', marks=pytest.mark.slow),
+        'mmdet3d.registry, project',
+        pytest.param('project, mmdet3d.utils', marks=pytest.mark.slow),
+    ],
 )
 def test_importing_the_project_registers_it_in_any_order(imports):
     program = f'import {imports}; from mmdet3d.registry import MODELS; print("OccupancyBEVFormer" in MODELS)'

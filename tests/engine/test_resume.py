@@ -35,12 +35,12 @@ def test_files_of_a_run(uninterrupted):
 @pytest.mark.parametrize(
     ('kill_at', 'num_workers'),
     [
-        ('iter 1', 0),  # before any checkpoint
+        pytest.param('iter 1', 0, marks=pytest.mark.slow),  # before any checkpoint
         ('iter 10', 2),  # in the second epoch, between checkpoints
-        ('iter 17', 0),  # with a checkpoint within the epoch written just before
-        ('save epoch_2', 0),
+        pytest.param('iter 17', 0, marks=pytest.mark.slow),  # with a checkpoint within the epoch written just before
+        pytest.param('save epoch_2', 0, marks=pytest.mark.slow),
         ('save iter_12', 2),
-        ('val 4', 0),
+        pytest.param('val 4', 0, marks=pytest.mark.slow),
     ],
 )
 def test_killed_and_resumed(uninterrupted, tmp_path, kill_at, num_workers):
@@ -80,7 +80,7 @@ def rates(work_dir: Path, first: int) -> list[float]:
     return [float.fromhex(values[2]) for iteration, values in trail(work_dir).items() if iteration >= first]
 
 
-@pytest.mark.parametrize('factor', [1, 0.5])
+@pytest.mark.parametrize('factor', [pytest.param(1, marks=pytest.mark.slow), 0.5])
 def test_longer_training_or_another_rate_goes_on_along_its_own_schedule(uninterrupted, half, tmp_path, factor):
     run = tmp_path / 'run'
     changed = dict(optim_wrapper__optimizer__lr=0.01 * factor, optim_wrapper__optimizer__weight_decay=0.25)

@@ -22,7 +22,10 @@ HAS_ONNX = all(importlib.util.find_spec(name) for name in ('onnx', 'onnxruntime'
 BLOCKED = ('project', 'mmengine', 'mmcv', 'mmdet', 'mmdet3d', 'torchvision')
 FORMATS = [
     'torch_export',
-    pytest.param('onnx', marks=pytest.mark.skipif(not HAS_ONNX, reason='ONNX is not installed: extra export')),
+    pytest.param(
+        'onnx',
+        marks=[pytest.mark.slow, pytest.mark.skipif(not HAS_ONNX, reason='ONNX is not installed: extra export')],
+    ),
     pytest.param(
         'aoti',
         marks=[pytest.mark.slow, pytest.mark.skipif(not shutil.which('g++'), reason='AOTInductor needs g++')],
