@@ -22,14 +22,14 @@ from pathlib import Path
 
 from project.cli import run, usable_cores, whole_number
 from project.formats import FORMATS
-from project.labels.convert import Outcome, convert
-from project.labels.dataset import Dataset, make_dataset
-from project.labels.folder import prepare_folder
-from project.labels.index import read_splits, write_infos
-from project.labels.register import require_library
-from project.labels.report import Report
-from project.labels.settings import Settings
-from project.labels.tables import find_version, read_tables
+from project.labels.poses.registration import require_library
+from project.labels.run.convert import Outcome, convert
+from project.labels.run.folder import prepare_folder
+from project.labels.run.index import read_splits, write_infos
+from project.labels.run.report import Report
+from project.labels.run.settings import Settings
+from project.sources.nuscenes.scenes import Dataset, make_dataset
+from project.sources.nuscenes.tables import find_version, read_tables
 from project.taxonomy import LabelMapping
 
 

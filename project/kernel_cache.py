@@ -42,7 +42,7 @@ def use_own_folder() -> None:
 
 
 def is_compiled(module: str) -> bool:
-    """Whether functions of a module such as ``project.labels.vote`` are compiled; else the first calls take long."""
+    """Whether functions of a module such as ``project.geometry.traversal`` are compiled; else first calls take long."""
     package, name = module.split('.')[-2:]
     folder = sys.modules['numba'].config.CACHE_DIR
     files = Path(folder).glob(f'{package}_*/{name}.*.nbi') if folder else PROJECT.rglob(f'{package}/*/{name}.*.nbi')

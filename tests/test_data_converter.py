@@ -9,7 +9,7 @@ import pytest
 
 from data_converter import main, parse_arguments
 from project.formats import FORMATS, infos, voxels
-from project.labels.report import KEYFRAME_MB
+from project.labels.run.report import KEYFRAME_MB
 from project.taxonomy import LEARNING_MAP, RAW_NAMES
 
 REAL = Path(os.environ.get('OCCUPANCY_REAL', Path(__file__).parents[2] / 'shared/real')) / 'nuscenes_one_keyframe'

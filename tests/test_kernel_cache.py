@@ -61,7 +61,9 @@ def test_the_state_is_that_of_the_files_kernels_are_made_of(tmp_path: Path) -> N
     assert states == {name: name != 'labels/index.py' for name in sources}
 
 
-@pytest.mark.parametrize('imports', ['project, numba', 'numba, project', 'project.labels.vote, numba'])
+@pytest.mark.parametrize(
+    'imports', ['project, numba', 'numba, project', 'project.labels.voxelization.histogram, numba']
+)
 def test_numba_uses_the_folder_of_this_state_in_any_order_of_imports(tmp_path: Path, imports: str) -> None:
     said = run(f'import {imports}; {WHERE}', tmp_path)
     assert [said] == [str(folder) for folder in tmp_path.glob('occupancy-bevformer/numba-*')]

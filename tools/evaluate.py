@@ -152,8 +152,8 @@ def usable_device(name: str | None) -> str:
 def find_origins(options: argparse.Namespace, split, protocol):
     """Ray origins by sample token, from the index of keyframes or from the tables of nuScenes; None without either."""
     from project.evaluation.protocols.keyframes import OriginFinder
-    from project.labels.dataset import keyframe_records
-    from project.labels.tables import find_version, read_tables
+    from project.sources.nuscenes.scenes import keyframe_records
+    from project.sources.nuscenes.tables import find_version, read_tables
 
     frames = split
     if options.dataroot:

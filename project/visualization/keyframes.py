@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from project.formats import Keyframe, infos
-from project.labels.read import read_returns
+from project.labels.aggregation.sweeps import read_returns
 from project.taxonomy import CLASSES
 from project.visualization.frame import Box, CameraImage, Frame
 
@@ -101,8 +101,8 @@ def keyframes_of_tables(dataroot: Path, version: str | None = None) -> Keyframes
         ValueError: the folder is not one of nuScenes, is damaged, or the version has to be said.
     """
     # Here, since most folders of labels have an index, and scipy takes a while to load.
-    from project.labels.dataset import keyframe_records
-    from project.labels.tables import find_version, read_tables
+    from project.sources.nuscenes.scenes import keyframe_records
+    from project.sources.nuscenes.tables import find_version, read_tables
 
     # No labels can be made of the test split, but predictions of it can be shown.
     if version != 'v1.0-test' or not (dataroot / version).is_dir():

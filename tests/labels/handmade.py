@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from project.formats import Keyframe
-from project.labels.geometry import inverse, poses
-from project.labels.scene import Scene, Tracks
+from project.geometry.rigid import inverse, poses
+from project.sources.base import Scene, Tracks
 
 ROAD, WALL, CAR, PEDESTRIAN = 24, 28, 17, 2
 START = np.array([1000.5, 2000.5, 0.0])

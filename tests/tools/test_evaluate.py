@@ -10,8 +10,8 @@ from project.evaluation.protocols import Volume, build_protocol, total
 from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
 from project.evaluation.protocols.submissions import write_dense
 from project.formats import FORMATS, Keyframe, OccupancyLabels, infos
-from project.labels.dataset import make_dataset
-from project.labels.tables import find_version, read_tables
+from project.sources.nuscenes.scenes import make_dataset
+from project.sources.nuscenes.tables import find_version, read_tables
 from project.taxonomy import FREE
 from tools.evaluate import main
 

@@ -9,8 +9,8 @@ from nuscenes import NuScenes
 
 from project.formats import FORMATS, OccupancyLabels, infos
 from project.grid import VoxelGrid
-from project.labels.dataset import make_dataset
-from project.labels.tables import read_tables
+from project.sources.nuscenes.scenes import make_dataset
+from project.sources.nuscenes.tables import read_tables
 from project.taxonomy import FREE
 from project.visualization.frame import Frame
 from project.visualization.keyframes import Keyframes, keyframes_beside, keyframes_of_tables

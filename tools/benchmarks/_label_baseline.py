@@ -10,11 +10,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from project.formats.vote import majority
+from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
-from project.labels.boxes import box_of_points, in_box_frames
-from project.labels.gather import Sweeps
-from project.labels.geometry import inverse
-from project.labels.scene import Scene
+from project.labels.aggregation.aggregate import Sweeps
+from project.labels.aggregation.boxes import box_of_points, in_box_frames
+from project.sources.base import Scene
 from project.taxonomy import FREE, NOISE, RAW_STATIC, LabelMapping
 
 NEAR_M = 0.5
@@ -53,7 +53,7 @@ def plain_world(scene: Scene) -> PlainWorld:
     tree = cKDTree(np.concatenate([points.xyz for points in labelled]))
     raw_of_tree = np.concatenate([points.raw for points in labelled])
     for step in range(1, 2 * len(scene.keyframes) - 1, 2):
-        for sweep in np.flatnonzero(scene.ticks == step):
+        for sweep in np.flatnonzero(scene.time_steps == step):
             points, boxes = sweeps.read(sweep)
             box = box_of_points(points.xyz, points.raw, boxes)
             box[boxes.guessed_at(box)] = -1

@@ -1,4 +1,4 @@
-"""How right masks are: against every beam of a made world in small steps, and rays through every half pixel."""
+"""How right masks are: against every ray of a made world in small steps, and rays through every half pixel."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 
 from project.formats import OccupancyLabels
+from project.geometry.traversal import clip_to_grid, longest_traversal, traverse
 from project.grid import VoxelGrid
-from project.labels.scene import Cameras
-from project.labels.walk import clipped, longest, walk
+from project.sources.base import Cameras
 from project.synthetic import rig
 from project.synthetic.lidar import STATIC, cast
 from project.synthetic.records import keyframe_time, sweep_time
@@ -27,7 +27,7 @@ class MaskQuality:
     Attributes:
         free: observed and not occupied.
         right: of those, without any surface in them.
-        beamed: without any surface in them, and passed through by a beam of the window.
+        beamed: without any surface in them, and passed through by a ray of the window.
         found: of those, called free.
         voxels: all.
         agreed: where the camera mask agrees with rays through the true voxels, among those that lidar observed.
@@ -70,7 +70,7 @@ class MaskQuality:
 
 
 class Beamed:
-    """Which voxels the beams of a scene pass through, without noise and with the true motion of everything."""
+    """Which voxels the rays of a scene pass through, without noise and with the true motion of everything."""
 
     def __init__(self, scene: MadeScene):
         self.scene = scene
@@ -78,7 +78,7 @@ class Beamed:
         self.returns = [cast(scene, sweep_time(sweep))[0] for sweep in range(sweeps)]
 
     def at(self, keyframe: int, grid: VoxelGrid, window: int) -> np.ndarray:
-        """(X, Y, Z) bool. Inside the box of an object a beam counts where it passes the object's own frame."""
+        """(X, Y, Z) bool. Inside the box of an object a ray counts where it passes the object's own frame."""
         scene, time = self.scene, keyframe_time(keyframe)
         frame = rig.EGO_FROM_LIDAR if grid.frame == 'lidar' else np.eye(4)
         grid_from_town = invert(scene.town_from_ego(time) @ frame)
@@ -117,7 +117,7 @@ def seen_through_pixels(
 ) -> np.ndarray:
     """(X, Y, Z) bool, voxels on rays through every half pixel of all cameras, up to and with the first occupied one."""
     seen = np.zeros(grid.size, bool)
-    path, shape = np.empty(longest(grid.shape), np.int64), np.array(grid.shape)
+    path, shape = np.empty(longest_traversal(grid.shape), np.int64), np.array(grid.shape)
     for pose, matrix, size_px in zip(cameras.global_from_camera, cameras.matrices, cameras.sizes_px, strict=True):
         grid_from_camera = grid_from_global @ pose
         pixels = (np.arange(0, size, PIXELS_PER_RAY) + PIXELS_PER_RAY / 2 for size in size_px)
@@ -130,7 +130,7 @@ def seen_through_pixels(
 
 
 def _near(origins: np.ndarray, ends: np.ndarray, middle: np.ndarray, reach: float) -> np.ndarray:
-    """Which beams pass within reach of a point."""
+    """Which rays pass within reach of a point."""
     way = ends - origins
     share = ((middle - origins) * way).sum(axis=1) / (way * way).sum(axis=1)
     nearest = origins + np.clip(share, 0, 1)[:, None] * way
@@ -154,8 +154,8 @@ def _step(passed, origins, ends, corner, size, shape):
 @njit(cache=True)
 def _cast(seen, walls, eye, far, shape, path):
     for i in range(len(far)):
-        enter, leave = clipped(eye, far[i], shape)
+        enter, leave = clip_to_grid(eye, far[i], shape)
         if enter < leave:
             way = far[i] - eye
-            for at in range(walk(eye + enter * way, eye + leave * way, shape, path, walls)):
+            for at in range(traverse(eye + enter * way, eye + leave * way, shape, path, walls)):
                 seen[path[at]] = True

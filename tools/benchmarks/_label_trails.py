@@ -4,22 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from project.labels.cloud import Cloud, World
-from project.labels.domain import domain_around, tile_of_points
-from project.labels.gather import Sweeps
-from project.labels.read import Points
-from project.labels.scene import Scene
+from project.labels.aggregation.aggregate import Sweeps
+from project.labels.aggregation.point_groups import PointGroups, ScenePoints
+from project.labels.aggregation.sweeps import Points
+from project.labels.aggregation.tiles import tile_map_around, tile_of_points
+from project.sources.base import Scene
 from project.taxonomy import RAW_NAMES
 
 
-def with_trails(scene: Scene, world: World) -> World:
+def with_trails(scene: Scene, world: ScenePoints) -> ScenePoints:
     """The world with movable points of all keyframes that lie outside of boxes as "manmade"."""
-    domain = domain_around(Sweeps(scene).scene_from_lidar[scene.keyframe_sweeps, :3, 3])
-    trail = world.loose.points
+    tile_map = tile_map_around(Sweeps(scene).scene_from_lidar[scene.keyframe_sweeps, :3, 3])
+    trail = world.unboxed.points
     trail = Points(trail.xyz, np.full_like(trail.raw, RAW_NAMES.index('static.manmade')), trail.intensity)
-    tiles = tile_of_points(domain, trail.xyz)
+    tiles = tile_of_points(tile_map, trail.xyz)
     inside = tiles >= 0
-    steps = _steps(world.loose)[inside]
+    steps = _steps(world.unboxed)[inside]
     points = [
         np.concatenate(pair)
         for pair in zip(vars(world.static.points).values(), vars(trail[inside]).values(), strict=True)
@@ -30,10 +30,10 @@ def with_trails(scene: Scene, world: World) -> World:
     order = np.argsort(key, kind='stable')
     starts = np.searchsorted(key[order], np.arange(n_tiles * n_steps + 1))
     starts = np.column_stack([starts[:-1].reshape(n_tiles, n_steps), starts[n_steps::n_steps]])
-    return replace(world, static=Cloud(Points(*(part[order] for part in points)), starts))
+    return replace(world, static=PointGroups(Points(*(part[order] for part in points)), starts))
 
 
-def _steps(cloud: Cloud) -> np.ndarray:
+def _steps(cloud: PointGroups) -> np.ndarray:
     """(N,) time step of each point."""
     counts = np.diff(cloud.starts, axis=1)
     return np.repeat(np.tile(np.arange(counts.shape[1]), len(counts)), counts.ravel())

@@ -22,16 +22,16 @@ from rich.table import Table
 from project.cli import usable_cores
 from project.formats import FORMATS, occ3d, voxels
 from project.grid import VoxelGrid
-from project.labels.cloud import World
-from project.labels.convert import convert
-from project.labels.dataset import make_dataset
-from project.labels.gather import gather
-from project.labels.generate import label_scene, vote_keyframe
-from project.labels.ghosts import read_witnesses, without_ghosts
-from project.labels.refine import refined
-from project.labels.scene import Scene
-from project.labels.settings import Settings
-from project.labels.tables import find_version, read_tables
+from project.labels.aggregation.aggregate import gather
+from project.labels.aggregation.dynamic_removal import read_sample_rays, without_dynamic_points
+from project.labels.aggregation.point_groups import ScenePoints
+from project.labels.pipeline import label_scene, vote_keyframe
+from project.labels.poses.refinement import refined
+from project.labels.run.convert import convert
+from project.labels.run.settings import Settings
+from project.sources.base import Scene
+from project.sources.nuscenes.scenes import make_dataset
+from project.sources.nuscenes.tables import find_version, read_tables
 from project.synthetic import Difficulties, WorldSettings, make_world
 from project.synthetic.truth import Truth, keyframe_truth
 from project.visualization.files import few_colours
@@ -49,7 +49,7 @@ GRIDS = {
     'voxels, 0.2 m': voxels.GRID,
 }
 MASK_GRIDS = {name: grid for name, grid in GRIDS.items() if grid != voxels.GRID}
-"""Masks are judged on these: with small voxels, to step along every beam and through every half pixel takes minutes."""
+"""Masks are judged on these: with small voxels, to step along every ray and through every half pixel takes minutes."""
 METHODS = ('this project', 'ghosts kept', 'with trails', 'with trails, ghosts kept', 'plain majority vote')
 """Whose labels are judged; trails are put in on purpose."""
 PICTURES = {'this project': 'labels', 'plain majority vote': 'labels_plain'}
@@ -60,7 +60,7 @@ STEPS = {
     'propagate': ('label_map', 'mark_movers', 'propagate'),
     'sort': ('add_static', 'cloud'),
     'clean': ('clean_static', 'clean_objects'),
-    'ghosts': ('read_witnesses', 'without_ghosts'),
+    'ghosts': ('read_sample_rays', 'without_dynamic_points'),
     'vote': ('cast', 'count'),
     'write': ('write',),
 }
@@ -138,15 +138,15 @@ def _quality(console: Console, root: Path, scenes: list[Scene], every: int, pict
     return {'summary': summaries, 'IoU': classes}
 
 
-def _worlds(scene: Scene) -> dict[str, World]:
+def _worlds(scene: Scene) -> dict[str, ScenePoints]:
     """The world by the :data:`METHODS` that differ in it."""
     kept = gather(scene)
     trails = with_trails(scene, kept)
-    witnesses = read_witnesses(scene, kept.scene_from_global)
+    sample_rays = read_sample_rays(scene, kept.scene_from_global)
     return {
-        'this project': without_ghosts(copy.deepcopy(kept), witnesses),
+        'this project': without_dynamic_points(copy.deepcopy(kept), sample_rays),
         'ghosts kept': kept,
-        'with trails': without_ghosts(copy.deepcopy(trails), witnesses),
+        'with trails': without_dynamic_points(copy.deepcopy(trails), sample_rays),
         'with trails, ghosts kept': trails,
     }
 

@@ -17,10 +17,10 @@ from rich.table import Table
 from project.cli import usable_cores
 from project.formats import occ3d, voxels
 from project.grid import VoxelGrid
-from project.labels.dataset import make_dataset
-from project.labels.gather import gather
-from project.labels.generate import vote_keyframe
-from project.labels.tables import find_version, read_tables
+from project.labels.aggregation.aggregate import gather
+from project.labels.pipeline import vote_keyframe
+from project.sources.nuscenes.scenes import make_dataset
+from project.sources.nuscenes.tables import find_version, read_tables
 from project.synthetic import WorldSettings, make_world
 from project.visualization.frame import Frame
 from project.visualization.server import ViewerServer

@@ -1,0 +1,240 @@
+"""Lines through a grid whose columns are whole numbers: one bit a layer.
+
+Of the hundreds of voxels on a ray nearly all have been settled by other rays. So blocks of 8 x 8 columns keep a
+summary of their bits: which layers hold a voxel that still matters. A line steps from block to block, compares the
+layers that it crosses there with the summary in one operation, and enters only the blocks that it must.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from project.geometry.traversal import clip_to_grid
+
+BLOCK_BITS = 3
+BLOCK = 1 << BLOCK_BITS
+"""BitGrid along a side of a block."""
+
+MOST_LAYERS = 64
+"""Bits of a column."""
+
+
+class BitGrid(NamedTuple):
+    """Bits of the voxels of a grid. A named tuple of arrays, as numba takes it.
+
+    Loops take it apart once and hand on its parts: numba counts references whenever the tuple itself is handed on,
+    which takes longer than the work.
+
+    Attributes:
+        bits: (blocks * 64,) uint64 columns, block after block; blocks, and columns in a block, along y first.
+        blocks: (blocks,) uint64 layers in which any column of the block has a bit.
+        shape: of the grid.
+        along_y: blocks along y as a power of two, so that numbers of blocks are taken apart without a division.
+    """
+
+    bits: np.ndarray
+    blocks: np.ndarray
+    shape: tuple[int, int, int]
+    along_y: int
+
+
+def layers_of(voxels: np.ndarray) -> np.ndarray:
+    """(X, Y) uint64, bit z of a column being voxel z, of (X, Y, Z) bool.
+
+    Raises:
+        ValueError: there are more than 64 layers.
+    """
+    if voxels.shape[2] > MOST_LAYERS:
+        raise ValueError(f'a grid has {voxels.shape[2]} layers; visibility is worked out for at most {MOST_LAYERS}')
+    packed = np.packbits(voxels, axis=2, bitorder='little')
+    layers = np.zeros((*voxels.shape[:2], MOST_LAYERS // 8), np.uint8)
+    layers[..., : packed.shape[2]] = packed
+    return layers.view('<u8')[..., 0].astype(np.uint64, copy=False)
+
+
+def voxels_of(layers: np.ndarray, depth: int) -> np.ndarray:
+    """Inverse of :func:`layers_of`: (X, Y, depth) bool."""
+    packed = np.ascontiguousarray(layers, '<u8')[..., None].view(np.uint8)
+    return np.unpackbits(packed, axis=2, count=depth, bitorder='little').view(bool)
+
+
+def bit_grid_of(layers: np.ndarray, depth: int) -> BitGrid:
+    """BitGrid of a grid of so many layers; `layers` as of :func:`layers_of`."""
+    x, y = layers.shape
+    along_x, along_y = -(-x // BLOCK), (-(-y // BLOCK) - 1).bit_length()
+    padded = np.zeros((along_x * BLOCK, BLOCK << along_y), np.uint64)
+    padded[:x, :y] = layers
+    bits = padded.reshape(along_x, BLOCK, -1, BLOCK).transpose(0, 2, 1, 3).reshape(-1, BLOCK * BLOCK)
+    return BitGrid(bits.ravel(), np.bitwise_or.reduce(bits, axis=1), (x, y, depth), along_y)
+
+
+def layers_of_bit_grid(columns: BitGrid) -> np.ndarray:
+    """Inverse of :func:`bit_grid_of`: (X, Y) uint64."""
+    x, y, _ = columns.shape
+    bits = columns.bits.reshape(-1, 1 << columns.along_y, BLOCK, BLOCK).transpose(0, 2, 1, 3)
+    return bits.reshape(-1, BLOCK << columns.along_y)[:x, :y]
+
+
+def spread(layers: np.ndarray, reach: int) -> np.ndarray:
+    """Bits that any of the rows up to `reach` before and after has: (X, Y) uint64."""
+    result = layers.copy()
+    for step in range(1, reach + 1):
+        result[step:] |= layers[:-step]
+        result[:-step] |= layers[step:]
+    return result
+
+
+@njit(inline='always', error_model='numpy')
+def line_between(start, stop, shape):
+    """A line in units of voxels, and the part of it inside the grid as two shares (see :func:`clip_to_grid`)."""
+    way = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
+    line = start[0], start[1], start[2], way[0], way[1], way[2], 1 / way[0], 1 / way[1]
+    if _inside(start, shape) and _inside(stop, shape):
+        return line, 0.0, 1.0
+    enter, leave = clip_to_grid(start, stop, shape)
+    return line, enter, leave
+
+
+@njit(inline='always')
+def _inside(point, shape):
+    x, y, z = point
+    return 0 <= x < shape[0] and 0 <= y < shape[1] and 0 <= z < shape[2]
+
+
+@njit(inline='always')
+def column_at(shape, along_y, line, share):
+    """Number of the column, and layer, at a share of the way along a line; to be taken inside the grid only."""
+    x = _cut(line[0] + share * line[3], 0, shape[0] - 1)
+    y = _cut(line[1] + share * line[4], 0, shape[1] - 1)
+    return column_of(along_y, x, y), _cut(line[2] + share * line[5], 0, shape[2] - 1)
+
+
+@njit(inline='always')
+def column_of(along_y, x, y):
+    """Number of the column at x and y; that of its block is a 64th."""
+    block = ((x >> BLOCK_BITS) << along_y) + (y >> BLOCK_BITS)
+    return (((block << BLOCK_BITS) + (x & (BLOCK - 1))) << BLOCK_BITS) + (y & (BLOCK - 1))
+
+
+@njit(inline='always')
+def _cut(coordinate, low, high):
+    # Rounding may put a coordinate a hair outside, on either side.
+    return min(max(int(coordinate), low), high)
+
+
+@njit(inline='always')
+def enter_grid(shape, along_y, line, enter, leave):
+    """The way of a line through blocks, for :func:`next_block`."""
+    nx, ny, _ = shape
+    x = _cut(line[0] + enter * line[3], 0, nx - 1) >> BLOCK_BITS
+    y = _cut(line[1] + enter * line[4], 0, ny - 1) >> BLOCK_BITS
+    last_x = _cut(line[0] + leave * line[3], 0, nx - 1) >> BLOCK_BITS
+    last_y = _cut(line[1] + leave * line[4], 0, ny - 1) >> BLOCK_BITS
+    return _begin(line, enter, x, y, last_x, last_y, BLOCK, (x << along_y) + y)
+
+
+@njit(inline='always')
+def next_block(blocks, shape, along_y, line, leave, way):
+    """The next block on the way with a bit in the layers of the line there.
+
+    Returns:
+        Its number, -1 at the end of the line; the shares of the line at which it enters and leaves; and the way on.
+    """
+    return _seek(blocks, line, leave, BLOCK, 1 << along_y, shape[2], way)
+
+
+@njit(inline='always')
+def enter_block(along_y, line, block, enter, leave):
+    """The way of a line through the columns of a block, for :func:`next_column`."""
+    low_x = (block >> along_y) << BLOCK_BITS
+    low_y = (block & ((1 << along_y) - 1)) << BLOCK_BITS
+    x = _cut(line[0] + enter * line[3], low_x, low_x + BLOCK - 1)
+    y = _cut(line[1] + enter * line[4], low_y, low_y + BLOCK - 1)
+    last_x = _cut(line[0] + leave * line[3], low_x, low_x + BLOCK - 1)
+    last_y = _cut(line[1] + leave * line[4], low_y, low_y + BLOCK - 1)
+    return _begin(line, enter, x, y, last_x, last_y, 1, column_of(along_y, x, y))
+
+
+@njit(inline='always')
+def next_column(bits, shape, line, leave, way):
+    """The next column on the way with a bit in the layers of the line there: its number, and the way on."""
+    return _seek(bits, line, leave, 1, BLOCK, shape[2], way)
+
+
+@njit(inline='always')
+def layers_crossed(way):
+    """Bits of the layers that the line crosses in the cell found last."""
+    return way[7]
+
+
+@njit(inline='always')
+def lowest_layer(way):
+    """The lowest of these layers."""
+    return way[9]
+
+
+@njit(inline='always')
+def shares_crossed(way):
+    """Shares of the line at which it enters and leaves the cell found last."""
+    return way[8], way[6]
+
+
+@njit(inline='always')
+def bit(layer):
+    """The bit of a layer."""
+    return np.uint64(1) << np.uint64(layer)
+
+
+@njit(inline='always')
+def summary(bits, block):
+    """Layers in which any column of a block has a bit."""
+    any_column = np.uint64(0)
+    for column in range(block * BLOCK * BLOCK, (block + 1) * BLOCK * BLOCK):
+        any_column |= bits[column]
+    return any_column
+
+
+@njit(inline='always', error_model='numpy')
+def _begin(line, enter, x, y, last_x, last_y, width, cell):
+    """A way: cell, steps left along x and y, shares of the line at the next borders, layer and share there.
+
+    And of the cell found last: the layers crossed, the share at which it was entered, the lowest layer.
+    """
+    # Over a short way rounding may put the last cell before the first.
+    nx = max(last_x - x if line[6] > 0 else x - last_x, 0)
+    ny = max(last_y - y if line[7] > 0 else y - last_y, 0)
+    tx = ((x + (line[6] > 0)) * width - line[0]) * line[6] if nx else np.inf
+    ty = ((y + (line[7] > 0)) * width - line[1]) * line[7] if ny else np.inf
+    return cell, nx, ny, tx, ty, int(line[2] + enter * line[5]), enter, np.uint64(0), enter, 0
+
+
+@njit(inline='always', error_model='numpy')
+def _seek(bits, line, leave, width, stride, layers, way):
+    """Step through square cells seen from above (Amanatides and Woo, 1987) to one with a bit in the layers crossed."""
+    cell, nx, ny, tx, ty, layer, t, _, _, _ = way
+    dx, dy = abs(width * line[6]), abs(width * line[7])
+    step_x, step_y = stride if line[6] > 0 else -stride, 1 if line[7] > 0 else -1
+    layer = min(max(layer, 0), layers - 1)
+    while nx >= 0:
+        here, since = cell, t
+        if nx + ny == 0:
+            t, nx = leave, -1
+        elif tx <= ty:
+            t = tx
+            cell += step_x
+            nx -= 1
+            # A border that rounding lets the line reach too early is not crossed twice.
+            tx = tx + dx if nx else np.inf
+        else:
+            t = ty
+            cell += step_y
+            ny -= 1
+            ty = ty + dy if ny else np.inf
+        next_layer = min(max(int(line[2] + t * line[5]), 0), layers - 1)
+        low, high = min(layer, next_layer), max(layer, next_layer)
+        crossed = (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(63 - (high - low))) << np.uint64(low)
+        layer = next_layer
+        if bits[here] & crossed:
+            return here, (cell, nx, ny, tx, ty, layer, t, crossed, since, low)
+    return -1, (cell, nx, ny, tx, ty, layer, t, np.uint64(0), t, 0)

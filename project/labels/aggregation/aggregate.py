@@ -1,0 +1,126 @@
+"""Steps 1 to 4 over a whole scene: every sweep is read once, and each of its points is given to what it belongs to."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points, boxes_of_sweeps, extended, in_box_frames
+from project.labels.aggregation.denoising import clean_objects, clean_static
+from project.labels.aggregation.label_propagation import OBJECT, LabelMap, label_map, mark_movers, propagate
+from project.labels.aggregation.object_shape import ObjectShapes
+from project.labels.aggregation.point_groups import NO_GROUP, PointCollector, ScenePoints
+from project.labels.aggregation.sweeps import Points, read_sweep
+from project.labels.aggregation.tiles import TileMap, tile_map_around, tile_of_points
+from project.sources.base import Scene
+from project.taxonomy import NOISE, RAW_STATIC
+
+
+def gather(scene: Scene) -> ScenePoints:
+    """Read a scene's sweeps and sort their points into the static world and objects.
+
+    Raises:
+        FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
+    """
+    sweeps = Sweeps(scene)
+    tile_map = tile_map_around(sweeps.scene_from_lidar[scene.keyframe_sweeps, :3, 3])
+    steps = 2 * len(scene.keyframes) - 1
+    sorted_points = _Sorted(tile_map, *(PointCollector(steps) for _ in range(3)))
+    for k in range(len(scene.keyframes)):
+        _sort_keyframe(sweeps, k, sorted_points)
+    labels = label_map(tile_map, sorted_points.static.points_and_groups(range(0, steps, 2))[0])
+    largest = scene.tracks.sizes.max(axis=0)
+    object_shapes = ObjectShapes(*sorted_points.objects.points_and_groups(range(0, steps, 2)), largest)
+    for step in range(1, steps, 2):
+        _sort_sweeps_between(sweeps, step, labels, object_shapes, sorted_points)
+    static = sorted_points.static.cloud(len(tile_map.centres))
+    objects = sorted_points.objects.cloud(scene.tracks.present.shape[1])
+    clean_static(static, tile_map)
+    clean_objects(objects, largest)
+    return ScenePoints(
+        static=static,
+        objects=objects,
+        unboxed=sorted_points.unboxed.cloud(1),
+        scene_from_global=sweeps.scene_from_global,
+        tile_centres=tile_map.centres,
+    )
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Points sorted so far; static ones by tile, those of objects by track, the rest of keyframes in one group."""
+
+    tile_map: TileMap
+    static: PointCollector
+    objects: PointCollector
+    unboxed: PointCollector
+
+    def add_static(self, step: int, points: Points, static: np.ndarray) -> None:
+        tiles = tile_of_points(self.tile_map, points.xyz)
+        tiles[~static] = NO_GROUP
+        self.static.add(step, points, tiles)
+
+
+class Sweeps:
+    """Reads the sweeps of a scene, each with the boxes at its time."""
+
+    def __init__(self, scene: Scene):
+        self.scene = scene
+        # The scene's frame is the global one, moved to where the car starts.
+        self.scene_from_global = np.eye(4)
+        self.scene_from_global[:3, 3] = -scene.global_from_ego[0, :3, 3]
+        self.scene_from_lidar = self.scene_from_global @ scene.global_from_ego @ scene.ego_from_lidar
+
+    @cached_property
+    def boxes(self) -> dict[int, Boxes]:
+        """The boxes at the time of each sweep from the first keyframe to the last."""
+        scene = self.scene
+        seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
+        tracks = extended(scene.tracks, seconds[scene.keyframe_sweeps])
+        return boxes_of_sweeps(scene, tracks, self.scene_from_global)
+
+    def read(self, sweep: int) -> tuple[Points, Boxes]:
+        """Points of a sweep in the scene's frame, those of a keyframe with their labels, and the boxes at its time."""
+        root, k, between = self.scene.dataroot, *divmod(self.scene.time_steps[sweep], 2)
+        points = read_sweep(
+            root / self.scene.sweep_files[sweep],
+            None if between else root / self.scene.lidarseg_files[k],
+            self.scene_from_lidar[sweep],
+            self.scene.ego_from_lidar[sweep],
+        )
+        return points, self.boxes[sweep]
+
+
+def _sort_keyframe(sweeps: Sweeps, k: int, sorted_points: _Sorted) -> None:
+    """At a keyframe lidarseg tells what is static; a movable point belongs to its box or, without one, to nothing."""
+    points, boxes = sweeps.read(sweeps.scene.keyframe_sweeps[k])
+    points = points[points.raw != NOISE]
+    static = (points.raw >= RAW_STATIC.start) & (points.raw < RAW_STATIC.stop)
+    box = box_of_points(points.xyz, points.raw, boxes)
+    box[static | boxes.guessed_at(box)] = OUTSIDE
+    sorted_points.add_static(2 * k, points, static)
+    sorted_points.objects.add(2 * k, in_box_frames(points[box >= 0], boxes, box[box >= 0]), boxes.tracks[box[box >= 0]])
+    unboxed = points[~static & (box < 0)]
+    sorted_points.unboxed.add(2 * k, unboxed, np.zeros(len(unboxed.raw), np.int32))
+
+
+def _sort_sweeps_between(
+    sweeps: Sweeps, step: int, labels: LabelMap, object_shapes: ObjectShapes, sorted_points: _Sorted
+) -> None:
+    """Between keyframes k and k + 1 what is static follows from the labels of keyframes and from the boxes."""
+    movers = sorted_points.unboxed.points_and_groups((step - 1, step + 1))[0].xyz
+    mark_movers(labels, movers, True)
+    for sweep in np.flatnonzero(sweeps.scene.time_steps == step):
+        points, boxes = sweeps.read(sweep)
+        box = box_of_points(points.xyz, points.raw, boxes)
+        in_box = box >= 0
+        local = in_box_frames(points[in_box], boxes, box[in_box])
+        tracks = boxes.tracks[box[in_box]]
+        labelled_object = np.zeros(len(box), bool)
+        labelled_object[in_box] = object_shapes.at(local.xyz, tracks)
+        points.raw = propagate(labels, points.xyz, in_box, labelled_object, boxes.guessed_at(box))
+        of_object = points.raw[in_box] == OBJECT
+        local.raw = boxes.categories[box[in_box]]
+        sorted_points.objects.add(step, local[of_object], tracks[of_object])
+        sorted_points.add_static(step, points, points.raw < OBJECT)
+    mark_movers(labels, movers, False)

@@ -1,0 +1,228 @@
+"""Where every tracked box is when a sweep is taken, and which points lie in which box."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numba import njit
+
+from project.geometry.rigid import interpolate, inverse
+from project.geometry.traversal import transformed
+from project.labels.aggregation.sweeps import UNLABELLED, Points
+from project.sources.base import Scene, Tracks
+
+MARGIN_M = 0.1
+"""Annotators draw boxes tightly; points this far outside still belong to the object."""
+
+OUTSIDE = -1
+
+_CELL_M = 4.0
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """B boxes at one time.
+
+    Attributes:
+        tracks: (B,) int32 track of each box.
+        scene_from_box: (B, 4, 4) float64.
+        sizes: (B, 3) float64 length, width, height.
+        categories: (B,) uint8 lidarseg index of the category.
+        guessed: (B,) bool, extrapolated beyond the track's annotations.
+    """
+
+    tracks: np.ndarray
+    scene_from_box: np.ndarray
+    sizes: np.ndarray
+    categories: np.ndarray
+    guessed: np.ndarray
+
+    def guessed_at(self, box: np.ndarray) -> np.ndarray:
+        """(N,) bool, whether points lie in a guessed box; `box` as :func:`box_of_points` returns it."""
+        return np.append(self.guessed, False)[box]
+
+
+def extended(tracks: Tracks, times_s: np.ndarray) -> Tracks:
+    """Tracks transformed on by one keyframe before their first and after their last annotation, at constant velocity.
+
+    An object is there a little before it is first annotated and after it last is; its points must not be taken for the
+    world's.
+
+    Args:
+        tracks: K keyframes, T tracks.
+        times_s: (K,) time of each keyframe.
+    """
+    present, poses, sizes = tracks.present.copy(), tracks.global_from_box.copy(), tracks.sizes.copy()
+    keyframes = len(times_s)
+    for step in (1, -1):
+        for k in range(keyframes):
+            known, beyond = k + step, k + 2 * step
+            if not 0 <= known < keyframes:
+                continue
+            new = tracks.present[known] & ~present[k]
+            poses[k, new], sizes[k, new] = poses[known, new], sizes[known, new]
+            if 0 <= beyond < keyframes:
+                moving = new & tracks.present[beyond]
+                ratio = (times_s[k] - times_s[known]) / (times_s[known] - times_s[beyond])
+                poses[k, moving, :3, 3] += ratio * (poses[known, moving, :3, 3] - poses[beyond, moving, :3, 3])
+            present[k] |= new
+    return replace(tracks, present=present, global_from_box=poses, sizes=sizes)
+
+
+def bends(tracks: Tracks, times_s: np.ndarray) -> np.ndarray:
+    """How tracks bend between keyframes: what interpolation in a straight line leaves out where they turn or brake.
+
+    Between keyframes k and k + 1 the parabola through the annotations of k - 1, k and k + 1 leaves the straight line
+    by ``fraction * (1 - fraction)`` times a vector, the one of k, k + 1 and k + 2 by another. Blended from the first
+    into the second (Overhauser 1968) they make a smooth way.
+
+    Args:
+        tracks: K keyframes, T tracks, as annotated.
+        times_s: (K,) time of each keyframe.
+
+    Returns:
+        (K - 1, T, 2, 3) float64 those two vectors, global frame, metres. For want of an annotation one stands for both,
+        and both are 0 where neither is known.
+    """
+    step = np.diff(times_s)[:, None, None]
+    velocity = np.diff(tracks.global_from_box[..., :3, 3], axis=0) / step
+    known = tracks.present[:-2] & tracks.present[1:-1] & tracks.present[2:]
+    acceleration = np.full((len(times_s), known.shape[1], 3), np.nan)
+    acceleration[1:-1][known] = (2 * np.diff(velocity, axis=0) / (step[1:] + step[:-1]))[known]
+    of_ends = np.stack([acceleration[:-1], acceleration[1:]], axis=2)
+    of_ends = np.nan_to_num(np.where(np.isnan(of_ends), of_ends[:, :, ::-1], of_ends))
+    return -of_ends * step[..., None] ** 2 / 2
+
+
+def boxes_of_sweeps(scene: Scene, tracks: Tracks, scene_from_global: np.ndarray) -> dict[int, Boxes]:
+    """Boxes at the time of each sweep from the first keyframe to the last; between keyframes they bend as tracks do.
+
+    Args:
+        scene: its sweeps.
+        tracks: its tracks, as annotated or :func:`extended`.
+        scene_from_global: (4, 4) float64.
+    """
+    seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
+    at_keyframes = seconds[scene.keyframe_sweeps]
+    sweeps = np.flatnonzero(scene.time_steps >= 0)
+    keyframes = scene.time_steps[sweeps] // 2
+    fractions = (seconds[sweeps] - at_keyframes[keyframes]) / np.append(np.diff(at_keyframes), 1)[keyframes]
+    bent = bends(scene.tracks, at_keyframes)
+    boxes = boxes_at(tracks, scene.tracks.present, keyframes, fractions, scene_from_global, bent)
+    return dict(zip(sweeps.tolist(), boxes, strict=True))
+
+
+def boxes_at(
+    tracks: Tracks, annotated: np.ndarray, keyframes: np.ndarray, fractions: np.ndarray, scene_from_global: np.ndarray,
+    bent: np.ndarray | None = None,
+) -> list[Boxes]:  # fmt: skip
+    """Boxes at N times: at a keyframe, or interpolated between it and the next one, whose sizes they have.
+
+    Args:
+        tracks: the scene's tracks, as annotated or :func:`extended`.
+        annotated: (K, T) bool, where tracks are annotated and not extended.
+        keyframes: (N,) int64 the keyframe at or before each time.
+        fractions: (N,) float64, 0 at that keyframe and 1 at the next.
+        scene_from_global: (4, 4) float64.
+        bent: how tracks bend, as :func:`bends` tells; by default they are straight, as nuscenes-devkit has them.
+    """
+    times, chosen = np.nonzero(tracks.present[keyframes] & tracks.present[keyframes + (fractions > 0)])
+    # All boxes of all times at once: it takes many to be worth a call of SciPy's rotations.
+    before, fraction = keyframes[times], fractions[times]
+    after = before + (fraction > 0)
+    poses = tracks.global_from_box
+    global_from_box = interpolate(poses[before, chosen], poses[after, chosen], fraction)
+    if bent is not None:
+        moving = fraction > 0
+        share = fraction[moving, None]
+        first, second = np.moveaxis(bent[before[moving], chosen[moving]], 1, 0)
+        global_from_box[moving, :3, 3] += share * (1 - share) * (first + share * (second - first))
+    guessed = ~(annotated[before, chosen] & annotated[after, chosen])
+    fields = (
+        chosen.astype(np.int32), scene_from_global @ global_from_box, tracks.sizes[after, chosen],
+        tracks.categories[chosen], guessed,
+    )  # fmt: skip
+    bounds = np.searchsorted(times, np.arange(len(keyframes) + 1))
+    return [Boxes(*(field[start:stop] for field in fields)) for start, stop in pairwise(bounds)]
+
+
+def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
+    """Which box each point lies in.
+
+    Of several boxes a point belongs to one of its own category if it is labelled, and else to the one it lies deepest
+    inside, relative to the box's size.
+
+    Args:
+        xyz: (N, 3) float32, scene frame.
+        raw: (N,) uint8 lidarseg index or 255.
+        boxes: B boxes.
+
+    Returns:
+        (N,) int32 position in `boxes`, -1 outside all of them.
+    """
+    if not len(boxes.tracks) or not len(xyz):
+        return np.full(len(xyz), OUTSIDE, np.int32)
+    half = boxes.sizes / 2 + MARGIN_M
+    centres = boxes.scene_from_box[:, :2, 3]
+    # A coarse map from above tells which boxes are near a point: cells, and the boxes that reach into each.
+    radius = np.hypot(half[:, 0], half[:, 1]) + half[:, 2]
+    low, high = (centres - radius[:, None]).min(axis=0), (centres + radius[:, None]).max(axis=0)
+    shape = np.floor((high - low) / _CELL_M).astype(np.int64) + 1
+    first = np.floor((centres - radius[:, None] - low) / _CELL_M).astype(np.int64)
+    last = np.floor((centres + radius[:, None] - low) / _CELL_M).astype(np.int64)
+    starts, members = _boxes_of_cells(first, last, shape)
+    return _box_of_points(xyz, raw, low, shape, starts, members, inverse(boxes.scene_from_box), half, boxes.categories)
+
+
+def in_box_frames(points: Points, boxes: Boxes, box: np.ndarray) -> Points:
+    """Points of the scene frame, each in the frame of its box; `box` is (N,) int32, one for each point."""
+    return Points(_in_box_frames(points.xyz, inverse(boxes.scene_from_box), box), points.raw, points.intensity)
+
+
+@njit(cache=True, error_model='numpy')
+def _in_box_frames(xyz, box_from_scene, box):
+    result = np.empty_like(xyz)
+    for i in range(len(xyz)):
+        result[i] = transformed(box_from_scene[box[i]], xyz[i])
+    return result
+
+
+@njit(cache=True, error_model='numpy')
+def _boxes_of_cells(first, last, shape):
+    """Boxes that reach into each cell of the map, cell after cell, and where those of each cell start."""
+    starts = np.zeros(shape[0] * shape[1] + 1, np.int64)
+    for box in range(len(first)):
+        for x in range(first[box, 0], last[box, 0] + 1):
+            starts[x * shape[1] + first[box, 1] + 1 : x * shape[1] + last[box, 1] + 2] += 1
+    starts = np.cumsum(starts)
+    members, free = np.empty(starts[-1], np.int64), starts[:-1].copy()
+    for box in range(len(first)):
+        for x in range(first[box, 0], last[box, 0] + 1):
+            for cell in range(x * shape[1] + first[box, 1], x * shape[1] + last[box, 1] + 1):
+                members[free[cell]] = box
+                free[cell] += 1
+    return starts, members
+
+
+@njit(cache=True, error_model='numpy')
+def _box_of_points(xyz, raw, low, shape, starts, members, box_from_scene, half, categories):
+    result = np.full(len(xyz), OUTSIDE, np.int32)
+    for i in range(len(xyz)):
+        x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
+        cx, cy = int(np.floor((x - low[0]) / _CELL_M)), int(np.floor((y - low[1]) / _CELL_M))
+        if not (0 <= cx < shape[0] and 0 <= cy < shape[1]):
+            continue
+        best = np.inf
+        for at in range(starts[cx * shape[1] + cy], starts[cx * shape[1] + cy + 1]):
+            box = members[at]
+            depth = 0.0
+            for axis in range(3):
+                m = box_from_scene[box, axis]
+                depth = max(depth, abs(m[0] * x + m[1] * y + m[2] * z + m[3]) / half[box, axis])
+            if depth > 1:
+                continue
+            if raw[i] != UNLABELLED and raw[i] != categories[box]:
+                depth += 1
+            if depth < best:
+                best, result[i] = depth, box
+    return result

@@ -1,0 +1,99 @@
+"""The ground as seen from above: its classes and their heights, learnt from labelled points.
+
+Between the rings of a lidar it is far to the next labelled point along the road, while a hand's breadth above the road
+is not road any more. So ground is transformed far along itself and hardly upwards.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from project.labels.aggregation.sweeps import Points
+from project.labels.aggregation.tiles import CELL_M, TILE_CELLS, TileMap, cells_of_points
+from project.taxonomy import GROUND, LEARNING_MAP, RAW_STATIC
+
+REACH_M = 5.0
+"""How far along the ground its class and height are transformed."""
+
+FAR_ABOVE_M = 100.0
+
+STEEPNESS = 15.0
+"""Ground a centimetre above or below a point is as far away as ground so many centimetres farther along."""
+
+STEP_AS_M = 1.0
+"""No step counts for more than this: where wrong poses leave ground in layers, its class is told by place."""
+
+SMOOTHNESS_M = 0.5
+"""Classes of ground meet in lines that are straighter than those halfway between scattered labels: so far are
+distances smoothed (standard deviation)."""
+
+_AT_LABELS = 0.01
+
+RAW_GROUND = tuple(raw for raw in RAW_STATIC if LEARNING_MAP[raw] in GROUND)
+"""Lidarseg indices of ground: four in a row."""
+
+
+class GroundMap(NamedTuple):
+    """Classes of ground seen from above, in columns of 0.25 m. A named tuple of arrays, so that numba can take it.
+
+    Attributes:
+        tile_map: what the columns are part of.
+        distances: (columns, 4) float32 how far along the ground each class is; infinity where it is out of reach.
+        heights: (columns, 4) float32 mean height of each class where it is nearest, scene frame.
+    """
+
+    tile_map: TileMap
+    distances: np.ndarray
+    heights: np.ndarray
+
+
+def ground_map(tile_map: TileMap, labelled: Points) -> GroundMap:
+    """Map of the labelled points (inside the tile_map) that are ground."""
+    on_ground = np.isin(labelled.raw, RAW_GROUND)
+    columns, _ = cells_of_points(tile_map, labelled.xyz[on_ground])
+    # Whole millimetres: sums of integers do not depend on the order of the points.
+    millimetres = np.rint(labelled.xyz[on_ground, 2].astype(np.float64) * 1000)
+    in_map = _columns_in_map(tile_map)
+    shape = len(tile_map.centres) * TILE_CELLS**2, len(RAW_GROUND)
+    distances, heights = np.full(shape, np.inf, np.float32), np.zeros(shape, np.float32)
+    for code, raw in enumerate(RAW_GROUND):
+        mine = labelled.raw[on_ground] == raw
+        if mine.any():
+            _spread(in_map, columns[mine], millimetres[mine], distances[:, code], heights[:, code])
+    return GroundMap(tile_map, distances, heights)
+
+
+def _columns_in_map(tile_map: TileMap) -> np.ndarray:
+    """(X, Y) int64 column at each place of the map that the tiles make up, -1 where there is no tile."""
+    tiles = tile_map.tiles[1:-1, 1:-1].repeat(TILE_CELLS, axis=0).repeat(TILE_CELLS, axis=1)
+    rows, cells = (np.arange(n) % TILE_CELLS for n in tiles.shape)
+    return np.where(tiles < 0, -1, tiles * TILE_CELLS**2 + rows[:, None] * TILE_CELLS + cells)
+
+
+def _spread(
+    in_map: np.ndarray, columns: np.ndarray, millimetres: np.ndarray, distances: np.ndarray, heights: np.ndarray
+) -> None:
+    """Fill in the distance and height of one class, from the columns and heights of its labelled points."""
+    counts = np.bincount(columns, minlength=len(distances))
+    sums = np.bincount(columns, millimetres, len(distances))
+    seen = (in_map >= 0) & (counts[in_map] > 0)
+    cells, nearest = distance_transform_edt(~seen, return_indices=True)
+    within = (in_map >= 0) & (cells * CELL_M <= REACH_M)
+    smooth = gaussian_filter(np.minimum(cells * CELL_M, REACH_M), SMOOTHNESS_M / CELL_M, truncate=2.0)
+    # What was labelled stays; where several classes were, smoothness decides.
+    smooth[seen] *= _AT_LABELS
+    distances[in_map[within]] = smooth[within]
+    sources = in_map[nearest[0][within], nearest[1][within]]
+    heights[in_map[within]] = sums[sources] / counts[sources] / 1000
+
+
+@njit(inline='always', error_model='numpy')
+def distance_to_ground(along, above, in_box):
+    """How far ground is from a point: so far along itself, and the point so far above it.
+
+    Height tells classes apart that meet at a kerb, so it counts many times. Not so for what is above the ground in a
+    box: that may be the object, whose lower parts are as high as the sidewalk beside it.
+    """
+    return along + (abs(above) if in_box and above > 0 else min(abs(above) * STEEPNESS, STEP_AS_M))

@@ -1,0 +1,1 @@
+"""Step 1: ego poses are corrected."""

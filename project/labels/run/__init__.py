@@ -1,0 +1,1 @@
+"""Many scenes: workers, the folder of labels, the index, the report."""

@@ -1,0 +1,118 @@
+"""A folder of labels: what is in it, how that was made, and whether labels of now may go there as well."""
+
+import contextlib
+import fcntl
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from project.formats import FORMATS, Keyframe, voxels
+from project.formats.common import written_whole
+from project.labels.run.settings import Settings
+from project.sources.base import Scene
+from project.taxonomy import FREE, LABEL_NAMES
+
+SETTINGS_FILE = 'settings.json'
+LOCK_FILE = '.lock'
+
+_ANY_KEYFRAME = Keyframe('*', '*', '*', '*', '*.bin')
+"""Its paths are patterns of those of all keyframes."""
+
+
+@contextlib.contextmanager
+def locked(save_path: Path) -> Iterator[None]:
+    """One process at a time in the body, of all that change what a folder of labels says of itself."""
+    save_path.mkdir(parents=True, exist_ok=True)
+    with open(save_path / LOCK_FILE, 'ab') as file:
+        # Some file systems of clusters have no locks; two conversions at once remain the user's affair there.
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) -> None:
+    """State in the folder of the labels how they are made; ``settings.json`` has an entry for each format.
+
+    With `overwrite`, labels that were made in another way are removed first: broken off at any time, the folder holds
+    labels of one making, those that it states.
+
+    Args:
+        settings: what labels to make.
+        version: e.g. ``v1.0-trainval``.
+        scenes: those that will be labelled.
+
+    Raises:
+        ValueError: labels of a format are there that were made in another way, and must or would stay.
+        OSError: the folder cannot be read or written.
+    """
+    with locked(settings.save_path):
+        stated = _read_settings(settings.save_path)
+        made = {name: settings.made(name, version) for name in settings.formats}
+        outdated = [
+            path for name in made for path in _outdated(name, stated.get(name, {}), made[name], settings, scenes)
+        ]
+        for path in outdated:
+            path.unlink()
+        commit = _commit()
+        for name, content in made.items():
+            # Labels of several commits may lie side by side: few commits change labels.
+            was = stated.get(name, {})
+            earlier = [] if _differing(was, content) else was.get('commits', [])
+            content['commits'] = list(dict.fromkeys([*earlier, *commit]))
+        with written_whole(settings.save_path / SETTINGS_FILE) as file:
+            file.write(json.dumps(stated | made, indent=1).encode())
+        if voxels.NAME in made:
+            voxels.write_manifest(settings.save_path, made[voxels.NAME], (*settings.mapping.names, LABEL_NAMES[FREE]))
+
+
+def _read_settings(save_path: Path) -> dict[str, dict]:
+    path = save_path / SETTINGS_FILE
+    if not path.is_file():
+        return {}
+    try:
+        stated = json.loads(path.read_bytes())
+        if not isinstance(stated, dict) or not all(isinstance(made, dict) for made in stated.values()):
+            raise ValueError('it must hold an object for each format')
+    except ValueError as error:
+        raise ValueError(
+            f'{path}: does not state how labels were made ({error}); restore it, or remove it and use --overwrite'
+        ) from None
+    return stated
+
+
+def _differing(was: dict, made: dict) -> list[str]:
+    return [key for key, value in made.items() if was.get(key) != value]
+
+
+def _outdated(name: str, was: dict, made: dict, settings: Settings, scenes: Sequence[Scene]) -> set[Path]:
+    """Labels of a format that were made in another way than those of now, and may be removed."""
+    differing = _differing(was, made)
+    there = set(settings.save_path.glob(FORMATS[name].path(_ANY_KEYFRAME).as_posix())) if differing else set()
+    if not there:
+        return there
+    if not settings.overwrite:
+        how = f'with another {" and ".join(differing)}' if was else 'in a way that is not stated there'
+        raise ValueError(
+            f'{settings.save_path / SETTINGS_FILE}: the labels of the format {name} were made {how}; '
+            'choose another --save_path, or make all of them again with --overwrite'
+        )
+    others = there - {settings.save_path / FORMATS[name].path(frame) for scene in scenes for frame in scene.keyframes}
+    if others:
+        raise ValueError(
+            f'{min(others)}: one of {len(others)} labels of scenes that are not to be converted now, made with another '
+            f'{" and ".join(differing)}; choose another --save_path, convert all scenes, or remove these labels'
+        )
+    return there
+
+
+def _commit() -> list[str]:
+    """The commit of this project, where it runs in a clone of its repository and there is git."""
+    root = Path(__file__).parents[2]
+    if not (root / '.git').exists():
+        return []
+    command = ['git', '-C', str(root), 'describe', '--always', '--dirty', '--exclude=*', '--abbrev=12']
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+        return done.stdout.split()
+    return []

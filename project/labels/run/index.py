@@ -1,0 +1,91 @@
+"""``nuscenes_infos_{train,val}.pkl`` beside the labels: which keyframes there are to train and to validate on."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from project.formats import infos
+from project.formats.infos import KeyframeRecord
+from project.labels.run.folder import locked
+
+SPLITS = ('train', 'val')
+
+
+def write_infos(
+    save_path: Path,
+    version: str,
+    splits: Mapping[str, Collection[str]],
+    records: Mapping[str, Sequence[KeyframeRecord]],
+    failed: Collection[str] = (),
+) -> dict[str, int]:
+    """Write the index of both splits; scenes of earlier runs that are not among these stay in it.
+
+    Args:
+        save_path: root folder of the labels.
+        version: e.g. ``v1.0-trainval``.
+        splits: scene names of ``train`` and ``val``, from :func:`read_splits`.
+        records: keyframes of each scene that has labels, by scene name.
+        failed: names of scenes that have no labels or not all of them.
+
+    Returns:
+        Number of keyframes of each split.
+    """
+    paths = {split: save_path / f'nuscenes_infos_{split}.pkl' for split in SPLITS}
+    with locked(save_path):
+        scenes = {name: entries for path in paths.values() for name, entries in _earlier_scenes(path, version).items()}
+        scenes |= {name: infos.scene_infos(scene_records) for name, scene_records in records.items()}
+        counts = {}
+        for split, path in paths.items():
+            names = [name for name in sorted(scenes) if _belongs(name, split, splits) and name not in failed]
+            entries = [entry for name in names for entry in scenes[name]]
+            infos.write(path, entries, version)
+            counts[split] = len(entries)
+    return counts
+
+
+def _belongs(scene_name: str, split: str, splits: Mapping[str, Collection[str]]) -> bool:
+    """Scenes that no split names, as in a dataset of one's own, are for training."""
+    named = [name for name in SPLITS if scene_name in splits[name]] or ['train']
+    return split in named
+
+
+def read_splits(dataroot: Path, version: str) -> dict[str, frozenset[str]]:
+    """Scene names of ``train`` and ``val``: those of ``splits.json`` among the tables (where
+    nuscenes-devkit looks for custom splits) if there is one, and of the official splits otherwise.
+
+    Raises:
+        ValueError: ``splits.json`` does not hold lists of scene names.
+    """
+    custom = dataroot / version / 'splits.json'
+    if custom.is_file():
+        return _read_custom_splits(custom)
+    # Imported late: the devkit takes longer to import than a small dataset to convert.
+    from nuscenes.utils.splits import create_splits_scenes
+
+    official = create_splits_scenes()
+    prefix = 'mini_' if version == 'v1.0-mini' else ''
+    return {split: frozenset(official[prefix + split]) for split in SPLITS}
+
+
+def _read_custom_splits(path: Path) -> dict[str, frozenset[str]]:
+    try:
+        splits = json.loads(path.read_bytes())
+        lists = isinstance(splits, dict) and all(isinstance(splits.get(split, []), list) for split in SPLITS)
+        if not lists or not all(isinstance(name, str) for split in SPLITS for name in splits.get(split, [])):
+            raise ValueError('it is not like {"train": ["scene-0061"], "val": ["scene-0103"]}')
+    except ValueError as error:
+        raise ValueError(f'{path}: does not hold lists of scene names: {error}') from None
+    return {split: frozenset(splits.get(split, ())) for split in SPLITS}
+
+
+def _earlier_scenes(path: Path, version: str) -> dict[str, list[dict]]:
+    """Entries of each scene in an index of the same version; none where there is no such index."""
+    if not path.is_file():
+        return {}
+    content = infos.read(path)
+    scenes: dict[str, list[dict]] = {}
+    if content['metainfo']['version'] == version:
+        for entry in content['data_list']:
+            entry.pop('sample_idx')
+            scenes.setdefault(entry['scene_name'], []).append(entry)
+    return scenes

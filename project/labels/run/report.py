@@ -1,0 +1,113 @@
+"""What data_converter.py shows: progress, warnings, and what became of the scenes."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from project import kernel_cache
+from project.errors import what_is_wrong
+from project.labels.run.convert import Outcome
+from project.labels.run.settings import Settings
+from project.sources.base import Scene
+from project.sources.nuscenes.scenes import Dataset
+
+KEYFRAME_MB = {
+    'voxels': 0.5, 'points': 3.0, 'occ3d': 0.2, 'surroundocc': 0.4, 'openoccupancy': 2.0, 'openocc': 0.1,
+}  # fmt: skip
+"""Size of a keyframe's file in each format, generously: twice what it is in a made world, or more."""
+
+
+class Report:
+    """A terminal: results to the standard output, errors and warnings to the standard error."""
+
+    def __init__(self) -> None:
+        self._console = Console()
+        self._errors = Console(stderr=True)
+
+    def status(self, text: str) -> AbstractContextManager:
+        """Show that something is going on."""
+        return self._console.status(text)
+
+    def error(self, error: Exception) -> None:
+        """Say why nothing could be done."""
+        self._say('error', what_is_wrong(error))
+
+    def warn_of_missing_cameras(self, scenes: Sequence[Scene], settings: Settings) -> None:
+        """Warn where masks are wanted and a keyframe has no camera that could see."""
+        without = [scene.name for scene in scenes if not all(len(cameras.matrices) for cameras in scene.cameras)]
+        if without and any(map(settings.with_masks, settings.formats)):
+            self._say(
+                'warning',
+                f'sample_data.json has no image of a camera for keyframes of {", ".join(without[:5])}'
+                f'{" and others" if len(without) > 5 else ""}: their mask of what cameras see is empty',
+            )
+
+    @contextmanager
+    def progress(self, keyframes: int) -> Iterator[Callable[[int], None]]:
+        """A bar; yields what is to be called with the number of keyframes labelled so far."""
+        columns = (
+            TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[rate]}'),
+            TimeRemainingColumn(),
+        )  # fmt: skip
+        start = time.perf_counter()
+        # The vote comes last, so that what it needs is compiled last.
+        first = (
+            '' if kernel_cache.is_compiled('project.labels.voxelization.histogram') else 'compiling (first run only)'
+        )
+        with Progress(*columns, console=self._console) as bar:
+            task = bar.add_task('keyframes', total=keyframes, rate=first if keyframes else '')
+
+            def on_progress(done: int) -> None:
+                if done:
+                    rate = done / max(time.perf_counter() - start, 1e-9)
+                    bar.update(task, completed=done, rate=f'{rate:.1f} keyframes/s')
+
+            yield on_progress
+
+    def plan(self, dataset: Dataset, settings: Settings) -> bool:
+        """Show what would be labelled, what of its files is missing, and the space it takes; whether all is there."""
+        scenes = dataset.scenes
+        todo = [settings.missing(keyframe) for scene in scenes for keyframe in scene.keyframes]
+        files = [scene.dataroot / name for scene in scenes for name in (*scene.sweep_files, *scene.lidarseg_files)]
+        missing = [str(file) for file in files if not file.is_file()]
+        existing = next(path for path in (settings.save_path, *settings.save_path.absolute().parents) if path.exists())
+        table = Table(show_header=False, box=None)
+        table.add_row('scenes', f'{len(scenes)}, and {len(dataset.broken)} that the tables do not describe completely')
+        table.add_row('keyframes', f'{sum(map(bool, todo))} to label, {todo.count([])} are there already')
+        table.add_row('files of lidar', f'{len(files)}, {len(missing)} of them missing')
+        needed_gb = sum(KEYFRAME_MB[name] for names in todo for name in names) / 1000
+        table.add_row('space', f'up to {needed_gb:.1f} GB; {shutil.disk_usage(existing).free / 1e9:.1f} GB are free')
+        self._console.print(table)
+        for name, error in dataset.broken.items():
+            self._say('error', f'{name}: {error}')
+        for file in missing[:10]:
+            self._say('error', f'{file}: missing')
+        return not (missing or dataset.broken)
+
+    def summary(self, outcomes: Sequence[Outcome], counts: Mapping[str, int], save_path: Path, seconds: float) -> None:
+        """Show what became of all scenes, and the number of keyframes of each split in the index."""
+        labelled = sum(outcome.labelled for outcome in outcomes)
+        present = sum(outcome.present for outcome in outcomes)
+        failed = [outcome for outcome in outcomes if outcome.error]
+        table = Table(show_header=False, box=None)
+        table.add_row('scenes', f'{len(outcomes) - len(failed)} labelled, {len(failed)} failed')
+        table.add_row('keyframes', f'{labelled} labelled now, {present} were there already')
+        table.add_row('time', f'{seconds:.1f} s' + (f', {seconds / labelled:.3f} s a keyframe' if labelled else ''))
+        splits = ', '.join(f'{split}: {count} keyframes' for split, count in counts.items())
+        table.add_row('index', splits or 'not written, for there is nothing new in it')
+        table.add_row('written to', str(save_path))
+        self._console.print(table)
+        for outcome in failed:
+            text = f'[red]{outcome.scene_name} failed:[/] {escape(outcome.error)}'
+            self._console.print(text, highlight=False, soft_wrap=True)
+
+    def _say(self, kind: str, text: str) -> None:
+        colour = {'error': 'red', 'warning': 'yellow'}[kind]
+        self._errors.print(f'[{colour}]{kind}:[/] {escape(text)}', highlight=False, soft_wrap=True)

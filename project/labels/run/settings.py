@@ -1,0 +1,71 @@
+"""What labels to make."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import project
+from project.formats import FORMATS, occ3d, openocc, openoccupancy, voxels
+from project.formats.common import Keyframe
+from project.taxonomy import LabelMapping
+
+GENERATOR = f'occupancy-bevformer {project.__version__}'
+
+MASKED = {occ3d.NAME: True, voxels.NAME: False}
+"""Formats that have a place for masks, and whether they are written unless asked for."""
+
+FLOW = {openocc.NAME: True, openoccupancy.NAME: False, voxels.NAME: False}
+"""Formats that have a place for flow, and whether it is written unless asked for."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What labels to make.
+
+    Attributes:
+        save_path: root folder of the labels.
+        formats: names of the formats to write.
+        num_sweeps: keyframes before and after a keyframe whose points, and those of the sweeps between, are gathered.
+        mapping: label of each lidarseg index.
+        overwrite: make labels again that exist already.
+        masks: write the masks of what lidar and cameras see, where a format has a place for them; None where the format
+            is published with them.
+        flow: the same for the velocity of voxels.
+        refine_poses: correct the poses of the car first.
+        remove_ghosts: remove what rays contradict.
+    """
+
+    save_path: Path
+    formats: tuple[str, ...] = ('voxels',)
+    num_sweeps: int = 10
+    mapping: LabelMapping = field(default_factory=LabelMapping.default)
+    overwrite: bool = False
+    masks: bool | None = None
+    flow: bool | None = None
+    refine_poses: bool = False
+    remove_ghosts: bool = True
+
+    def with_masks(self, name: str) -> bool:
+        """Whether a format is written with masks."""
+        return name in MASKED and (MASKED[name] if self.masks is None else self.masks)
+
+    def with_flow(self, name: str) -> bool:
+        """Whether a format is written with flow."""
+        return name in FLOW and (FLOW[name] if self.flow is None else self.flow)
+
+    def missing(self, keyframe: Keyframe) -> list[str]:
+        """Names of the formats in which labels of a keyframe are to be made."""
+        paths = {name: self.save_path / FORMATS[name].path(keyframe) for name in self.formats}
+        return [name for name, path in paths.items() if self.overwrite or not path.is_file()]
+
+    def made(self, name: str, version: str) -> dict:
+        """What labels of a format are made of and how, as JSON can hold it."""
+        return {
+            'dataset': version,
+            'generator': GENERATOR,
+            'num_sweeps': self.num_sweeps,
+            'learning_map': self.mapping.learning_map.tolist(),
+            'masks': self.with_masks(name),
+            'flow': self.with_flow(name),
+            'remove_ghosts': self.remove_ghosts,
+            'refine_poses': self.refine_poses,
+        }

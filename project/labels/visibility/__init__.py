@@ -1,0 +1,1 @@
+"""Step 4: which voxels lidar and cameras observe."""

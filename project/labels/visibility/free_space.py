@@ -1,0 +1,101 @@
+"""Which voxels lidar has observed in the window, as occupied or as free.
+
+A ray is free up to its return. What it tells depends on whose voxel it crosses: the static world is the same at all
+times, so a ray of any time of the window shows that nothing static is there; an object is judged in the frame of its
+own box. At the time of the keyframe a voxel is free when it is free of the static world and, inside a box, also of the
+box's object.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from project.formats import OccupancyLabels
+from project.geometry.bitgrid import bit_grid_of, layers_of, layers_of_bit_grid, spread, voxels_of
+from project.geometry.rigid import inverse
+from project.grid import VoxelGrid
+from project.labels.aggregation.boxes import MARGIN_M
+from project.labels.visibility.box_rays import BoxRays, find_box_rays
+from project.labels.visibility.carving import carve_box_rays, carve_rays, mark_boxes
+from project.labels.visibility.rays import Rays
+from project.sources.base import Scene
+
+GAP_M = 1.2
+"""How far from labelled ground the ground may go on between the rings of the lidar."""
+
+
+@dataclass(frozen=True)
+class ObservedRays:
+    """What the lidar of a scene has looked through.
+
+    Attributes:
+        rays: all rays.
+        box_rays: their parts inside boxes.
+        scene_from_global: (4, 4) float64, the frame of the rays.
+    """
+
+    rays: Rays
+    box_rays: BoxRays
+    scene_from_global: np.ndarray
+
+
+def observed_rays(scene: Scene, rays: Rays, scene_from_global: np.ndarray) -> ObservedRays:
+    """What a scene's lidar has looked through."""
+    return ObservedRays(rays, find_box_rays(scene, rays, scene_from_global), scene_from_global)
+
+
+def free_space(scene: Scene, seen: ObservedRays, k: int, num_sweeps: int, grid: VoxelGrid) -> np.ndarray:
+    """Cast the rays of the window around a keyframe.
+
+    Args:
+        scene: the scene.
+        seen: its rays.
+        k: the keyframe.
+        num_sweeps: keyframes before and after it that are in the window.
+        grid: the voxels, around the lidar or the car at this keyframe; at most 64 layers.
+
+    Returns:
+        (X, Y, Z) bool, voxels that a ray passes through and, where their centre is in a box of the keyframe, one that
+        passes through in the box's frame as well. Occupied voxels are among them, since a ray can pass beside what
+        is in a voxel.
+    """
+    first, last = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, len(scene.keyframes) - 1)
+    sweeps = np.flatnonzero((scene.time_steps >= first) & (scene.time_steps <= last))
+    grid_from_global = scene.grid_from_global(k, grid.frame)
+    voxels_from_scene = grid.voxels_from_frame @ grid_from_global @ inverse(seen.scene_from_global)
+    rays, box_rays = seen.rays, seen.box_rays
+    unseen = bit_grid_of(layers_of(np.ones(grid.shape, bool)), grid.shape[2])
+    carve_rays(unseen, sweeps, rays.ends, rays.shares, rays.starts, rays.origins, voxels_from_scene)
+
+    tracks = np.flatnonzero(scene.tracks.present[k])
+    grid_from_box = grid_from_global @ scene.tracks.global_from_box[k, tracks]
+    box_from_voxels = inverse(grid_from_box) @ np.linalg.inv(grid.voxels_from_frame)
+    voxels_from_box = grid.voxels_from_frame @ grid_from_box
+    unseen_in_box = bit_grid_of(layers_of(np.zeros(grid.shape, bool)), grid.shape[2])
+    mark_boxes(unseen_in_box, box_from_voxels, voxels_from_box, scene.tracks.sizes[k, tracks] / 2 + MARGIN_M)
+    starts, stops = box_rays.starts[tracks, first], box_rays.starts[tracks, last + 1]
+    carve_box_rays(unseen_in_box, box_rays.lines, box_rays.ended, starts, stops, voxels_from_box)
+    return voxels_of(~(layers_of_bit_grid(unseen) | layers_of_bit_grid(unseen_in_box)), grid.shape[2])
+
+
+def observed(free: np.ndarray, labels: OccupancyLabels, ground: np.ndarray) -> np.ndarray:
+    """Voxels whose state lidar has shown: those with a label, and those that are free without doubt.
+
+    Between the rings that a lidar draws on the road no ray ends, and those to the farther ring pass through the road's
+    voxels at a grazing angle, above the road and yet inside. So where a column has no voxel of ground, what is level
+    with ground nearby is not known.
+
+    Args:
+        free: (X, Y, Z) bool, as :func:`free_space` returns it.
+        labels: what is occupied.
+        ground: labels that are ground.
+
+    Returns:
+        (X, Y, Z) bool.
+    """
+    of_ground = layers_of(labels.grid.dense(labels.indices, np.isin(labels.classes, ground), False))
+    reach = np.ceil(GAP_M / np.array(labels.grid.voxel_size[:2])).astype(int)
+    level = spread(spread(of_ground, reach[0]).T, reach[1]).T
+    known = free & ~voxels_of(np.where(of_ground, np.uint64(0), level), free.shape[2])
+    known[tuple(labels.indices.T)] = True
+    return known

@@ -1,0 +1,114 @@
+"""Every return of every sweep is the end of a ray that met nothing on its way."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from project.geometry.traversal import transformed
+from project.labels.aggregation.sweeps import EGO_BOX, NEAR_M, hits_world, read_returns
+from project.sources.base import Scene
+
+SHARES = 1 << 16
+
+LONGEST_SWEEP_S = 0.1
+"""A lidar turns in half of that; sweeps further apart do not follow on each other."""
+
+SAME_M = 0.2
+"""Rays from one cell of this size to one cell tell the same: the first is kept. As fine as the finest format."""
+
+_REMEMBERED_BITS = 18
+"""A power of two, rays remembered as kept: those of ten sweeps, so that a car that waits does not see all anew."""
+
+
+@dataclass(frozen=True)
+class Rays:
+    """Rays of S sweeps, scene frame. The lidar moves while it turns, so each ray starts at its own place.
+
+    Attributes:
+        ends: (N, 3) float32 where they ended, sweep after sweep.
+        shares: (N,) uint16 how much of the sweep had passed, in parts of 65536.
+        starts: (S + 1,) int64 first ray of each sweep, and the end.
+        origins: (S, 2, 3) float64 where the lidar was when the sweep began and when it ended.
+    """
+
+    ends: np.ndarray
+    shares: np.ndarray
+    starts: np.ndarray
+    origins: np.ndarray
+
+
+def read_rays(scene: Scene, scene_from_global: np.ndarray, every: int = 1, same_m: float = SAME_M) -> Rays:
+    """Read the rays of a scene's sweeps from the first keyframe to the last.
+
+    Args:
+        scene: the sweeps.
+        scene_from_global: (4, 4) float64.
+        every: only those of each n-th sweep; the others have none.
+        same_m: of rays from one cell of this size to one such cell the first is kept.
+
+    Raises:
+        FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
+    """
+    scene_from_lidar = scene_from_global @ scene.global_from_ego @ scene.ego_from_lidar
+    origins = _origins(scene, scene_from_lidar[:, :3, 3])
+    memory = np.zeros(1 << _REMEMBERED_BITS, np.uint64)
+    counts = np.zeros(len(origins), np.int64)
+    ends, shares = [], []
+    for sweep in np.flatnonzero(scene.time_steps >= 0)[::every]:
+        returns = read_returns(scene.dataroot / scene.sweep_files[sweep])
+        parts = scene_from_lidar[sweep], scene.ego_from_lidar[sweep], origins[sweep]
+        kept = _kept(returns, *parts, memory, same_m, EGO_BOX, NEAR_M)
+        counts[sweep] = len(kept[0])
+        ends.append(kept[0])
+        shares.append(kept[1])
+    return Rays(np.concatenate(ends), np.concatenate(shares), np.append(0, np.cumsum(counts)), origins)
+
+
+def _origins(scene: Scene, positions: np.ndarray) -> np.ndarray:
+    """Where the lidar was when each sweep began and when it ended."""
+    elapsed_us = np.diff(scene.timestamps_us, prepend=scene.timestamps_us[0])
+    follows = (elapsed_us > 0) & (elapsed_us < LONGEST_SWEEP_S * 1e6)
+    before = np.where(follows[:, None], np.roll(positions, 1, axis=0), positions)
+    return np.stack([before, positions], axis=1)
+
+
+@njit(inline='always', error_model='numpy')
+def origin_of(origins, share):
+    """Where a ray starts: `origins` (2, 3) of its sweep, `share` as in :class:`Rays`."""
+    w = (share + 0.5) / SHARES
+    x = origins[0, 0] + w * (origins[1, 0] - origins[0, 0])
+    y = origins[0, 1] + w * (origins[1, 1] - origins[0, 1])
+    z = origins[0, 2] + w * (origins[1, 2] - origins[0, 2])
+    return x, y, z
+
+
+@njit(cache=True, error_model='numpy')
+def _kept(returns, scene_from_lidar, ego_from_lidar, origins, memory, same_m, ego_box, near):
+    ends, shares = np.empty((len(returns), 3), np.float32), np.empty(len(returns), np.uint16)
+    n = 0
+    for i in range(len(returns)):
+        point = np.float64(returns[i, 0]), np.float64(returns[i, 1]), np.float64(returns[i, 2])
+        if not hits_world(point, ego_from_lidar, ego_box, near):
+            continue
+        end = transformed(scene_from_lidar, point)
+        share = np.uint16(i * SHARES // len(returns))
+        to = _cell_number(end, same_m)
+        ray = to * np.uint64(0xD6E8FEB86659FD93) + _cell_number(origin_of(origins, share), same_m)
+        # One place for all rays to a cell, by the best mixed bits: whichever comes last has it.
+        place = to >> np.uint64(64 - _REMEMBERED_BITS)
+        if memory[place] != ray:
+            memory[place] = ray
+            ends[n] = end
+            shares[n] = share
+            n += 1
+    return ends[:n].copy(), shares[:n].copy()
+
+
+@njit(inline='always', error_model='numpy')
+def _cell_number(point, cell_m):
+    """A number for the cell of a point: its indices, each times a large odd number (multiplicative hashing)."""
+    x = np.uint64(np.int64(np.floor(point[0] / cell_m))) * np.uint64(0x9E3779B97F4A7C15)
+    y = np.uint64(np.int64(np.floor(point[1] / cell_m))) * np.uint64(0xC2B2AE3D27D4EB4F)
+    z = np.uint64(np.int64(np.floor(point[2] / cell_m))) * np.uint64(0x165667B19E3779F9)
+    return x + y + z

@@ -1,0 +1,176 @@
+"""Which voxels are occupied, and by which class.
+
+Lidar sees near and facing surfaces with a hundred times the points of others, so points alone would let the nearest
+sweep decide. Each voxel is divided into 4 x 4 x 4 sub-cells, and a class has one vote for each sub-cell it has a point
+in: that is about its surface area. Ground is a sheet and counted as seen from above, by the 4 x 4 columns that it has
+a point in: noise would give it twice its area where it lies between two layers of sub-cells. More votes win, then more
+points, then the lower label; noise yields to every class.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from project.grid import VoxelGrid
+from project.labels.aggregation.ground import RAW_GROUND
+from project.labels.aggregation.point_groups import PointGroups
+
+SPLIT = 4
+PARTS = 1000
+"""Positions inside a voxel are summed in whole thousandths of its edge: integers add up to the same in any order."""
+
+_GROUND_START, _GROUND_STOP = RAW_GROUND[0], RAW_GROUND[-1] + 1
+
+
+class Histogram(NamedTuple):
+    """Votes of a grid: for each voxel a chain of entries, one a label. A named tuple of arrays, as numba takes it.
+
+    Attributes:
+        heads: (voxels,) uint32 first entry of each voxel, 0 where there is none.
+        nexts: (capacity,) uint32 the next entry of the same voxel, 0 at the end.
+        labels: (capacity,) uint8 label of the entry.
+        cells: (capacity,) uint64 one bit for each sub-cell that holds a point; ground is in the lowest layer.
+        counts: (capacity,) int32 number of points.
+        sums: (capacity, 4) int64 sums of position inside the voxel (thousandths) and intensity; (0, 4) if not wanted.
+        used: (2,) int64 number of voxels and of entries so far.
+    """
+
+    heads: np.ndarray
+    nexts: np.ndarray
+    labels: np.ndarray
+    cells: np.ndarray
+    counts: np.ndarray
+    sums: np.ndarray
+    used: np.ndarray
+
+
+def new_histogram(grid: VoxelGrid, capacity: int, with_sums: bool = False) -> Histogram:
+    """A histogram without votes, for at most `capacity` points."""
+    # Memory that is never touched is never taken, so the capacity may be generous.
+    nexts, labels, cells, counts = (
+        np.empty(capacity + 1, dtype) for dtype in (np.uint32, np.uint8, np.uint64, np.int32)
+    )
+    sums = np.empty((capacity + 1 if with_sums else 0, 4), np.int64)
+    return Histogram(np.zeros(grid.size, np.uint32), nexts, labels, cells, counts, sums, np.zeros(2, np.int64))
+
+
+def cast(
+    histogram: Histogram, grid: VoxelGrid, cloud: PointGroups, window: tuple[int, int], groups: np.ndarray,
+    transforms: np.ndarray,
+    label_of: np.ndarray,
+) -> None:  # fmt: skip
+    """Cast the votes of some groups of a cloud.
+
+    Args:
+        histogram: takes the votes.
+        grid: the histogram's grid.
+        cloud: the points.
+        window: first and last time step, both included.
+        groups: (G,) int64 groups of the cloud.
+        transforms: (G, 4, 4) float64, grid frame from the frame of each of these groups.
+        label_of: (256,) uint8 label of each lidarseg index.
+    """
+    starts, stops = cloud.starts[groups, window[0]], cloud.starts[groups, window[1] + 1]
+    points = cloud.points
+    cells_from_group = np.diag([SPLIT, SPLIT, SPLIT, 1.0]) @ grid.voxels_from_frame @ transforms
+    _cast(histogram, points.xyz, points.raw, points.intensity, starts, stops, cells_from_group, grid.shape, label_of)
+
+
+def count(histogram: Histogram, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count the votes, and empty the histogram.
+
+    Args:
+        histogram: the votes.
+        is_noise: (256,) bool, labels that yield to all others.
+
+    Returns:
+        (N,) int64 positions of the occupied voxels in ``grid.ravel`` order, ascending; the (N,) uint8 label of each;
+        the (N,) int32 entry of the histogram that won, whose sums stay until the next vote.
+    """
+    n_voxels = histogram.used[0]
+    positions, labels = np.empty(n_voxels, np.int64), np.empty(n_voxels, np.uint8)
+    entries = np.empty(n_voxels, np.int32)
+    _count(histogram, is_noise, positions, labels, entries)
+    return positions, labels, entries
+
+
+@njit(cache=True, error_model='numpy')
+def _cast(histogram, xyz, raw, intensity, starts, stops, transforms, shape, label_of):
+    heads, nexts, labels, cells, counts, sums, used = histogram
+    n_voxels, n_entries = used
+    with_sums = len(sums) > 0
+    nx, ny, nz = shape
+    for group in range(len(starts)):
+        # Numbers, not elements of arrays, so that they stay in registers.
+        m = transforms[group]
+        xx, xy, xz, xo = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
+        yx, yy, yz, yo = m[1, 0], m[1, 1], m[1, 2], m[1, 3]
+        zx, zy, zz, zo = m[2, 0], m[2, 1], m[2, 2], m[2, 3]
+        # Unsigned, as entries are: numba asks of every other index whether it counts from the end.
+        for i in range(np.uint64(starts[group]), np.uint64(stops[group])):
+            x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
+            u = xx * x + xy * y + xz * z + xo
+            v = yx * x + yy * y + yz * z + yo
+            w = zx * x + zy * y + zz * z + zo
+            if not (0 <= u < SPLIT * nx and 0 <= v < SPLIT * ny and 0 <= w < SPLIT * nz):
+                continue
+            # Not negative here, so that cutting the fraction off is the floor.
+            iu, iv, iw = int(u), int(v), int(w)
+            voxel = np.uint64((iu // SPLIT * ny + iv // SPLIT) * nz + iw // SPLIT)
+            layer = 0 if _GROUND_START <= raw[i] < _GROUND_STOP else iw % SPLIT
+            bit = (iu % SPLIT * SPLIT + iv % SPLIT) * SPLIT + layer
+            label = label_of[raw[i]]
+            entry = heads[voxel]
+            if entry == 0:
+                n_voxels += 1
+            while entry != 0 and labels[entry] != label:
+                entry = nexts[entry]
+            if entry == 0:
+                n_entries += 1
+                entry = np.uint32(n_entries)
+                nexts[entry] = heads[voxel]
+                heads[voxel] = entry
+                labels[entry], cells[entry], counts[entry] = label, 0, 0
+                if with_sums:
+                    sums[entry] = 0
+            cells[entry] |= np.uint64(1) << np.uint64(bit)
+            counts[entry] += 1
+            if with_sums:
+                sums[entry, 0] += int((u / SPLIT - iu // SPLIT) * PARTS)
+                sums[entry, 1] += int((v / SPLIT - iv // SPLIT) * PARTS)
+                sums[entry, 2] += int((w / SPLIT - iw // SPLIT) * PARTS)
+                sums[entry, 3] += intensity[i]
+    used[0], used[1] = n_voxels, n_entries
+
+
+@njit(cache=True, error_model='numpy')
+def _count(histogram, is_noise, positions, winners, entries):
+    heads, nexts, labels, cells, counts, _, used = histogram
+    n = 0
+    for voxel in range(len(heads)):
+        entry = heads[voxel]
+        if entry == 0:
+            continue
+        best, best_area, best_count = entry, -1, 0
+        while entry != 0:
+            label, points = labels[entry], counts[entry]
+            area = 0 if is_noise[label] else _bits(cells[entry])
+            equal = area == best_area and points == best_count
+            if area > best_area or (area == best_area and points > best_count) or (equal and label < labels[best]):
+                best, best_area, best_count = entry, area, points
+            entry = nexts[entry]
+        positions[n], winners[n], entries[n] = voxel, labels[best], best
+        n += 1
+        heads[voxel] = 0
+    used[:] = 0
+
+
+@njit(inline='always', error_model='numpy')
+def _bits(cells):
+    """Number of bits that are set (Warren, Hacker's Delight, section 5-1)."""
+    c = np.uint64(cells)
+    c = c - ((c >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    c = (c & np.uint64(0x3333333333333333)) + ((c >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    c = (c + (c >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((c * np.uint64(0x0101010101010101)) >> np.uint64(56))

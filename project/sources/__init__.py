@@ -1,0 +1,1 @@
+"""Recordings as plain arrays, whatever they are stored as."""

@@ -1,0 +1,194 @@
+"""Scenes as plain data, made of the tables of nuScenes."""
+
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+
+from project.errors import what_is_wrong
+from project.formats import Keyframe
+from project.formats.infos import BoxRecords, CameraRecord, KeyframeRecord
+from project.geometry.rigid import poses
+from project.sources.base import Cameras, Scene, Tracks
+from project.sources.nuscenes.tables import Tables
+from project.taxonomy import CAMERAS, RAW_NAMES
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The scenes of a folder of nuScenes.
+
+    Attributes:
+        version: e.g. ``v1.0-mini``.
+        scenes: the scenes that are complete.
+        records: for each of them, by name, what the index of keyframes needs.
+        broken: what is wrong with the others, by name.
+    """
+
+    version: str
+    scenes: list[Scene]
+    records: dict[str, list[KeyframeRecord]]
+    broken: dict[str, str]
+
+
+def make_dataset(tables: Tables, dataroot: Path) -> Dataset:
+    """Scenes of tables; one that the tables do not describe completely is reported, not raised."""
+    dataset = Dataset(tables.version, [], {}, {})
+    for scene in tables.scenes:
+        try:
+            records = keyframe_records(tables, scene)
+            dataset.scenes.append(_scene(tables, scene, records, dataroot))
+            dataset.records[scene['name']] = records
+        except Exception as error:
+            dataset.broken[scene['name']] = what_is_wrong(error)
+    return dataset
+
+
+def _scene(tables: Tables, scene: dict, records: list[KeyframeRecord], dataroot: Path) -> Scene:
+    readings = [reading for reading in tables.sensor_data[scene['token']] if reading['channel'] == 'LIDAR_TOP']
+    readings.sort(key=lambda reading: reading['timestamp'])
+    tokens = [reading['token'] for reading in readings]
+    keyframes = tuple(record.keyframe for record in records)
+    without = [keyframe.lidar_token for keyframe in keyframes if keyframe.lidar_token not in tables.lidarseg_files]
+    if without:
+        raise ValueError(f'lidarseg.json has no labels for the keyframe with LIDAR_TOP token {without[0]}')
+    return Scene(
+        name=scene['name'],
+        dataroot=dataroot,
+        keyframes=keyframes,
+        lidarseg_files=tuple(tables.lidarseg_files[keyframe.lidar_token] for keyframe in keyframes),
+        keyframe_sweeps=np.array([tokens.index(keyframe.lidar_token) for keyframe in keyframes]),
+        sweep_files=tuple(reading['filename'] for reading in readings),
+        timestamps_us=np.array([reading['timestamp'] for reading in readings]),
+        global_from_ego=np.stack([_ego_pose(tables, reading) for reading in readings]),
+        ego_from_lidar=np.stack([_calibration(tables, reading)[0] for reading in readings]),
+        tracks=_tracks(records),
+        cameras=_cameras(tables, scene, keyframes),
+    )
+
+
+def _cameras(tables: Tables, scene: dict, keyframes: tuple[Keyframe, ...]) -> tuple[Cameras, ...]:
+    views: dict[str, list] = {keyframe.sample_token: [] for keyframe in keyframes}
+    for reading in tables.sensor_data[scene['token']]:
+        if reading['is_key_frame'] and reading['channel'] in CAMERAS:
+            ego_from_camera, matrix = _calibration(tables, reading)
+            size_px = reading['width'], reading['height']
+            views[reading['sample_token']].append((_ego_pose(tables, reading) @ ego_from_camera, matrix, size_px))
+    empty = np.zeros((0, 4, 4)), np.zeros((0, 3, 3)), np.zeros((0, 2), np.int64)
+    return tuple(Cameras(*(map(np.array, zip(*view, strict=True)) if view else empty)) for view in views.values())
+
+
+def _tracks(records: list[KeyframeRecord]) -> Tracks:
+    instances = {token: None for record in records for token in record.boxes.instances}
+    numbers = {token: number for number, token in enumerate(sorted(instances))}
+    shape = (len(records), len(numbers))
+    present, global_from_box = np.zeros(shape, bool), np.tile(np.eye(4), (*shape, 1, 1))
+    sizes, categories = np.zeros((*shape, 3)), np.zeros(len(numbers), np.uint8)
+    for k, record in enumerate(records):
+        chosen = [numbers[token] for token in record.boxes.instances]
+        present[k, chosen] = True
+        global_from_box[k, chosen] = record.boxes.global_from_box
+        sizes[k, chosen] = record.boxes.sizes
+        categories[chosen] = [RAW_NAMES.index(name) for name in record.boxes.categories]
+    return Tracks(present, global_from_box, sizes, categories)
+
+
+def keyframe_records(tables: Tables, scene: dict) -> list[KeyframeRecord]:
+    """The keyframes of a scene in order of time, as the index has them; needs no lidarseg.
+
+    Raises:
+        ValueError: the tables do not describe the scene completely.
+    """
+    samples, sensor_data = tables.samples[scene['token']], tables.sensor_data[scene['token']]
+    _check_times('sample', samples)
+    _check_times('sample_data', sensor_data)
+    samples = sorted(samples, key=itemgetter('timestamp'))
+    by_sample: dict[str, dict[str, dict]] = {sample['token']: {} for sample in samples}
+    for reading in sensor_data:
+        _calibration(tables, reading)
+        if reading['is_key_frame']:
+            by_sample[reading['sample_token']][reading['channel']] = reading
+    if not by_sample:
+        raise ValueError('sample.json has no keyframe of this scene')
+    return [_keyframe_record(tables, scene, token, readings) for token, readings in by_sample.items()]
+
+
+def _keyframe_record(tables: Tables, scene: dict, token: str, readings: dict[str, dict]) -> KeyframeRecord:
+    lidar = readings.get('LIDAR_TOP')
+    if lidar is None:
+        raise ValueError(f'sample_data.json has no LIDAR_TOP for the keyframe {token}')
+    keyframe = Keyframe(scene['name'], scene['token'], token, lidar['token'], Path(lidar['filename']).name)
+    cameras = {channel: _camera(tables, readings[channel]) for channel in CAMERAS if channel in readings}
+    boxes = tables.annotations.get(token, [])
+    return KeyframeRecord(
+        keyframe=keyframe,
+        timestamp_us=lidar['timestamp'],
+        ego_from_lidar=_calibration(tables, lidar)[0],
+        global_from_ego=_ego_pose(tables, lidar),
+        cameras=cameras,
+        boxes=_box_records(boxes, token),
+    )
+
+
+def _check_times(table: str, records: list[dict]) -> None:
+    for record in records:
+        if not isinstance(record['timestamp'], int):
+            raise ValueError(f'{table}.json: {record["token"]} has the timestamp {record["timestamp"]}')
+
+
+def _box_records(boxes: list[dict], sample_token: str) -> BoxRecords:
+    unknown = sorted({box['category_name'] for box in boxes} - set(RAW_NAMES))
+    if unknown:
+        raise ValueError(f'category.json has categories that lidarseg does not have: {", ".join(unknown)}')
+    numbers = [[*box['translation'], *box['size'], *box['rotation']] for box in boxes]
+    numbers = np.array(numbers, float).reshape(-1, 10)
+    translations, width_length_height, rotations = np.split(numbers, (3, 6), axis=1)
+    wrong = ~np.isfinite(numbers).all(axis=1) | (width_length_height < 0).any(axis=1) | ~rotations.any(axis=1)
+    if wrong.any():
+        box = boxes[np.argmax(wrong)]
+        raise ValueError(
+            f'sample_annotation.json: the box of instance {box["instance_token"]} in keyframe {sample_token} has the '
+            f'translation {box["translation"]}, size {box["size"]}, rotation {box["rotation"]}'
+        )
+    return BoxRecords(
+        instances=tuple(box['instance_token'] for box in boxes),
+        categories=tuple(box['category_name'] for box in boxes),
+        global_from_box=poses(rotations, translations),
+        sizes=width_length_height[:, [1, 0, 2]],
+        num_lidar_pts=np.array([box['num_lidar_pts'] for box in boxes], np.int64),
+        num_radar_pts=np.array([box['num_radar_pts'] for box in boxes], np.int64),
+    )
+
+
+def _camera(tables: Tables, reading: dict) -> CameraRecord:
+    ego_from_camera, matrix = _calibration(tables, reading)
+    pose = _ego_pose(tables, reading)
+    return CameraRecord(reading['filename'], reading['token'], reading['timestamp'], matrix, ego_from_camera, pose)
+
+
+def _calibration(tables: Tables, reading: dict) -> tuple[np.ndarray, np.ndarray]:
+    """(4, 4) ego frame from the sensor's, and the camera matrix, (3, 3) for cameras."""
+    calibration = tables.calibrations.get(reading['calibrated_sensor_token'])
+    if calibration is None or calibration['channel'] is None:
+        raise ValueError(f'calibrated_sensor.json lacks the calibration of {reading["filename"]}')
+    matrix = np.array(calibration['camera_intrinsic'], float)
+    if calibration['channel'].startswith('CAM') and not (matrix.shape == (3, 3) and np.isfinite(matrix).all()):
+        raise ValueError(f'calibrated_sensor.json: {calibration["token"]} has no 3x3 camera_intrinsic')
+    return _pose(calibration, f'calibrated_sensor.json: {calibration["token"]}'), matrix
+
+
+def _ego_pose(tables: Tables, reading: dict) -> np.ndarray:
+    pose = tables.ego_poses.get(reading['ego_pose_token'])
+    if pose is None:
+        raise ValueError(f'ego_pose.json lacks the pose of {reading["filename"]}')
+    return _pose(pose, f'ego_pose.json: {reading["ego_pose_token"]}')
+
+
+def _pose(record: dict, name: str) -> np.ndarray:
+    """(4, 4) transform of a record; numbers that are none would become labels all the same."""
+    rotation, translation = (np.array(record[key], float) for key in ('rotation', 'translation'))
+    shapes = rotation.shape, translation.shape
+    if shapes != ((4,), (3,)) or not (0 < np.linalg.norm(rotation) < np.inf and np.isfinite(translation).all()):
+        raise ValueError(f'{name} has no rotation and translation: {record["rotation"]}, {record["translation"]}')
+    return poses(rotation, translation)

@@ -1,0 +1,72 @@
+"""The index of keyframes, written by many at once; and the splits it follows."""
+
+import json
+import multiprocessing
+
+import pytest
+
+from project.formats import infos
+from project.labels.run.index import read_splits, write_infos
+from project.sources.nuscenes.scenes import make_dataset
+from project.sources.nuscenes.tables import read_tables
+
+NAMES = ('scene-0061', 'scene-0103')
+FOR_TRAINING = {'train': frozenset(NAMES), 'val': frozenset()}
+
+
+@pytest.fixture(scope='module')
+def records(tiny_world):
+    return make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world).records
+
+
+def scenes_of(root, split='train') -> list[str]:
+    entries = infos.read(root / f'nuscenes_infos_{split}.pkl')['data_list']
+    return list(dict.fromkeys(entry['scene_name'] for entry in entries))
+
+
+def write_when_all_are_ready(root, records, barrier) -> None:
+    barrier.wait()
+    write_infos(root, 'v1.0-mini', FOR_TRAINING, records)
+
+
+def test_conversions_at_the_same_time_lose_no_scene(records, tmp_path):
+    context = multiprocessing.get_context('fork')
+    # Many keyframes, so that the two would meet without a lock.
+    parts, barrier = [{name: records[name] * 200} for name in NAMES], context.Barrier(2)
+    processes = [context.Process(target=write_when_all_are_ready, args=(tmp_path, part, barrier)) for part in parts]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert scenes_of(tmp_path) == list(NAMES)
+
+
+def test_a_scene_that_failed_is_taken_out(records, tmp_path):
+    write_infos(tmp_path, 'v1.0-mini', FOR_TRAINING, records)
+    only = {'scene-0103': records['scene-0103']}
+    assert write_infos(tmp_path, 'v1.0-mini', FOR_TRAINING, only, ['scene-0061']) == {'train': 3, 'val': 0}
+    assert scenes_of(tmp_path) == ['scene-0103']
+
+
+def test_scenes_follow_splits_that_change(records, tmp_path):
+    write_infos(tmp_path, 'v1.0-mini', FOR_TRAINING, records)
+    splits = {'train': frozenset(), 'val': frozenset(['scene-0061'])}
+    write_infos(tmp_path, 'v1.0-mini', splits, {'scene-0103': records['scene-0103']})
+    assert (scenes_of(tmp_path), scenes_of(tmp_path, 'val')) == (['scene-0103'], ['scene-0061'])
+    write_infos(tmp_path, 'v1.0-mini', dict.fromkeys(('train', 'val'), frozenset(NAMES)), {})
+    assert scenes_of(tmp_path) == scenes_of(tmp_path, 'val') == list(NAMES)
+
+
+@pytest.mark.parametrize('content', ['{broken', '[]', '{"val": "scene-0061"}', '{"train": [3]}'])
+def test_damaged_splits_are_named(tmp_path, content):
+    (tmp_path / 'v1.0-mini').mkdir()
+    (tmp_path / 'v1.0-mini/splits.json').write_text(content)
+    with pytest.raises(ValueError, match=r'v1\.0-mini/splits\.json: does not hold lists of scene names'):
+        read_splits(tmp_path, 'v1.0-mini')
+
+
+def test_custom_and_official_splits(tmp_path):
+    assert read_splits(tmp_path, 'v1.0-mini')['val'] == {'scene-0103', 'scene-0916'}
+    (tmp_path / 'v1.0-mini').mkdir()
+    (tmp_path / 'v1.0-mini/splits.json').write_text(json.dumps({'val': ['a'], 'other': ['b']}))
+    assert read_splits(tmp_path, 'v1.0-mini') == {'train': frozenset(), 'val': {'a'}}
