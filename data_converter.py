@@ -30,7 +30,7 @@ from project.labels.run.report import Report
 from project.labels.run.settings import Settings
 from project.sources.nuscenes.scenes import Dataset, make_dataset
 from project.sources.nuscenes.tables import find_version, read_tables
-from project.taxonomy import LabelMapping
+from project.taxonomy import Taxonomy
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -102,10 +102,14 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.perf_counter()
     try:
         settings = make_settings(options)
+        taxonomy = Taxonomy.nuscenes()
+        if options.label_mapping:
+            taxonomy = taxonomy.with_label_mapping(options.label_mapping)
         version = find_version(options.dataroot, options.version)
         splits = read_splits(options.dataroot, version)
         with report.status(f'reading the tables of {version}'):
-            dataset = make_dataset(read_tables(options.dataroot, version, options.scenes), options.dataroot)
+            tables = read_tables(options.dataroot, version, options.scenes)
+            dataset = make_dataset(tables, options.dataroot, taxonomy)
         report.warn_of_missing_cameras(dataset.scenes, settings)
         if options.dry_run:
             return 0 if report.plan(dataset, settings) else 1
@@ -114,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
         failed = [outcome.scene_name for outcome in outcomes if outcome.error]
         counts = {}
         if len(failed) < len(outcomes):
-            records = {name: records for name, records in dataset.records.items() if name not in failed}
+            records = {scene.name: scene.records for scene in dataset.scenes if scene.name not in failed}
             counts = write_infos(settings.save_path, version, splits, records, failed)
     except (ImportError, OSError, ValueError) as error:
         report.error(error)
@@ -136,7 +140,6 @@ def make_settings(options: argparse.Namespace) -> Settings:
         save_path=options.save_path,
         formats=tuple(dict.fromkeys(options.formats or ['voxels'])),
         num_sweeps=options.num_sweeps,
-        mapping=LabelMapping.from_yaml(options.label_mapping) if options.label_mapping else LabelMapping.default(),
         overwrite=options.overwrite,
         masks=options.masks,
         flow=options.flow,

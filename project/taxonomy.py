@@ -3,7 +3,8 @@
 Labels are 0 = noise / other, 1-16 = the classes below, 17 = free; 255 = unobserved where a format has it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,29 +68,55 @@ PALETTE = np.array([
 
 
 @dataclass(frozen=True)
-class LabelMapping:
-    """How raw lidarseg indices become labels.
+class Taxonomy:
+    """The categories of a recording's points and boxes, and the labels that they become.
+
+    Categories are numbered so that each kind is a run: noise (0), then everything that can move, then ground, then the
+    rest of the static world. The car that carries the sensors may follow.
 
     Attributes:
-        names: name of each label, ``names[0]`` being noise.
-        learning_map: (32,) uint8, label of each lidarseg index 0-31.
+        categories: name of each category; at most 254, ``categories[0]`` being noise.
+        ground: categories of flat surfaces that objects stand on.
+        static: categories of the static world; starts with those of `ground`.
+        porous: static categories without flat surfaces, such as vegetation.
+        own_vehicle: category of the car that carries the sensors; None if points are not labelled as such.
+        labels: name of each label, ``labels[0]`` being noise; at most 17.
+        label_of: (256,) uint8 label of each category; 0 for numbers that are no category.
+        palette: (18, 3) uint8 RGB of each label, the last one free.
     """
 
-    names: tuple[str, ...]
-    learning_map: np.ndarray
+    categories: tuple[str, ...]
+    ground: range
+    static: range
+    porous: frozenset[int]
+    own_vehicle: int | None
+    labels: tuple[str, ...]
+    label_of: np.ndarray
+    palette: np.ndarray
 
     @classmethod
-    def default(cls) -> 'LabelMapping':
-        """The 16 classes of nuScenes-lidarseg."""
-        return cls(('noise', *CLASSES), np.array(LEARNING_MAP, np.uint8))
+    def nuscenes(cls) -> 'Taxonomy':
+        """The 32 categories of nuScenes-lidarseg and their 16 classes."""
+        return cls(
+            categories=RAW_NAMES,
+            ground=range(24, 28),
+            static=RAW_STATIC,
+            porous=frozenset([RAW_NAMES.index('static.vegetation')]),
+            own_vehicle=RAW_EGO,
+            labels=('noise', *CLASSES),
+            label_of=_padded(LEARNING_MAP),
+            palette=PALETTE,
+        )
 
-    @classmethod
-    def from_yaml(cls, path: str | Path) -> 'LabelMapping':
-        """Read a YAML with ``learning_map`` (raw index: label) and, optionally, ``labels_16`` (label: name) and
-        ``labels`` (raw index: name), which must then be the names of nuScenes-lidarseg.
+    def with_label_mapping(self, path: str | Path) -> 'Taxonomy':
+        """Other labels for the same categories.
+
+        Args:
+            path: YAML with ``learning_map`` (category: label) and, optionally, ``labels_16`` (label: name) and
+                ``labels`` (category: name), which must then be the names of this taxonomy.
 
         Raises:
-            ValueError: the file is no such YAML, misses an index 0-31 or holds a label outside 0-16.
+            ValueError: the file is no such YAML, misses a category or holds a label outside 0-16.
         """
         try:
             content = yaml.safe_load(Path(path).read_bytes())
@@ -97,22 +124,26 @@ class LabelMapping:
             raise ValueError(f'{path}: not a YAML file ({error})') from None
         if not isinstance(content, dict) or 'learning_map' not in content:
             raise ValueError(f'{path}: needs the key "learning_map", a label for each lidarseg index')
-        mapping = _table(content, 'learning_map', path)
-        missing = [raw for raw in range(len(RAW_NAMES)) if raw not in mapping]
+        mapping, names = _table(content, 'learning_map', path), self.categories
+        missing = [index for index in range(len(names)) if index not in mapping]
         if missing:
             raise ValueError(f'{path}: learning_map has no entry for the lidarseg indices {missing}')
-        learned = [mapping[raw] for raw in range(len(RAW_NAMES))]
+        learned = [mapping[index] for index in range(len(names))]
         wrong = [label for label in learned if type(label) is not int or not 0 <= label <= len(CLASSES)]
         if wrong:
             raise ValueError(
                 f'{path}: learning_map holds {wrong[0]}; labels are whole numbers from 0 to {len(CLASSES)}'
             )
-        for raw, name in _table(content, 'labels', path).items():
-            if raw not in range(len(RAW_NAMES)) or RAW_NAMES[raw] != name:
-                raise ValueError(f'{path}: labels has {raw}: {name}, which is not how nuScenes-lidarseg counts')
+        for index, name in _table(content, 'labels', path).items():
+            if index not in range(len(names)) or names[index] != name:
+                raise ValueError(f'{path}: labels has {index}: {name}, which is not how nuScenes-lidarseg counts')
         named = _table(content, 'labels_16', path)
-        names = tuple(str(named.get(label, default)) for label, default in enumerate(('noise', *CLASSES)))
-        return cls(names, np.array(learned, np.uint8))
+        labels = tuple(str(named.get(label, default)) for label, default in enumerate(self.labels))
+        return replace(self, labels=labels, label_of=_padded(learned))
+
+
+def _padded(labels: Sequence[int]) -> np.ndarray:
+    return np.array([*labels, *[NOISE] * (256 - len(labels))], np.uint8)
 
 
 def _table(content: dict, key: str, path: str | Path) -> dict:

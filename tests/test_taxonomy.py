@@ -6,7 +6,7 @@ import yaml
 from nuscenes.utils.color_map import get_colormap
 
 from project import taxonomy
-from project.taxonomy import LabelMapping
+from project.taxonomy import Taxonomy
 
 
 def test_every_class_is_reached_by_the_learning_map():
@@ -58,10 +58,10 @@ def write_mapping(path, **changes):
 
 def test_a_mapping_in_the_seeds_form(tmp_path):
     own = write_mapping(tmp_path / 'own.yaml', labels_16={4: 'automobile'})
-    mapping = LabelMapping.from_yaml(own)
-    np.testing.assert_array_equal(mapping.learning_map, taxonomy.LEARNING_MAP)
-    assert mapping.names[4] == 'automobile'
-    assert mapping.names[1] == 'barrier'
+    mapping = Taxonomy.nuscenes().with_label_mapping(own)
+    np.testing.assert_array_equal(mapping.label_of[:32], taxonomy.LEARNING_MAP)
+    assert mapping.labels[4] == 'automobile'
+    assert mapping.labels[1] == 'barrier'
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_a_mapping_in_the_seeds_form(tmp_path):
 )
 def test_a_wrong_learning_map_is_named(tmp_path, learning_map, message):
     with pytest.raises(ValueError, match=message):
-        LabelMapping.from_yaml(write_mapping(tmp_path / 'own.yaml', learning_map=learning_map))
+        Taxonomy.nuscenes().with_label_mapping(write_mapping(tmp_path / 'own.yaml', learning_map=learning_map))
 
 
 def test_a_mapping_needs_no_names_and_those_it_has_are_checked(tmp_path):
     own = tmp_path / 'own.yaml'
     own.write_text(yaml.safe_dump({'learning_map': dict(enumerate(taxonomy.LEARNING_MAP))}))
-    assert LabelMapping.from_yaml(own).names == LabelMapping.default().names
+    assert Taxonomy.nuscenes().with_label_mapping(own).labels == Taxonomy.nuscenes().labels
     for labels in ({14: 'vehicle.car'}, {32: 'noise'}, {'car': 17}):
         with pytest.raises(ValueError, match='own.yaml: labels has .*, which is not how nuScenes-lidarseg counts'):
-            LabelMapping.from_yaml(write_mapping(own, labels=labels))
+            Taxonomy.nuscenes().with_label_mapping(write_mapping(own, labels=labels))
     with pytest.raises(ValueError, match='own.yaml: labels_16 must be a table'):
-        LabelMapping.from_yaml(write_mapping(own, labels_16=None))
+        Taxonomy.nuscenes().with_label_mapping(write_mapping(own, labels_16=None))
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_what_is_no_mapping_is_named(tmp_path, content, message):
     path = tmp_path / 'own.yaml'
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f'own.yaml: {message}'):
-        LabelMapping.from_yaml(path)
+        Taxonomy.nuscenes().with_label_mapping(path)

@@ -11,7 +11,7 @@ from project.formats import FORMATS, points
 from project.formats.common import MASKS
 from project.formats.resample import DenseLabels, on_grid
 from project.grid import VoxelGrid
-from project.taxonomy import FREE, UNOBSERVED, LabelMapping
+from project.taxonomy import FREE, UNOBSERVED, Taxonomy
 
 
 @TRANSFORMS.register_module()
@@ -53,7 +53,8 @@ class LoadOccupancyLabels(BaseTransform):
         self.grid = VoxelGrid.of(grid)
         self.name = format
         self.mask = mask
-        self.mapping = LabelMapping.from_yaml(label_mapping) if label_mapping else LabelMapping.default()
+        taxonomy = Taxonomy.nuscenes()
+        self.taxonomy = taxonomy.with_label_mapping(label_mapping) if label_mapping else taxonomy
         self.seed_compatible = seed_compatible
 
     @property
@@ -92,7 +93,7 @@ class LoadOccupancyLabels(BaseTransform):
         elif self.seed_compatible:
             labels = DenseLabels(self._like_seed(points.read(file)), None, None)
         else:
-            labels = on_grid(points.voxelise(points.read(file), self.grid, self.mapping), self.grid)
+            labels = on_grid(points.voxelise(points.read(file), self.grid, self.taxonomy.label_of), self.grid)
             labels.semantics[~self.grid.within(points.GRID)] = UNOBSERVED
         if self.mask is not None:
             mask = getattr(labels, MASKS[self.mask])
@@ -102,6 +103,7 @@ class LoadOccupancyLabels(BaseTransform):
         return labels
 
     def _like_seed(self, content: np.ndarray) -> np.ndarray:
-        learning_map = np.append(self.mapping.learning_map, np.uint8(FREE))
-        labels = learning_map[content[:, 4].astype(np.uint8)]
+        label_of = self.taxonomy.label_of.copy()
+        label_of[points.RAW_EMPTY] = FREE
+        labels = label_of[content[:, 4].astype(np.uint8)]
         return points.voxelise_like_seed(content, labels, self.grid.extent, self.grid.shape)

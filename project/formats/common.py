@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from project.grid import VoxelGrid
+from project.sources.records import Keyframe
 from project.taxonomy import CLASSES, FREE
 
 MASKS = {'lidar': 'mask_lidar', 'camera': 'mask_camera'}
@@ -23,25 +24,6 @@ MASKS = {'lidar': 'mask_lidar', 'camera': 'mask_camera'}
 # An archive may seem encrypted or packed in an unknown way (RuntimeError); NumPy's headers are Python (SyntaxError).
 _DAMAGE = (ValueError, TypeError, KeyError, EOFError, OverflowError, RuntimeError, SyntaxError)
 _DAMAGE += (tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-
-
-@dataclass(frozen=True)
-class Keyframe:
-    """The names of a keyframe that label formats build their paths from.
-
-    Attributes:
-        scene_name: e.g. ``scene-0061``.
-        scene_token: token of the scene.
-        sample_token: token of the keyframe.
-        lidar_token: token of the keyframe's LIDAR_TOP sample_data.
-        lidar_file: file name of that sample_data without folders, e.g. ``....pcd.bin``.
-    """
-
-    scene_name: str
-    scene_token: str
-    sample_token: str
-    lidar_token: str
-    lidar_file: str
 
 
 @dataclass

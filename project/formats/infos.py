@@ -1,20 +1,20 @@
 """``nuscenes_infos_{train,val}.pkl``: the index of keyframes that training reads, in mmdet3d's v2 schema.
 
-Whoever reads the tables fills a :class:`KeyframeRecord` a keyframe; :func:`scene_infos` turns the records of a scene
+A source of recordings fills a :class:`KeyframeRecord` a keyframe; :func:`scene_infos` turns the records of a scene
 into the entries of ``data_list``, and :func:`write` saves them. File names carry no folders, as mmdet3d has it.
 """
 
 import pickle
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import numpy as np
 
 from project.formats import FORMATS
-from project.formats.common import Keyframe, named_errors, written_whole
+from project.formats.common import named_errors, written_whole
 from project.formats.pickles import load_plain
+from project.sources.records import BoxRecords, CameraRecord, Keyframe, KeyframeRecord
 from project.taxonomy import CLASSES, LEARNING_MAP, OPENOCC_CLASSES, RAW_NAMES
 
 DETECTION_CLASSES = OPENOCC_CLASSES[:10]
@@ -22,69 +22,6 @@ DETECTION_CLASSES = OPENOCC_CLASSES[:10]
 
 NO_VELOCITY_AFTER_S = 1.5
 """Annotations further apart than this tell nothing about velocity (nuscenes-devkit's ``max_time_diff``)."""
-
-
-@dataclass(frozen=True)
-class CameraRecord:
-    """An image of a keyframe, and where its camera was when it was taken.
-
-    Attributes:
-        file: file name, with or without folders.
-        token: token of the sample_data.
-        timestamp_us: time of the image.
-        camera_matrix: (3, 3) float64, camera frame to pixels.
-        ego_from_camera: (4, 4) float64.
-        global_from_ego: (4, 4) float64 at the time of the image, not of the lidar.
-    """
-
-    file: str
-    token: str
-    timestamp_us: int
-    camera_matrix: np.ndarray
-    ego_from_camera: np.ndarray
-    global_from_ego: np.ndarray
-
-
-@dataclass(frozen=True)
-class BoxRecords:
-    """The B annotated boxes of a keyframe.
-
-    Attributes:
-        instances: the B tokens of the annotated objects; equal in all keyframes of an object.
-        categories: the B category names, e.g. ``vehicle.car``.
-        global_from_box: (B, 4, 4) float64, boxes centred, x forward, y left, z up.
-        sizes: (B, 3) float64 length, width, height: extent along x, y, z of the box, metres.
-        num_lidar_pts: (B,) int64.
-        num_radar_pts: (B,) int64.
-    """
-
-    instances: tuple[str, ...]
-    categories: tuple[str, ...]
-    global_from_box: np.ndarray
-    sizes: np.ndarray
-    num_lidar_pts: np.ndarray
-    num_radar_pts: np.ndarray
-
-
-@dataclass(frozen=True)
-class KeyframeRecord:
-    """A keyframe as the tables describe it.
-
-    Attributes:
-        keyframe: its names.
-        timestamp_us: time of the lidar sweep.
-        ego_from_lidar: (4, 4) float64.
-        global_from_ego: (4, 4) float64 at the time of the lidar sweep.
-        cameras: image of each camera by channel, e.g. ``CAM_FRONT``.
-        boxes: annotated boxes.
-    """
-
-    keyframe: Keyframe
-    timestamp_us: int
-    ego_from_lidar: np.ndarray
-    global_from_ego: np.ndarray
-    cameras: dict[str, CameraRecord]
-    boxes: BoxRecords
 
 
 def scene_infos(records: Sequence[KeyframeRecord]) -> list[dict]:

@@ -12,7 +12,7 @@ import numpy as np
 from project.formats.common import Keyframe, OccupancyLabels, named_errors, written_whole
 from project.formats.vote import count_votes, vote, winners
 from project.grid import VoxelGrid
-from project.taxonomy import FREE, RAW_NAMES, LabelMapping
+from project.taxonomy import FREE, RAW_NAMES, Taxonomy
 
 NAME = 'points'
 GRID = VoxelGrid.from_range('lidar', (-60.0, -60.0, -10.0, 60.0, 60.0, 10.0), 0.2)
@@ -49,13 +49,13 @@ def read(path: Path) -> np.ndarray:
         return points
 
 
-def voxelise(points: np.ndarray, grid: VoxelGrid, mapping: LabelMapping | None = None) -> OccupancyLabels:
+def voxelise(points: np.ndarray, grid: VoxelGrid, label_of: np.ndarray | None = None) -> OccupancyLabels:
     """Labels of points on a grid in the lidar frame, by :func:`project.formats.vote.majority`.
 
     Args:
         points: (N, 5) float, as :func:`read` returns them; points marked empty and points outside do not count.
         grid: grid of the labels.
-        mapping: label of each lidarseg index; the 16 classes of nuScenes-lidarseg by default.
+        label_of: (256,) uint8 label of each lidarseg index; the 16 classes of nuScenes-lidarseg by default.
 
     Raises:
         ValueError: the grid is not in the lidar frame.
@@ -64,7 +64,8 @@ def voxelise(points: np.ndarray, grid: VoxelGrid, mapping: LabelMapping | None =
         raise ValueError(f'points are in the lidar frame and cannot fill a grid in the {grid.frame} frame')
     points = points[points[:, 4] != RAW_EMPTY]
     indices, inside = grid.voxel_indices(points)
-    labels = (mapping or LabelMapping.default()).learning_map[points[inside, 4].astype(np.uint8)]
+    label_of = Taxonomy.nuscenes().label_of if label_of is None else label_of
+    labels = label_of[points[inside, 4].astype(np.uint8)]
     return vote(grid, indices, labels)
 
 

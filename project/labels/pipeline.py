@@ -8,7 +8,7 @@ import numpy as np
 from project.formats import FORMATS, OccupancyLabels, points
 from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
-from project.labels.aggregation.aggregate import gather
+from project.labels.aggregation.aggregate import aggregate
 from project.labels.aggregation.dynamic_removal import read_sample_rays, without_dynamic_points
 from project.labels.aggregation.point_groups import ScenePoints
 from project.labels.poses.refinement import refined
@@ -19,7 +19,7 @@ from project.labels.visibility.rays import read_rays
 from project.labels.voxelization.flow import flow_of
 from project.labels.voxelization.histogram import PARTS, Histogram, cast, count, new_histogram
 from project.sources.base import Scene
-from project.taxonomy import NOISE, LabelMapping
+from project.taxonomy import NOISE
 
 
 def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None] = lambda: None) -> int:
@@ -41,8 +41,8 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
     todo = [settings.missing(keyframe) for keyframe in scene.keyframes]
     if any(todo):
         if settings.refine_poses:
-            scene = refined(scene)
-        world, seen = _look_through(scene, gather(scene), settings)
+            scene = refined(scene, settings.config)
+        world, seen = _look_through(scene, aggregate(scene, settings.config), settings)
         histograms: dict[VoxelGrid, Histogram] = {}
         for k, names in enumerate(todo):
             for grid in dict.fromkeys(FORMATS[name].GRID for name in names):
@@ -55,10 +55,11 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
 def _look_through(scene: Scene, world: ScenePoints, settings: Settings) -> tuple[ScenePoints, ObservedRays | None]:
     """The world without what rays contradict, and what masks are made of, as far as either is wanted."""
     if settings.remove_ghosts:
-        world = without_dynamic_points(world, read_sample_rays(scene, world.scene_from_global))
+        world = without_dynamic_points(world, read_sample_rays(scene, world.scene_from_global, settings.config))
     if not any(settings.with_masks(name) for name in settings.formats):
         return world, None
-    return world, observed_rays(scene, read_rays(scene, world.scene_from_global), world.scene_from_global)
+    rays = read_rays(scene, world.scene_from_global, settings.config)
+    return world, observed_rays(scene, rays, world.scene_from_global)
 
 
 def _label(
@@ -69,16 +70,16 @@ def _label(
     grid = FORMATS[names[0]].GRID
     if grid not in histograms:
         histograms[grid] = new_histogram(grid, world.size, with_sums=grid == points.GRID)
-    voted = scene, world, k, settings.num_sweeps, grid, settings.mapping, histograms[grid]
+    voted = scene, world, k, settings.num_sweeps, grid, histograms[grid]
     if grid == points.GRID:
         return _write(scene, k, points.NAME, thinned_points(*voted), settings)
     labels = vote_keyframe(*voted)
     masks = flow = None
     if any(settings.with_masks(name) for name in names):
         free = free_space(scene, seen, k, settings.num_sweeps, grid)
-        masks = masks_of(labels, scene, k, free, settings.mapping)
+        masks = masks_of(labels, scene, k, free)
     if any(settings.with_flow(name) for name in names):
-        flow = flow_of(labels, scene, k, settings.mapping)
+        flow = flow_of(labels, scene, k)
     for name in names:
         mask_lidar, mask_camera = masks if settings.with_masks(name) else (None, None)
         flow_here = flow if settings.with_flow(name) else None
@@ -95,8 +96,7 @@ def _write(scene: Scene, k: int, name: str, content: OccupancyLabels | np.ndarra
 
 
 def vote_keyframe(
-    scene: Scene, world: ScenePoints, k: int, num_sweeps: int, grid: VoxelGrid, mapping: LabelMapping | None = None,
-    histogram: Histogram | None = None,
+    scene: Scene, world: ScenePoints, k: int, num_sweeps: int, grid: VoxelGrid, histogram: Histogram | None = None
 ) -> OccupancyLabels:  # fmt: skip
     """Labels of a keyframe on a grid.
 
@@ -106,12 +106,10 @@ def vote_keyframe(
         k: the keyframe.
         num_sweeps: keyframes before and after it that are in the window.
         grid: a grid around the lidar or the car.
-        mapping: label of each lidarseg index; the 16 classes by default.
         histogram: one of this grid to use again; a new one by default.
     """
-    mapping = mapping or LabelMapping.default()
     histogram = histogram or new_histogram(grid, world.size)
-    fill_histogram(histogram, grid, scene, world, k, num_sweeps, np.resize(mapping.learning_map, 256))
+    fill_histogram(histogram, grid, scene, world, k, num_sweeps, scene.taxonomy.label_of)
     positions, labels, _ = count(histogram, np.arange(256) == NOISE)
     return OccupancyLabels(grid, grid.unravel(positions), labels)
 
@@ -145,21 +143,19 @@ def thinned_points(
     k: int,
     num_sweeps: int,
     grid: VoxelGrid,
-    mapping: LabelMapping,
     histogram: Histogram,
 ) -> np.ndarray:
     """One point a voxel: the mean of the points of the lidarseg index that wins the vote.
 
     Args:
         scene, world, k, num_sweeps, grid: as for :func:`vote_keyframe`.
-        mapping: lidarseg indices that it makes noise yield to all others.
         histogram: one of this grid, with sums.
 
     Returns:
         (N, 5) float64 x, y, z (the grid's frame, metres), intensity, lidarseg index.
     """
     fill_histogram(histogram, grid, scene, world, k, num_sweeps, np.arange(256, dtype=np.uint8))
-    positions, raw, entries = count(histogram, np.resize(mapping.learning_map, 256) == NOISE)
+    positions, raw, entries = count(histogram, scene.taxonomy.label_of == NOISE)
     means = histogram.sums[entries] / histogram.counts[entries, None]
     # Sums are of positions cut to whole parts, which is half a part too low on average.
     inside = (means[:, :3] + 0.5) / PARTS

@@ -1,13 +1,20 @@
-"""A scene as plain data: all that label generation needs to know of it, in arrays that travel between processes."""
+"""A recording as plain arrays, whatever it is stored as: all that label generation needs to know.
 
-from dataclasses import dataclass
+A source (:class:`SceneSource`) lists scenes and loads each as a :class:`Scene`. Sweeps of all lidars of the rig are in
+one order, that of time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 
-from project.formats import Keyframe
 from project.geometry.rigid import inverse
+from project.sources.records import Keyframe, KeyframeRecord
+from project.taxonomy import CAMERAS, Taxonomy
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,7 @@ class Tracks:
         present: (K, T) bool, whether the track is annotated at the keyframe; the rest holds only where it is.
         global_from_box: (K, T, 4, 4) float64; the box's frame is at its centre, x forward, y left, z up.
         sizes: (K, T, 3) float64 length, width, height: extent along x, y, z of the box.
-        categories: (T,) uint8 lidarseg index of the track's category.
+        categories: (T,) uint8 category of the taxonomy.
     """
 
     present: np.ndarray
@@ -43,6 +50,63 @@ class Cameras:
 
 
 @dataclass(frozen=True)
+class PointLayout:
+    """How a file holds the points of a sweep.
+
+    Attributes:
+        columns: name of each column; ``x``, ``y``, ``z`` are metres in the lidar frame, ``intensity`` is 0 to
+            `intensity_max`, ``time`` is seconds from the sweep's time stamp. Others are left out.
+        dtype: type of the numbers of a headerless ``.bin``; other files state their own.
+        intensity_max: intensity of the brightest return.
+    """
+
+    columns: tuple[str, ...] = ('x', 'y', 'z', 'intensity', 'ring')
+    dtype: str = 'float32'
+    intensity_max: float = 255.0
+
+
+@dataclass(frozen=True)
+class Lidar:
+    """A lidar of the rig.
+
+    Attributes:
+        name: e.g. ``LIDAR_TOP``.
+        points: how its files hold points.
+        period_s: time of a turn; None takes the time from each sweep to the next.
+        stamp: which moment of the turn the time stamp of a sweep names.
+        deskewed: whether points are told in the lidar's frame at the time stamp, wherever the lidar was when each was
+            measured. Otherwise points are where the turning lidar saw them, and are carried to the time stamp by the
+            ego motion, as far as the time of each is known.
+    """
+
+    name: str
+    points: PointLayout = PointLayout()
+    period_s: float | None = None
+    stamp: Literal['start', 'middle', 'end'] = 'end'
+    deskewed: bool = True
+
+
+@dataclass(frozen=True)
+class Rig:
+    """The sensors of a car.
+
+    Attributes:
+        lidars: the lidars.
+        cameras: names of the cameras, in the order in which images are listed.
+        own_box: (2, 3) lowest and highest corner of the car that carries the sensors, ego frame, metres.
+    """
+
+    lidars: tuple[Lidar, ...]
+    cameras: tuple[str, ...]
+    own_box: np.ndarray
+
+    @classmethod
+    def nuscenes(cls, cameras: Sequence[str] = CAMERAS) -> 'Rig':
+        """The car of nuScenes; its box includes mirrors and a hand's breadth."""
+        return cls((Lidar('LIDAR_TOP'),), tuple(cameras), np.array([(-1.2, -1.1, -0.2), (3.4, 1.1, 2.0)]))
+
+
+@dataclass(frozen=True)
 class Scene:
     """A scene of K keyframes and S lidar sweeps (keyframes included), in order of time.
 
@@ -50,27 +114,35 @@ class Scene:
         name: e.g. ``scene-0061``.
         dataroot: folder that file names start from.
         keyframes: the K keyframes.
-        lidarseg_files: the K files of lidarseg labels.
-        keyframe_sweeps: (K,) int64, which sweep each keyframe is.
+        keyframe_sweeps: (K,) int64, the sweep whose lidar and time each keyframe has.
         sweep_files: the S files of lidar points.
+        label_files: the S files with the category of each point, None where points have none.
         timestamps_us: (S,) int64.
         global_from_ego: (S, 4, 4) float64, at each sweep's own time.
         ego_from_lidar: (S, 4, 4) float64.
         tracks: the annotated boxes.
         cameras: the cameras of each keyframe.
+        records: what the index of keyframes needs beside.
+        rig: the sensors.
+        taxonomy: the categories.
+        lidars: (S,) int64, which lidar of the rig each sweep is of.
     """
 
     name: str
     dataroot: Path
     keyframes: tuple[Keyframe, ...]
-    lidarseg_files: tuple[str, ...]
     keyframe_sweeps: np.ndarray
     sweep_files: tuple[str, ...]
+    label_files: tuple[str | None, ...]
     timestamps_us: np.ndarray
     global_from_ego: np.ndarray
     ego_from_lidar: np.ndarray
     tracks: Tracks
     cameras: tuple[Cameras, ...] = ()
+    records: tuple[KeyframeRecord, ...] = ()
+    rig: Rig = field(default_factory=Rig.nuscenes)
+    taxonomy: Taxonomy = field(default_factory=Taxonomy.nuscenes)
+    lidars: np.ndarray | None = None
 
     def grid_from_global(self, k: int, frame: str) -> np.ndarray:
         """(4, 4) float64 into the frame ('lidar' or 'ego') of a grid that is fixed to keyframe k."""
@@ -78,11 +150,91 @@ class Scene:
         grid_from_ego = inverse(self.ego_from_lidar[sweep]) if frame == 'lidar' else np.eye(4)
         return grid_from_ego @ inverse(self.global_from_ego[sweep])
 
+    def lidar(self, sweep: int) -> Lidar:
+        """The lidar that a sweep is of."""
+        return self.rig.lidars[0 if self.lidars is None else self.lidars[sweep]]
+
     @cached_property
     def time_steps(self) -> np.ndarray:
-        """(S,) int64 time of each sweep in half steps: 2k at keyframe k, 2k + 1 between k and k + 1, else -1."""
+        """(S,) int64 time of each sweep in half steps: 2k at keyframe k, 2k + 1 between k and k + 1, else -1.
+
+        A sweep of another lidar than the keyframe's is at the keyframe if it is the nearest of its lidar, and nearer
+        than half the time to the next one.
+        """
         sweeps = np.arange(len(self.sweep_files))
         after = np.searchsorted(self.keyframe_sweeps, sweeps)
         at_keyframe = np.isin(sweeps, self.keyframe_sweeps)
         between = (after > 0) & (after < len(self.keyframes))
-        return np.where(at_keyframe, 2 * after, np.where(between, 2 * after - 1, -1))
+        steps = np.where(at_keyframe, 2 * after, np.where(between, 2 * after - 1, -1))
+        if self.lidars is not None:
+            self._add_other_lidars(steps)
+        return steps
+
+    def _add_other_lidars(self, steps: np.ndarray) -> None:
+        for lidar in range(len(self.rig.lidars)):
+            sweeps = np.flatnonzero(self.lidars == lidar)
+            times_us = self.timestamps_us[sweeps]
+            half_turn_us = np.median(np.diff(times_us)) / 2 if len(sweeps) > 1 else np.inf
+            for k, sweep in enumerate(self.keyframe_sweeps):
+                if self.lidars[sweep] != lidar and len(sweeps):
+                    apart_us = np.abs(times_us - self.timestamps_us[sweep])
+                    nearest = apart_us.argmin()
+                    if apart_us[nearest] <= half_turn_us:
+                        steps[sweeps[nearest]] = 2 * k
+
+
+class SceneSource(Protocol):
+    """Recordings of some kind: the tables of nuScenes, a folder, a data set that another library reads.
+
+    Attributes:
+        version: name of the data, e.g. ``v1.0-trainval``; labels of two versions are not mixed.
+        scene_names: names of the scenes.
+        splits: names of the scenes of ``train`` and ``val``; a scene that neither names is for training.
+    """
+
+    version: str
+    scene_names: Sequence[str]
+    splits: Mapping[str, frozenset[str]]
+
+    def load(self, name: str) -> Scene:
+        """A scene as plain arrays.
+
+        Raises:
+            ValueError, OSError: the recording does not describe the scene completely; the message names file and field.
+        """
+
+
+def tracks_of(records: Sequence[KeyframeRecord], taxonomy: Taxonomy) -> Tracks:
+    """The boxes of a scene's keyframes as tracks, one an instance, in the order of their tokens.
+
+    Raises:
+        ValueError: a box has a category that the taxonomy does not know.
+    """
+    instances = sorted({token for record in records for token in record.boxes.instances})
+    numbers = {token: number for number, token in enumerate(instances)}
+    shape = (len(records), len(numbers))
+    present, global_from_box = np.zeros(shape, bool), np.tile(np.eye(4), (*shape, 1, 1))
+    sizes, categories = np.zeros((*shape, 3)), np.zeros(len(numbers), np.uint8)
+    known = {name: index for index, name in enumerate(taxonomy.categories)}
+    for k, record in enumerate(records):
+        unknown = sorted(set(record.boxes.categories) - set(known))
+        if unknown:
+            raise ValueError(f'the taxonomy has no category {", ".join(unknown)}, which boxes have')
+        chosen = [numbers[token] for token in record.boxes.instances]
+        present[k, chosen] = True
+        global_from_box[k, chosen] = record.boxes.global_from_box
+        sizes[k, chosen] = record.boxes.sizes
+        categories[chosen] = [known[name] for name in record.boxes.categories]
+    return Tracks(present, global_from_box, sizes, categories)
+
+
+def cameras_of(record: KeyframeRecord) -> Cameras:
+    """The cameras of a keyframe whose image size is known."""
+    cameras = [camera for camera in record.cameras.values() if camera.size_px is not None]
+    if not cameras:
+        return Cameras(np.zeros((0, 4, 4)), np.zeros((0, 3, 3)), np.zeros((0, 2), np.int64))
+    return Cameras(
+        np.array([camera.global_from_ego @ camera.ego_from_camera for camera in cameras]),
+        np.array([camera.camera_matrix for camera in cameras]),
+        np.array([camera.size_px for camera in cameras]),
+    )

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from project.formats import Keyframe, infos
-from project.labels.aggregation.sweeps import read_returns
+from project.sources.base import Lidar
+from project.sources.points import read_returns
 from project.taxonomy import CLASSES
 from project.visualization.frame import Box, CameraImage, Frame
 
@@ -120,7 +121,7 @@ def keyframes_of_tables(dataroot: Path, version: str | None = None) -> Keyframes
 def _points(file: Path, grid_from_lidar: np.ndarray) -> np.ndarray | None:
     if not file.exists():
         return None
-    points = read_returns(file)[:, :3]
+    points = read_returns(file, Lidar('LIDAR_TOP'))[:, :3]
     # Returns within a metre are no-returns and hits on the car itself.
     points = points[np.linalg.norm(points, axis=1) > 1]
     return (points @ grid_from_lidar[:3, :3].T + grid_from_lidar[:3, 3]).astype(np.float32)

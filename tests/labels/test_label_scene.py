@@ -16,7 +16,7 @@ from handmade import (
 
 from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
-from project.labels.aggregation.aggregate import gather
+from project.labels.aggregation.aggregate import aggregate
 from project.labels.pipeline import vote_keyframe
 
 LIDAR = VoxelGrid.from_range('lidar', (-20, -20, -3, 20, 22, 3), 0.5)
@@ -46,13 +46,13 @@ STATIC = (START + ROAD_POINTS, ROAD_LABEL), (START + WALL_POINTS, WALL_LABEL)
 @pytest.mark.parametrize('num_sweeps', [0, 1, 10])
 def test_the_world_stands_still_and_the_car_moves_as_one(tmp_path, grid, k, num_sweeps):
     scene = make_scene(tmp_path)
-    labels = vote_keyframe(scene, gather(scene), k, num_sweeps, grid).dense()
+    labels = vote_keyframe(scene, aggregate(scene), k, num_sweeps, grid).dense()
     np.testing.assert_array_equal(labels, expected(scene, k, grid, *STATIC, (car(k), CAR_LABEL)))
 
 
 def test_without_boxes_a_mover_is_only_where_it_was_seen_at_its_own_keyframe(tmp_path):
     scene = make_scene(tmp_path, track_at=())
-    world = gather(scene)
+    world = aggregate(scene)
     for k in range(3):
         labels = vote_keyframe(scene, world, k, 10, LIDAR).dense()
         np.testing.assert_array_equal(labels, expected(scene, k, LIDAR, *STATIC, (car(k), CAR_LABEL)))
@@ -60,7 +60,7 @@ def test_without_boxes_a_mover_is_only_where_it_was_seen_at_its_own_keyframe(tmp
 
 def test_a_track_that_ends_leaves_no_ghost(tmp_path):
     scene = make_scene(tmp_path, track_at=(0, 1))
-    world = gather(scene)
+    world = aggregate(scene)
     np.testing.assert_array_equal(
         vote_keyframe(scene, world, 1, 10, LIDAR).dense(), expected(scene, 1, LIDAR, *STATIC, (car(1), CAR_LABEL))
     )
@@ -73,7 +73,7 @@ def test_points_seen_at_another_time_move_with_the_car(tmp_path):
     tail = np.array([-1.9, 0.1, 0.2])
     seen_late = car_at(3)[:3, :3] @ tail + car_at(3)[:3, 3] - START
     scene = make_scene(tmp_path, extra=[(3, seen_late, 255)])
-    labels = vote_keyframe(scene, gather(scene), 0, 10, LIDAR).dense()
+    labels = vote_keyframe(scene, aggregate(scene), 0, 10, LIDAR).dense()
     whole = np.concatenate([car(0), (car_at(0)[:3, :3] @ tail + car_at(0)[:3, 3])[None]])
     np.testing.assert_array_equal(labels, expected(scene, 0, LIDAR, *STATIC, (whole, CAR_LABEL)))
 
@@ -84,7 +84,7 @@ def test_road_under_the_car_stays_road_and_a_pedestrian_is_no_wall(tmp_path):
     on_wall = WALL_POINTS[30] + (-0.7, 0.0, 0.0)
     extra = [(2, under_car, ROAD), (2, on_wall, PEDESTRIAN), (3, on_wall, PEDESTRIAN)]
     scene = make_scene(tmp_path, extra=extra)
-    world = gather(scene)
+    world = aggregate(scene)
     road = (START + np.concatenate([ROAD_POINTS, under_car[None]]), ROAD_LABEL)
     static = road, (START + WALL_POINTS, WALL_LABEL)
     labels = vote_keyframe(scene, world, 0, 10, LIDAR).dense()
@@ -99,7 +99,7 @@ def test_where_an_unboxed_mover_was_long_ago_the_world_is_seen_again(tmp_path):
     before_wall = WALL_POINTS[30] + (-0.7, 0.0, 0.0)
     for sweep, seen in ((1, False), (3, True)):
         scene = make_scene(tmp_path, extra=[(0, before_wall, PEDESTRIAN), (sweep, before_wall, 255)])
-        labels = vote_keyframe(scene, gather(scene), 2, 10, LIDAR).dense()
+        labels = vote_keyframe(scene, aggregate(scene), 2, 10, LIDAR).dense()
         wall = START + np.concatenate([WALL_POINTS, before_wall[None]] if seen else [WALL_POINTS])
         parts = STATIC[0], (wall, WALL_LABEL), (car(2), CAR_LABEL)
         np.testing.assert_array_equal(labels, expected(scene, 2, LIDAR, *parts))

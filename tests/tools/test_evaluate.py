@@ -135,7 +135,7 @@ def test_two_methods_side_by_side(case, tmp_path, capsys):
 
 def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
     dataset = make_dataset(read_tables(tiny_world, find_version(tiny_world)), tiny_world)
-    records = [record for records in dataset.records.values() for record in records]
+    records = [record for scene in dataset.scenes for record in scene.records]
     volume = random_volume(0)
     for posed in records:
         labels = OccupancyLabels.from_dense(FORMATS['occ3d'].GRID, volume.semantics)

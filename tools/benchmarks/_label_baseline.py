@@ -15,7 +15,7 @@ from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import Sweeps
 from project.labels.aggregation.boxes import box_of_points, in_box_frames
 from project.sources.base import Scene
-from project.taxonomy import FREE, NOISE, RAW_STATIC, LabelMapping
+from project.taxonomy import FREE, NOISE, RAW_STATIC
 
 NEAR_M = 0.5
 STATIC = -1
@@ -75,7 +75,7 @@ def plain_labels(world: PlainWorld, scene: Scene, k: int, num_sweeps: int, grid:
     from_scene = from_global @ inverse(Sweeps(scene).scene_from_global)
     window = np.abs(world.steps - 2 * k) <= 2 * num_sweeps
     positions, labels = [], []
-    learned = LabelMapping.default().learning_map
+    learned = scene.taxonomy.label_of
     for track in (STATIC, *np.flatnonzero(scene.tracks.present[k])):
         mine = window & (world.tracks == track)
         pose = from_scene if track == STATIC else from_global @ scene.tracks.global_from_box[k, track]

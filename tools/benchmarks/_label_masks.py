@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import track
 
 from project.grid import VoxelGrid
-from project.labels.aggregation.aggregate import gather
+from project.labels.aggregation.aggregate import aggregate
 from project.labels.aggregation.dynamic_removal import read_sample_rays, without_dynamic_points
 from project.labels.pipeline import vote_keyframe
 from project.labels.visibility.free_space import free_space, observed_rays
@@ -14,7 +14,6 @@ from project.labels.visibility.masks import masks_of
 from project.labels.visibility.rays import read_rays
 from project.sources.base import Scene
 from project.synthetic.truth import keyframe_truth, load_scene
-from project.taxonomy import LabelMapping
 from tools.benchmarks._label_sight import Beamed, MaskQuality, seen_through_pixels
 
 
@@ -24,7 +23,7 @@ def mask_quality(
     """Percentages for each grid; a keyframe takes half a minute a grid, for the exhaustive side."""
     judged = {name: MaskQuality() for name in grids}
     for scene in scenes:
-        world, beamed = gather(scene), Beamed(load_scene(root, scene.name))
+        world, beamed = aggregate(scene), Beamed(load_scene(root, scene.name))
         seen = observed_rays(scene, read_rays(scene, world.scene_from_global), world.scene_from_global)
         world = without_dynamic_points(world, read_sample_rays(scene, world.scene_from_global))
         keyframes = range(every // 2, len(scene.keyframes), every)
@@ -33,7 +32,7 @@ def mask_quality(
                 truth = keyframe_truth(root, scene.name, k, grid, num_sweeps)
                 labels = vote_keyframe(scene, world, k, num_sweeps, grid)
                 free = free_space(scene, seen, k, num_sweeps, grid)
-                labels.mask_lidar, labels.mask_camera = masks_of(labels, scene, k, free, LabelMapping.default())
+                labels.mask_lidar, labels.mask_camera = masks_of(labels, scene, k, free)
                 seen = seen_through_pixels(scene.cameras[k], scene.grid_from_global(k, grid.frame), grid, ~truth.free)
                 judged[name].add(labels, truth, beamed.at(k, grid, num_sweeps), seen)
     return {name: quality.summary() for name, quality in judged.items()}

@@ -22,7 +22,7 @@ from rich.table import Table
 from project.cli import usable_cores
 from project.formats import FORMATS, occ3d, voxels
 from project.grid import VoxelGrid
-from project.labels.aggregation.aggregate import gather
+from project.labels.aggregation.aggregate import aggregate
 from project.labels.aggregation.dynamic_removal import read_sample_rays, without_dynamic_points
 from project.labels.aggregation.point_groups import ScenePoints
 from project.labels.pipeline import label_scene, vote_keyframe
@@ -140,7 +140,7 @@ def _quality(console: Console, root: Path, scenes: list[Scene], every: int, pict
 
 def _worlds(scene: Scene) -> dict[str, ScenePoints]:
     """The world by the :data:`METHODS` that differ in it."""
-    kept = gather(scene)
+    kept = aggregate(scene)
     trails = with_trails(scene, kept)
     sample_rays = read_sample_rays(scene, kept.scene_from_global)
     return {

@@ -17,7 +17,7 @@ from rich.table import Table
 from project.cli import usable_cores
 from project.formats import occ3d, voxels
 from project.grid import VoxelGrid
-from project.labels.aggregation.aggregate import gather
+from project.labels.aggregation.aggregate import aggregate
 from project.labels.pipeline import vote_keyframe
 from project.sources.nuscenes.scenes import make_dataset
 from project.sources.nuscenes.tables import find_version, read_tables
@@ -88,7 +88,7 @@ def _make_clips(keyframes: int) -> dict[str, list[Frame]]:
         root = Path(folder) / 'world'
         make_world(root, WorldSettings(keyframes=keyframes, scenes=1, images=False), usable_cores())
         (scene,) = make_dataset(read_tables(root, find_version(root)), root).scenes
-        world = gather(scene)
+        world = aggregate(scene)
     for k in range(keyframes):
         for name, grid in GRIDS.items():
             labels = vote_keyframe(scene, world, k, 10, grid).dense()

@@ -12,17 +12,18 @@ from project.labels.aggregation.object_shape import ObjectShapes
 from project.labels.aggregation.point_groups import NO_GROUP, PointCollector, ScenePoints
 from project.labels.aggregation.sweeps import Points, read_sweep
 from project.labels.aggregation.tiles import TileMap, tile_map_around, tile_of_points
+from project.labels.config import DEFAULT, LabelConfig
 from project.sources.base import Scene
-from project.taxonomy import NOISE, RAW_STATIC
+from project.taxonomy import NOISE
 
 
-def gather(scene: Scene) -> ScenePoints:
+def aggregate(scene: Scene, config: LabelConfig = DEFAULT) -> ScenePoints:
     """Read a scene's sweeps and sort their points into the static world and objects.
 
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
-    sweeps = Sweeps(scene)
+    sweeps = Sweeps(scene, config)
     tile_map = tile_map_around(sweeps.scene_from_lidar[scene.keyframe_sweeps, :3, 3])
     steps = 2 * len(scene.keyframes) - 1
     sorted_points = _Sorted(tile_map, *(PointCollector(steps) for _ in range(3)))
@@ -64,8 +65,9 @@ class _Sorted:
 class Sweeps:
     """Reads the sweeps of a scene, each with the boxes at its time."""
 
-    def __init__(self, scene: Scene):
+    def __init__(self, scene: Scene, config: LabelConfig = DEFAULT):
         self.scene = scene
+        self.config = config
         # The scene's frame is the global one, moved to where the car starts.
         self.scene_from_global = np.eye(4)
         self.scene_from_global[:3, 3] = -scene.global_from_ego[0, :3, 3]
@@ -81,21 +83,15 @@ class Sweeps:
 
     def read(self, sweep: int) -> tuple[Points, Boxes]:
         """Points of a sweep in the scene's frame, those of a keyframe with their labels, and the boxes at its time."""
-        root, k, between = self.scene.dataroot, *divmod(self.scene.time_steps[sweep], 2)
-        points = read_sweep(
-            root / self.scene.sweep_files[sweep],
-            None if between else root / self.scene.lidarseg_files[k],
-            self.scene_from_lidar[sweep],
-            self.scene.ego_from_lidar[sweep],
-        )
-        return points, self.boxes[sweep]
+        return read_sweep(self.scene, sweep, self.scene_from_lidar[sweep], self.config.sweeps), self.boxes[sweep]
 
 
 def _sort_keyframe(sweeps: Sweeps, k: int, sorted_points: _Sorted) -> None:
     """At a keyframe lidarseg tells what is static; a movable point belongs to its box or, without one, to nothing."""
     points, boxes = sweeps.read(sweeps.scene.keyframe_sweeps[k])
     points = points[points.raw != NOISE]
-    static = (points.raw >= RAW_STATIC.start) & (points.raw < RAW_STATIC.stop)
+    kinds = sweeps.scene.taxonomy
+    static = (points.raw >= kinds.static.start) & (points.raw < kinds.static.stop)
     box = box_of_points(points.xyz, points.raw, boxes)
     box[static | boxes.guessed_at(box)] = OUTSIDE
     sorted_points.add_static(2 * k, points, static)

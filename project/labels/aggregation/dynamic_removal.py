@@ -42,6 +42,7 @@ from project.grid import VoxelGrid
 from project.labels.aggregation.ground import RAW_GROUND
 from project.labels.aggregation.point_groups import PointGroups, ScenePoints
 from project.labels.aggregation.tiles import TILE_M
+from project.labels.config import DEFAULT, LabelConfig
 from project.labels.visibility.rays import Rays, origin_of, read_rays
 from project.sources.base import Scene
 
@@ -57,13 +58,13 @@ POINTS_PER_STRAY = 200
 _IS_GROUND = np.isin(np.arange(256), RAW_GROUND)
 
 
-def read_sample_rays(scene: Scene, scene_from_global: np.ndarray) -> Rays:
+def read_sample_rays(scene: Scene, scene_from_global: np.ndarray, config: LabelConfig = DEFAULT) -> Rays:
     """The rays of a scene that its ghosts are judged by.
 
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
-    return read_rays(scene, scene_from_global, EVERY, CELL_M)
+    return read_rays(scene, scene_from_global, config, EVERY, CELL_M)
 
 
 def without_dynamic_points(world: ScenePoints, sample_rays: Rays) -> ScenePoints:

@@ -1,4 +1,4 @@
-"""The points of a sweep that hit the world, in the scene's frame, and their lidarseg indices."""
+"""The points of a sweep that hit the world, in the scene's frame, and their categories."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,16 +7,12 @@ import numpy as np
 from numba import njit
 
 from project.geometry.traversal import transformed
-from project.taxonomy import RAW_EGO, RAW_NAMES
+from project.labels.config import SweepConfig
+from project.sources.base import Scene
+from project.sources.points import read_file, read_returns
 
 UNLABELLED = 255
-"""In place of a lidarseg index where there is none."""
-
-NEAR_M = 1.0
-"""Returns closer to the lidar than this are no-returns (at the origin) or the car that carries it."""
-
-EGO_BOX = np.array([(-1.2, -1.1, -0.2), (3.4, 1.1, 2.0)])
-"""Corners of the car that carries the sensors, mirrors and a hand's breadth included; ego frame, metres."""
+"""In place of a category where a point has none."""
 
 
 @dataclass
@@ -25,7 +21,7 @@ class Points:
 
     Attributes:
         xyz: (N, 3) float32, metres; the frame is said where points are passed.
-        raw: (N,) uint8 lidarseg index, 255 where unlabelled.
+        raw: (N,) uint8 category of the taxonomy, 255 where unlabelled.
         intensity: (N,) uint8.
     """
 
@@ -37,16 +33,14 @@ class Points:
         return Points(self.xyz[selection], self.raw[selection], self.intensity[selection])
 
 
-def read_sweep(
-    file: Path, lidarseg_file: Path | None, scene_from_lidar: np.ndarray, ego_from_lidar: np.ndarray
-) -> Points:
+def read_sweep(scene: Scene, sweep: int, scene_from_lidar: np.ndarray, config: SweepConfig) -> Points:
     """Read a sweep; no-returns and points on the own car are left out.
 
     Args:
-        file: float32 x, y, z, intensity, ring of each point, lidar frame.
-        lidarseg_file: uint8 lidarseg index of each point; None between keyframes.
+        scene: the scene.
+        sweep: which of its sweeps.
         scene_from_lidar: (4, 4) float64.
-        ego_from_lidar: (4, 4) float64.
+        config: which returns are of the world.
 
     Returns:
         The points in the scene's frame. That frame starts where the ego car does: within a kilometre of its origin
@@ -55,56 +49,45 @@ def read_sweep(
     Raises:
         FileNotFoundError, ValueError: a file is missing or damaged; the message names it.
     """
-    sweep = read_returns(file)
-    raw = np.full(len(sweep), UNLABELLED, np.uint8)
-    if lidarseg_file is not None:
-        raw = np.frombuffer(_read_file(lidarseg_file), np.uint8)
-        if len(raw) != len(sweep):
-            raise ValueError(f'{lidarseg_file}: has {len(raw)} labels for the {len(sweep)} points of {file.name}')
-        if raw.max() >= len(RAW_NAMES):
-            raise ValueError(f'{lidarseg_file}: holds the index {raw.max()}; lidarseg has 0-{len(RAW_NAMES) - 1}')
-    return Points(*_keep_world(sweep, raw, scene_from_lidar, ego_from_lidar, EGO_BOX, NEAR_M))
+    returns = read_returns(scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep))
+    raw = np.full(len(returns), UNLABELLED, np.uint8)
+    if scene.label_files[sweep] is not None:
+        raw = _read_labels(scene, sweep, len(returns))
+    own_vehicle = -1 if scene.taxonomy.own_vehicle is None else scene.taxonomy.own_vehicle
+    ego_from_lidar, own_box = scene.ego_from_lidar[sweep], scene.rig.own_box
+    return Points(*_keep_world(returns, raw, scene_from_lidar, ego_from_lidar, own_box, config.near_m, own_vehicle))
 
 
-def read_returns(file: Path) -> np.ndarray:
-    """(N, 5) float32 x, y, z, intensity, ring of a sweep in the order of its rays, lidar frame; no-returns included.
-
-    Raises:
-        FileNotFoundError, ValueError: the file is missing or damaged; the message names it.
-    """
-    content = _read_file(file)
-    if len(content) % 20 or not len(content):
-        raise ValueError(f'{file}: its {len(content)} bytes are not points of 20 bytes; the download is damaged')
-    return np.frombuffer(content, np.float32).reshape(-1, 5)
-
-
-def _read_file(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(f'{file}: missing; is this part of nuScenes downloaded and unpacked?') from None
+def _read_labels(scene: Scene, sweep: int, count: int) -> np.ndarray:
+    file, name = scene.dataroot / scene.label_files[sweep], Path(scene.sweep_files[sweep]).name
+    raw, categories = np.frombuffer(read_file(file), np.uint8), len(scene.taxonomy.categories)
+    if len(raw) != count:
+        raise ValueError(f'{file}: has {len(raw)} labels for the {count} points of {name}')
+    if raw.max() >= categories:
+        raise ValueError(f'{file}: holds the index {raw.max()}; the categories are 0-{categories - 1}')
+    return raw
 
 
 @njit(inline='always', error_model='numpy')
-def hits_world(point, ego_from_lidar, ego_box, near):
+def hits_world(point, ego_from_lidar, own_box, near_m):
     """Whether a return (lidar frame) is of the world: neither a no-return nor of the car that carries the lidar."""
     x, y, z = point
     u, v, w = transformed(ego_from_lidar, point)
     # Without branches, since numba counts references to arrays that are handed to branches, which takes longer. Written
     # so that a coordinate that is not a number fails it.
-    beside = (u < ego_box[0, 0]) | (u >= ego_box[1, 0]) | (v < ego_box[0, 1]) | (v >= ego_box[1, 1])
-    return (x * x + y * y + z * z > near * near) & (beside | (w < ego_box[0, 2]) | (w >= ego_box[1, 2]))
+    beside = (u < own_box[0, 0]) | (u >= own_box[1, 0]) | (v < own_box[0, 1]) | (v >= own_box[1, 1])
+    return (x * x + y * y + z * z > near_m * near_m) & (beside | (w < own_box[0, 2]) | (w >= own_box[1, 2]))
 
 
 @njit(cache=True, error_model='numpy')
-def _keep_world(sweep, raw, scene_from_lidar, ego_from_lidar, ego_box, near):
+def _keep_world(sweep, raw, scene_from_lidar, ego_from_lidar, own_box, near_m, own_vehicle):
     xyz = np.empty((len(sweep), 3), np.float32)
     kept_raw = np.empty(len(sweep), np.uint8)
     intensity = np.empty(len(sweep), np.uint8)
     n = 0
     for i in range(len(sweep)):
         point = np.float64(sweep[i, 0]), np.float64(sweep[i, 1]), np.float64(sweep[i, 2])
-        if raw[i] == RAW_EGO or not hits_world(point, ego_from_lidar, ego_box, near):
+        if raw[i] == own_vehicle or not hits_world(point, ego_from_lidar, own_box, near_m):
             continue
         xyz[n] = transformed(scene_from_lidar, point)
         kept_raw[n] = raw[i]

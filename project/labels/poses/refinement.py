@@ -14,9 +14,9 @@ from project.geometry.rigid import interpolate, inverse
 from project.labels.aggregation.aggregate import Sweeps
 from project.labels.aggregation.boxes import box_of_points
 from project.labels.aggregation.sweeps import UNLABELLED
+from project.labels.config import DEFAULT, LabelConfig
 from project.labels.poses.registration import registered
 from project.sources.base import Scene
-from project.taxonomy import RAW_STATIC
 
 EVERY = 2
 """Keyframes are registered, and of the sweeps every second one; another is corrected like its neighbours."""
@@ -28,7 +28,7 @@ SEEN_M, SEEN_KEYFRAMES = 20.0, 10
 """That is judged at this distance from the car, between keyframes that are at most so many apart: as a window is."""
 
 
-def refined(scene: Scene) -> Scene:
+def refined(scene: Scene, config: LabelConfig = DEFAULT) -> Scene:
     """The scene with corrected poses, or as it is where its poses are as good as registration could make them.
 
     Boxes and cameras are told in the global frame that the pose of their keyframe leads to, and are corrected with it:
@@ -38,7 +38,7 @@ def refined(scene: Scene) -> Scene:
         ImportError: small_gicp is not installed.
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
-    sweeps = Sweeps(scene)
+    sweeps = Sweeps(scene, config)
     used = np.union1d(np.flatnonzero(scene.time_steps >= 0)[::EVERY], scene.keyframe_sweeps)
     given = sweeps.scene_from_global @ scene.global_from_ego
     poses, lost = registered((_still(sweeps, sweep, inverse(given[sweep])) for sweep in used), given[used])
@@ -93,7 +93,8 @@ def displacement(some: np.ndarray, others: np.ndarray) -> float:
 def _still(sweeps: Sweeps, sweep: int, ego_from_scene: np.ndarray) -> np.ndarray:
     """(N, 3) float64 points of a sweep that lie in no box and are not labelled as movable, ego frame."""
     points, boxes = sweeps.read(sweep)
-    static = (points.raw == UNLABELLED) | ((points.raw >= RAW_STATIC.start) & (points.raw < RAW_STATIC.stop))
+    kinds = sweeps.scene.taxonomy.static
+    static = (points.raw == UNLABELLED) | ((points.raw >= kinds.start) & (points.raw < kinds.stop))
     outside = box_of_points(points.xyz, points.raw, boxes) < 0
     xyz = points.xyz[static & outside].astype(np.float64)
     return xyz @ ego_from_scene[:3, :3].T + ego_from_scene[:3, 3]

@@ -11,7 +11,7 @@ from project.formats import FORMATS, Keyframe, voxels
 from project.formats.common import written_whole
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
-from project.taxonomy import FREE, LABEL_NAMES
+from project.taxonomy import FREE, LABEL_NAMES, Taxonomy
 
 SETTINGS_FILE = 'settings.json'
 LOCK_FILE = '.lock'
@@ -48,7 +48,8 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
     """
     with locked(settings.save_path):
         stated = _read_settings(settings.save_path)
-        made = {name: settings.made(name, version) for name in settings.formats}
+        taxonomy = scenes[0].taxonomy if scenes else Taxonomy.nuscenes()
+        made = {name: settings.made(name, version, taxonomy) for name in settings.formats}
         outdated = [
             path for name in made for path in _outdated(name, stated.get(name, {}), made[name], settings, scenes)
         ]
@@ -63,7 +64,7 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
         with written_whole(settings.save_path / SETTINGS_FILE) as file:
             file.write(json.dumps(stated | made, indent=1).encode())
         if voxels.NAME in made:
-            voxels.write_manifest(settings.save_path, made[voxels.NAME], (*settings.mapping.names, LABEL_NAMES[FREE]))
+            voxels.write_manifest(settings.save_path, made[voxels.NAME], (*taxonomy.labels, LABEL_NAMES[FREE]))
 
 
 def _read_settings(save_path: Path) -> dict[str, dict]:

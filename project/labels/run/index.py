@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from project.formats import infos
-from project.formats.infos import KeyframeRecord
 from project.labels.run.folder import locked
+from project.sources.records import KeyframeRecord
 
 SPLITS = ('train', 'val')
 

@@ -75,7 +75,9 @@ class Report:
         """Show what would be labelled, what of its files is missing, and the space it takes; whether all is there."""
         scenes = dataset.scenes
         todo = [settings.missing(keyframe) for scene in scenes for keyframe in scene.keyframes]
-        files = [scene.dataroot / name for scene in scenes for name in (*scene.sweep_files, *scene.lidarseg_files)]
+        files = [
+            scene.dataroot / name for scene in scenes for name in (*scene.sweep_files, *filter(None, scene.label_files))
+        ]
         missing = [str(file) for file in files if not file.is_file()]
         existing = next(path for path in (settings.save_path, *settings.save_path.absolute().parents) if path.exists())
         table = Table(show_header=False, box=None)

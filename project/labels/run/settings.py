@@ -1,12 +1,13 @@
 """What labels to make."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import project
 from project.formats import FORMATS, occ3d, openocc, openoccupancy, voxels
-from project.formats.common import Keyframe
-from project.taxonomy import LabelMapping
+from project.labels.config import DEFAULT, LabelConfig
+from project.sources.records import Keyframe
+from project.taxonomy import Taxonomy
 
 GENERATOR = f'occupancy-bevformer {project.__version__}'
 
@@ -25,24 +26,24 @@ class Settings:
         save_path: root folder of the labels.
         formats: names of the formats to write.
         num_sweeps: keyframes before and after a keyframe whose points, and those of the sweeps between, are gathered.
-        mapping: label of each lidarseg index.
         overwrite: make labels again that exist already.
         masks: write the masks of what lidar and cameras see, where a format has a place for them; None where the format
             is published with them.
         flow: the same for the velocity of voxels.
         refine_poses: correct the poses of the car first.
         remove_ghosts: remove what rays contradict.
+        config: thresholds.
     """
 
     save_path: Path
     formats: tuple[str, ...] = ('voxels',)
     num_sweeps: int = 10
-    mapping: LabelMapping = field(default_factory=LabelMapping.default)
     overwrite: bool = False
     masks: bool | None = None
     flow: bool | None = None
     refine_poses: bool = False
     remove_ghosts: bool = True
+    config: LabelConfig = DEFAULT
 
     def with_masks(self, name: str) -> bool:
         """Whether a format is written with masks."""
@@ -57,15 +58,17 @@ class Settings:
         paths = {name: self.save_path / FORMATS[name].path(keyframe) for name in self.formats}
         return [name for name, path in paths.items() if self.overwrite or not path.is_file()]
 
-    def made(self, name: str, version: str) -> dict:
+    def made(self, name: str, version: str, taxonomy: Taxonomy) -> dict:
         """What labels of a format are made of and how, as JSON can hold it."""
         return {
             'dataset': version,
             'generator': GENERATOR,
             'num_sweeps': self.num_sweeps,
-            'learning_map': self.mapping.learning_map.tolist(),
+            'classes': list(taxonomy.labels),
+            'learning_map': taxonomy.label_of[: len(taxonomy.categories)].tolist(),
             'masks': self.with_masks(name),
             'flow': self.with_flow(name),
             'remove_ghosts': self.remove_ghosts,
             'refine_poses': self.refine_poses,
+            'config': self.config.as_dict(),
         }

@@ -6,16 +6,12 @@ import numpy as np
 from numba import njit
 
 from project.geometry.traversal import transformed
-from project.labels.aggregation.sweeps import EGO_BOX, NEAR_M, hits_world, read_returns
+from project.labels.aggregation.sweeps import hits_world
+from project.labels.config import DEFAULT, LabelConfig
 from project.sources.base import Scene
+from project.sources.points import read_returns
 
 SHARES = 1 << 16
-
-LONGEST_SWEEP_S = 0.1
-"""A lidar turns in half of that; sweeps further apart do not follow on each other."""
-
-SAME_M = 0.2
-"""Rays from one cell of this size to one cell tell the same: the first is kept. As fine as the finest format."""
 
 _REMEMBERED_BITS = 18
 """A power of two, rays remembered as kept: those of ten sweeps, so that a car that waits does not see all anew."""
@@ -38,37 +34,45 @@ class Rays:
     origins: np.ndarray
 
 
-def read_rays(scene: Scene, scene_from_global: np.ndarray, every: int = 1, same_m: float = SAME_M) -> Rays:
+def read_rays(
+    scene: Scene,
+    scene_from_global: np.ndarray,
+    config: LabelConfig = DEFAULT,
+    every: int = 1,
+    same_m: float | None = None,
+) -> Rays:
     """Read the rays of a scene's sweeps from the first keyframe to the last.
 
     Args:
         scene: the sweeps.
         scene_from_global: (4, 4) float64.
-        every: only those of each n-th sweep; the others have none.
-        same_m: of rays from one cell of this size to one such cell the first is kept.
+        config: thresholds.
+        every: only those of every n-th sweep; the others have none.
+        same_m: of rays from one cell of this size to one such cell the first is kept; by default as the config says.
 
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
     scene_from_lidar = scene_from_global @ scene.global_from_ego @ scene.ego_from_lidar
-    origins = _origins(scene, scene_from_lidar[:, :3, 3])
+    origins = _origins(scene, scene_from_lidar[:, :3, 3], config.visibility.longest_sweep_s)
+    same_m, own_box, near_m = same_m or config.visibility.same_ray_m, scene.rig.own_box, config.sweeps.near_m
     memory = np.zeros(1 << _REMEMBERED_BITS, np.uint64)
     counts = np.zeros(len(origins), np.int64)
     ends, shares = [], []
     for sweep in np.flatnonzero(scene.time_steps >= 0)[::every]:
-        returns = read_returns(scene.dataroot / scene.sweep_files[sweep])
+        returns = read_returns(scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep))
         parts = scene_from_lidar[sweep], scene.ego_from_lidar[sweep], origins[sweep]
-        kept = _kept(returns, *parts, memory, same_m, EGO_BOX, NEAR_M)
+        kept = _kept(returns, *parts, memory, same_m, own_box, near_m)
         counts[sweep] = len(kept[0])
         ends.append(kept[0])
         shares.append(kept[1])
     return Rays(np.concatenate(ends), np.concatenate(shares), np.append(0, np.cumsum(counts)), origins)
 
 
-def _origins(scene: Scene, positions: np.ndarray) -> np.ndarray:
+def _origins(scene: Scene, positions: np.ndarray, longest_sweep_s: float) -> np.ndarray:
     """Where the lidar was when each sweep began and when it ended."""
     elapsed_us = np.diff(scene.timestamps_us, prepend=scene.timestamps_us[0])
-    follows = (elapsed_us > 0) & (elapsed_us < LONGEST_SWEEP_S * 1e6)
+    follows = (elapsed_us > 0) & (elapsed_us < longest_sweep_s * 1e6)
     before = np.where(follows[:, None], np.roll(positions, 1, axis=0), positions)
     return np.stack([before, positions], axis=1)
 
@@ -84,12 +88,12 @@ def origin_of(origins, share):
 
 
 @njit(cache=True, error_model='numpy')
-def _kept(returns, scene_from_lidar, ego_from_lidar, origins, memory, same_m, ego_box, near):
+def _kept(returns, scene_from_lidar, ego_from_lidar, origins, memory, same_m, own_box, near_m):
     ends, shares = np.empty((len(returns), 3), np.float32), np.empty(len(returns), np.uint16)
     n = 0
     for i in range(len(returns)):
         point = np.float64(returns[i, 0]), np.float64(returns[i, 1]), np.float64(returns[i, 2])
-        if not hits_world(point, ego_from_lidar, ego_box, near):
+        if not hits_world(point, ego_from_lidar, own_box, near_m):
             continue
         end = transformed(scene_from_lidar, point)
         share = np.uint16(i * SHARES // len(returns))

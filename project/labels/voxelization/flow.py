@@ -6,10 +6,9 @@ from scipy.spatial.transform import Rotation
 from project.formats import OccupancyLabels
 from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points
 from project.sources.base import Scene
-from project.taxonomy import LabelMapping
 
 
-def flow_of(labels: OccupancyLabels, scene: Scene, k: int, mapping: LabelMapping) -> np.ndarray:
+def flow_of(labels: OccupancyLabels, scene: Scene, k: int) -> np.ndarray:
     """Velocity of every occupied voxel.
 
     A voxel moves with a box that reaches into it and has its label: along with the box's centre, and around it as the
@@ -19,7 +18,6 @@ def flow_of(labels: OccupancyLabels, scene: Scene, k: int, mapping: LabelMapping
         labels: N occupied voxels of the keyframe.
         scene: the scene.
         k: the keyframe.
-        mapping: label of each lidarseg index.
 
     Returns:
         (N, 3) float32 over ground, along the axes of the grid, m/s.
@@ -31,7 +29,7 @@ def flow_of(labels: OccupancyLabels, scene: Scene, k: int, mapping: LabelMapping
     grid_from_box = grid_from_global @ tracks.global_from_box[k, present]
     # A box reaches into voxels whose middles are up to half a diagonal outside.
     sizes = tracks.sizes[k, present] + np.linalg.norm(grid.voxel_size)
-    categories = mapping.learning_map[tracks.categories[present]]
+    categories = scene.taxonomy.label_of[tracks.categories[present]]
     boxes = Boxes(present, grid_from_box, sizes, categories, np.zeros(len(present), bool))
     centres = grid.centres(labels.indices)
     box = box_of_points(centres.astype(np.float32), labels.classes, boxes)

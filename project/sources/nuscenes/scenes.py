@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from project.errors import what_is_wrong
-from project.formats import Keyframe
-from project.formats.infos import BoxRecords, CameraRecord, KeyframeRecord
 from project.geometry.rigid import poses
-from project.sources.base import Cameras, Scene, Tracks
+from project.sources.base import Scene, cameras_of, tracks_of
 from project.sources.nuscenes.tables import Tables
-from project.taxonomy import CAMERAS, RAW_NAMES
+from project.sources.records import BoxRecords, CameraRecord, Keyframe, KeyframeRecord
+from project.taxonomy import CAMERAS, RAW_NAMES, Taxonomy
 
 
 @dataclass(frozen=True)
@@ -22,30 +21,28 @@ class Dataset:
     Attributes:
         version: e.g. ``v1.0-mini``.
         scenes: the scenes that are complete.
-        records: for each of them, by name, what the index of keyframes needs.
         broken: what is wrong with the others, by name.
     """
 
     version: str
     scenes: list[Scene]
-    records: dict[str, list[KeyframeRecord]]
     broken: dict[str, str]
 
 
-def make_dataset(tables: Tables, dataroot: Path) -> Dataset:
+def make_dataset(tables: Tables, dataroot: Path, taxonomy: Taxonomy | None = None) -> Dataset:
     """Scenes of tables; one that the tables do not describe completely is reported, not raised."""
-    dataset = Dataset(tables.version, [], {}, {})
+    taxonomy = taxonomy or Taxonomy.nuscenes()
+    dataset = Dataset(tables.version, [], {})
     for scene in tables.scenes:
         try:
             records = keyframe_records(tables, scene)
-            dataset.scenes.append(_scene(tables, scene, records, dataroot))
-            dataset.records[scene['name']] = records
+            dataset.scenes.append(_scene(tables, scene, records, dataroot, taxonomy))
         except Exception as error:
             dataset.broken[scene['name']] = what_is_wrong(error)
     return dataset
 
 
-def _scene(tables: Tables, scene: dict, records: list[KeyframeRecord], dataroot: Path) -> Scene:
+def _scene(tables: Tables, scene: dict, records: list[KeyframeRecord], dataroot: Path, taxonomy: Taxonomy) -> Scene:
     readings = [reading for reading in tables.sensor_data[scene['token']] if reading['channel'] == 'LIDAR_TOP']
     readings.sort(key=lambda reading: reading['timestamp'])
     tokens = [reading['token'] for reading in readings]
@@ -53,45 +50,22 @@ def _scene(tables: Tables, scene: dict, records: list[KeyframeRecord], dataroot:
     without = [keyframe.lidar_token for keyframe in keyframes if keyframe.lidar_token not in tables.lidarseg_files]
     if without:
         raise ValueError(f'lidarseg.json has no labels for the keyframe with LIDAR_TOP token {without[0]}')
+    lidarseg_files = {keyframe.lidar_token: tables.lidarseg_files[keyframe.lidar_token] for keyframe in keyframes}
     return Scene(
         name=scene['name'],
         dataroot=dataroot,
         keyframes=keyframes,
-        lidarseg_files=tuple(tables.lidarseg_files[keyframe.lidar_token] for keyframe in keyframes),
         keyframe_sweeps=np.array([tokens.index(keyframe.lidar_token) for keyframe in keyframes]),
         sweep_files=tuple(reading['filename'] for reading in readings),
+        label_files=tuple(lidarseg_files.get(token) for token in tokens),
         timestamps_us=np.array([reading['timestamp'] for reading in readings]),
         global_from_ego=np.stack([_ego_pose(tables, reading) for reading in readings]),
         ego_from_lidar=np.stack([_calibration(tables, reading)[0] for reading in readings]),
-        tracks=_tracks(records),
-        cameras=_cameras(tables, scene, keyframes),
+        tracks=tracks_of(records, taxonomy),
+        cameras=tuple(cameras_of(record) for record in records),
+        records=tuple(records),
+        taxonomy=taxonomy,
     )
-
-
-def _cameras(tables: Tables, scene: dict, keyframes: tuple[Keyframe, ...]) -> tuple[Cameras, ...]:
-    views: dict[str, list] = {keyframe.sample_token: [] for keyframe in keyframes}
-    for reading in tables.sensor_data[scene['token']]:
-        if reading['is_key_frame'] and reading['channel'] in CAMERAS:
-            ego_from_camera, matrix = _calibration(tables, reading)
-            size_px = reading['width'], reading['height']
-            views[reading['sample_token']].append((_ego_pose(tables, reading) @ ego_from_camera, matrix, size_px))
-    empty = np.zeros((0, 4, 4)), np.zeros((0, 3, 3)), np.zeros((0, 2), np.int64)
-    return tuple(Cameras(*(map(np.array, zip(*view, strict=True)) if view else empty)) for view in views.values())
-
-
-def _tracks(records: list[KeyframeRecord]) -> Tracks:
-    instances = {token: None for record in records for token in record.boxes.instances}
-    numbers = {token: number for number, token in enumerate(sorted(instances))}
-    shape = (len(records), len(numbers))
-    present, global_from_box = np.zeros(shape, bool), np.tile(np.eye(4), (*shape, 1, 1))
-    sizes, categories = np.zeros((*shape, 3)), np.zeros(len(numbers), np.uint8)
-    for k, record in enumerate(records):
-        chosen = [numbers[token] for token in record.boxes.instances]
-        present[k, chosen] = True
-        global_from_box[k, chosen] = record.boxes.global_from_box
-        sizes[k, chosen] = record.boxes.sizes
-        categories[chosen] = [RAW_NAMES.index(name) for name in record.boxes.categories]
-    return Tracks(present, global_from_box, sizes, categories)
 
 
 def keyframe_records(tables: Tables, scene: dict) -> list[KeyframeRecord]:
@@ -164,7 +138,10 @@ def _box_records(boxes: list[dict], sample_token: str) -> BoxRecords:
 def _camera(tables: Tables, reading: dict) -> CameraRecord:
     ego_from_camera, matrix = _calibration(tables, reading)
     pose = _ego_pose(tables, reading)
-    return CameraRecord(reading['filename'], reading['token'], reading['timestamp'], matrix, ego_from_camera, pose)
+    size_px = reading['width'], reading['height']
+    return CameraRecord(
+        reading['filename'], reading['token'], reading['timestamp'], matrix, ego_from_camera, pose, size_px
+    )
 
 
 def _calibration(tables: Tables, reading: dict) -> tuple[np.ndarray, np.ndarray]:

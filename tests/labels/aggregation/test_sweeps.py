@@ -3,6 +3,9 @@ import pytest
 
 from project.geometry.rigid import poses
 from project.labels.aggregation.sweeps import read_sweep
+from project.labels.config import SweepConfig
+from project.sources.base import Scene, tracks_of
+from project.taxonomy import Taxonomy
 
 EGO_FROM_LIDAR = poses([1, 0, 0, 0], [0.9, 0, 1.8])
 # x, y, z of the lidar frame; in the ego frame the car reaches from -1.2 to 3.4 m along x, 1.1 m to the sides, 2 m up.
@@ -18,9 +21,18 @@ def write_sweep(folder, xyz, raw=None):
     return folder / 'sweep.bin', folder / 'lidarseg.bin'
 
 
+def read(sweep, lidarseg=None, scene_from_lidar=None):
+    """The points of a scene of this one sweep."""
+    scene = Scene(
+        'scene', sweep.parent, (), np.zeros(0, int), (sweep.name,), (lidarseg and lidarseg.name,), np.zeros(1, int),
+        np.eye(4)[None], EGO_FROM_LIDAR[None], tracks_of((), Taxonomy.nuscenes()),
+    )  # fmt: skip
+    return read_sweep(scene, 0, np.eye(4) if scene_from_lidar is None else scene_from_lidar, SweepConfig())
+
+
 def test_no_returns_and_the_own_car_are_left_out(tmp_path):
     sweep, _ = write_sweep(tmp_path, OWN + WORLD)
-    points = read_sweep(sweep, None, np.eye(4), EGO_FROM_LIDAR)
+    points = read(sweep)
     np.testing.assert_array_equal(points.xyz, np.array(WORLD, np.float32))
     np.testing.assert_array_equal(points.raw, 255)
     np.testing.assert_array_equal(points.intensity, np.arange(len(OWN), len(OWN + WORLD)))
@@ -28,14 +40,14 @@ def test_no_returns_and_the_own_car_are_left_out(tmp_path):
 
 def test_points_labelled_as_the_own_car_are_left_out(tmp_path):
     sweep, lidarseg = write_sweep(tmp_path, WORLD, [24, 31, 0, 28])
-    points = read_sweep(sweep, lidarseg, np.eye(4), EGO_FROM_LIDAR)
+    points = read(sweep, lidarseg)
     np.testing.assert_array_equal(points.raw, [24, 0, 28])
 
 
 def test_points_come_in_the_frame_of_the_scene(tmp_path):
     sweep, _ = write_sweep(tmp_path, WORLD)
     scene_from_lidar = poses([0.9, 0.1, -0.2, 0.3], [500, -300, 7])
-    points = read_sweep(sweep, None, scene_from_lidar, EGO_FROM_LIDAR)
+    points = read(sweep, scene_from_lidar=scene_from_lidar)
     expected = np.array(WORLD) @ scene_from_lidar[:3, :3].T + scene_from_lidar[:3, 3]
     np.testing.assert_allclose(points.xyz, expected, atol=4e-5)
 
@@ -43,13 +55,13 @@ def test_points_come_in_the_frame_of_the_scene(tmp_path):
 def test_damaged_files_are_named(tmp_path):
     sweep, lidarseg = write_sweep(tmp_path, WORLD, [24, 24, 24])
     with pytest.raises(ValueError, match=r'lidarseg\.bin: has 3 labels for the 4 points of sweep\.bin'):
-        read_sweep(sweep, lidarseg, np.eye(4), EGO_FROM_LIDAR)
+        read(sweep, lidarseg)
     write_sweep(tmp_path, WORLD, [24, 24, 24, 77])
     with pytest.raises(ValueError, match=r'lidarseg\.bin: holds the index 77'):
-        read_sweep(sweep, lidarseg, np.eye(4), EGO_FROM_LIDAR)
+        read(sweep, lidarseg)
     sweep.write_bytes(sweep.read_bytes()[:-3])
     with pytest.raises(ValueError, match=r'sweep\.bin: its 77 bytes are not points'):
-        read_sweep(sweep, None, np.eye(4), EGO_FROM_LIDAR)
+        read(sweep)
     sweep.unlink()
     with pytest.raises(FileNotFoundError, match=r'sweep\.bin: missing'):
-        read_sweep(sweep, None, np.eye(4), EGO_FROM_LIDAR)
+        read(sweep)

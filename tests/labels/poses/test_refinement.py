@@ -10,7 +10,7 @@ from handmade import make_scene
 from data_converter import main
 from project.formats import occ3d
 from project.geometry.rigid import inverse
-from project.labels.aggregation.aggregate import gather
+from project.labels.aggregation.aggregate import aggregate
 from project.labels.pipeline import vote_keyframe
 from project.labels.poses.refinement import SEEN_M, UNCERTAINTY_M, displacement, refined, with_poses
 from project.sources.nuscenes.scenes import make_dataset
@@ -58,7 +58,7 @@ def test_lost_heights_and_drift_are_corrected(hilly, corrected):
 def test_labels_become_those_of_exact_poses(hilly, corrected):
     scene, truth = hilly
     exact, given, refined_labels = (
-        vote_keyframe(each, gather(each), 0, 10, occ3d.GRID).dense()
+        vote_keyframe(each, aggregate(each), 0, 10, occ3d.GRID).dense()
         for each in (with_poses(scene, truth), scene, corrected)
     )
     occupied = exact != FREE
@@ -83,7 +83,7 @@ def test_exact_poses_are_kept(tiny_world):
 
 def part(scene, keyframes):
     """The scene with some of its keyframes and all of its sweeps."""
-    per_keyframe = 'keyframes', 'lidarseg_files', 'keyframe_sweeps', 'cameras'
+    per_keyframe = 'keyframes', 'keyframe_sweeps', 'cameras', 'records'
     tracks = {name: getattr(scene.tracks, name)[keyframes] for name in ('present', 'global_from_box', 'sizes')}
     changes = {name: getattr(scene, name)[keyframes] for name in per_keyframe}
     return replace(scene, tracks=replace(scene.tracks, **tracks), **changes)

@@ -109,7 +109,7 @@ def test_one_keyframe_without_sweeps(scenes, tmp_path):
         name: getattr(whole.tracks, name)[:1] for name in ('present', 'global_from_box', 'sizes')
     })  # fmt: skip
     scene = replace(
-        whole, keyframes=whole.keyframes[:1], lidarseg_files=whole.lidarseg_files[:1], keyframe_sweeps=np.array([0]),
+        whole, keyframes=whole.keyframes[:1], label_files=whole.label_files[:1], keyframe_sweeps=np.array([0]),
         sweep_files=whole.sweep_files[:1], timestamps_us=whole.timestamps_us[first], cameras=whole.cameras[:1],
         global_from_ego=whole.global_from_ego[first], ego_from_lidar=whole.ego_from_lidar[first], tracks=tracks,
     )  # fmt: skip

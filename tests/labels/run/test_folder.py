@@ -1,6 +1,7 @@
 """A folder of labels states how they were made, and that stays true whatever happens."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,14 +12,14 @@ from project.formats import FORMATS, Keyframe, voxels
 from project.labels.run import folder
 from project.labels.run.folder import SETTINGS_FILE, prepare_folder
 from project.labels.run.settings import Settings
-from project.taxonomy import LabelMapping
+from project.taxonomy import Taxonomy
 
 
 def scene(name: str) -> SimpleNamespace:
     frames = (
         Keyframe(name, f'token-{name}', f'{name}-{k}', f'lidar-{name}-{k}', f'{name}-{k}.pcd.bin') for k in (0, 1)
     )
-    return SimpleNamespace(name=name, keyframes=tuple(frames))
+    return SimpleNamespace(name=name, keyframes=tuple(frames), taxonomy=Taxonomy.nuscenes())
 
 
 ONE, TWO = scene('scene-0061'), scene('scene-0103')
@@ -122,9 +123,9 @@ def test_labels_of_unknown_making_are_not_mixed_with_new_ones(tmp_path):
 def test_another_mapping_is_another_making(tmp_path):
     prepare_folder(Settings(tmp_path), 'v1.0-mini', [ONE])
     label(Settings(tmp_path), ONE)
-    mapping = LabelMapping(LabelMapping.default().names, np.zeros(32, np.uint8))
+    other = SimpleNamespace(**vars(ONE) | {'taxonomy': replace(Taxonomy.nuscenes(), label_of=np.zeros(256, np.uint8))})
     with pytest.raises(ValueError, match='another learning_map'):
-        prepare_folder(Settings(tmp_path, mapping=mapping), 'v1.0-mini', [ONE])
+        prepare_folder(Settings(tmp_path), 'v1.0-mini', [other])
 
 
 @pytest.mark.parametrize('content', [b'[]', b'{"voxels": 3}', b'{broken', b'\xff'])

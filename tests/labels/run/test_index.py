@@ -16,7 +16,8 @@ FOR_TRAINING = {'train': frozenset(NAMES), 'val': frozenset()}
 
 @pytest.fixture(scope='module')
 def records(tiny_world):
-    return make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world).records
+    scenes = make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world).scenes
+    return {scene.name: scene.records for scene in scenes}
 
 
 def scenes_of(root, split='train') -> list[str]:

@@ -34,7 +34,7 @@ def scene(rng) -> Scene:
     keyframes = tuple(Keyframe('scene', 't', f's{k}', f'l{k}', f'{k}.bin') for k in range(2))
     still = np.tile(np.eye(4), (3, 1, 1))
     files, times_us = ('0.bin', '1.bin', '2.bin'), (TIMES_S * 1e6).astype(np.int64)
-    return Scene('scene', Path(), keyframes, (), np.array([0, 2]), files, times_us, still, still, tracks)
+    return Scene('scene', Path(), keyframes, np.array([0, 2]), files, (None,) * 3, times_us, still, still, tracks)
 
 
 @pytest.fixture

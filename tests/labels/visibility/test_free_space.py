@@ -26,8 +26,8 @@ def scene_of(boxes=()) -> Scene:
     tracks = Tracks(np.ones((2, n), bool), global_from_box, np.full((2, n, 3), 2.0), np.full(n, 17, np.uint8))
     keyframes = tuple(Keyframe('scene', 't', f's{k}', f'l{k}', f'{k}.bin') for k in range(2))
     still = np.tile(np.eye(4), (2, 1, 1))
-    times = np.arange(2) * HALF_A_SECOND_US
-    return Scene('scene', Path(), keyframes, (), np.arange(2), ('0.bin', '1.bin'), times, still, still.copy(), tracks)
+    times, files = np.arange(2) * HALF_A_SECOND_US, ('0.bin', '1.bin')
+    return Scene('scene', Path(), keyframes, np.arange(2), files, (None,) * 2, times, still, still.copy(), tracks)
 
 
 def seen(scene, k, first=(), second=(), num_sweeps=10, grid=GRID):

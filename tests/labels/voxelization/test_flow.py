@@ -7,10 +7,9 @@ from handmade import EGO_FROM_LIDAR, car_at, make_scene
 from project.formats import OccupancyLabels
 from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
-from project.labels.aggregation.aggregate import gather
+from project.labels.aggregation.aggregate import aggregate
 from project.labels.pipeline import vote_keyframe
 from project.labels.voxelization.flow import flow_of
-from project.taxonomy import LabelMapping
 
 GRIDS = [
     VoxelGrid.from_range('lidar', (-20, -20, -3, 20, 22, 3), 0.5),
@@ -21,8 +20,8 @@ CAR = 4
 
 def labels_and_flow(tmp_path, k, grid, **scene):
     scene = make_scene(tmp_path, **scene)
-    labels = vote_keyframe(scene, gather(scene), k, 10, grid)
-    return scene, labels, flow_of(labels, scene, k, LabelMapping.default())
+    labels = vote_keyframe(scene, aggregate(scene), k, 10, grid)
+    return scene, labels, flow_of(labels, scene, k)
 
 
 @pytest.mark.parametrize('grid', GRIDS)
@@ -48,7 +47,7 @@ def test_at_the_ends_of_a_track_the_one_neighbour_tells(tmp_path, k):
 def test_velocity_is_taken_from_both_neighbours(tmp_path):
     scene, labels, flow = labels_and_flow(tmp_path, 1, GRIDS[0])
     scene.tracks.global_from_box[2, 0, 0, 3] += 2
-    faster = flow_of(labels, scene, 1, LabelMapping.default())
+    faster = flow_of(labels, scene, 1)
     # Two metres more in the second that lies between them.
     np.testing.assert_allclose(np.linalg.norm(faster - flow, axis=1), 2.0 * (labels.classes == CAR), atol=1e-5)
 
@@ -62,7 +61,7 @@ def test_every_voxel_that_a_box_reaches_into_moves(tmp_path, grid, rng):
     voxels = np.unique(indices, axis=0)
     above = voxels + np.array([0, 0, 6])
     labels = OccupancyLabels(grid, np.concatenate([voxels, above]), np.full(2 * len(voxels), CAR, np.uint8))
-    moves = flow_of(labels, scene, 1, LabelMapping.default()).any(axis=1)
+    moves = flow_of(labels, scene, 1).any(axis=1)
     np.testing.assert_array_equal(moves, np.arange(2 * len(voxels)) < len(voxels))
 
 

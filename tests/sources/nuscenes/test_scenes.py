@@ -45,7 +45,7 @@ def test_sweeps_and_poses_are_those_of_the_devkit(dataset, devkit):
         np.testing.assert_allclose(scene.ego_from_lidar[sweep], expected)
         token = record['next']
     for k, keyframe in enumerate(scene.keyframes):
-        assert devkit.get('lidarseg', keyframe.lidar_token)['filename'] == scene.lidarseg_files[k]
+        assert devkit.get('lidarseg', keyframe.lidar_token)['filename'] == scene.label_files[scene.keyframe_sweeps[k]]
         assert scene.sweep_files[scene.keyframe_sweeps[k]].endswith(keyframe.lidar_file)
 
 
@@ -74,7 +74,7 @@ def test_boxes_are_those_of_the_devkit_at_keyframes_and_between(dataset, devkit)
 
 def test_records_of_keyframes_are_complete(dataset):
     for scene in dataset.scenes:
-        records = dataset.records[scene.name]
+        records = scene.records
         assert [record.keyframe for record in records] == list(scene.keyframes)
         assert all(tuple(record.cameras) == CAMERAS for record in records)
         assert all(camera.camera_matrix.shape == (3, 3) for record in records for camera in record.cameras.values())

@@ -1,0 +1,180 @@
+"""Every threshold of label generation, with its unit and its reason.
+
+Sections are named tuples of plain numbers, so that compiled loops take them as they are. ``settings.json`` states all
+of them. To label with other values: ``DEFAULT._replace(boxes=BoxConfig(margin_m=0.2))``.
+"""
+
+from typing import NamedTuple
+
+
+class PoseConfig(NamedTuple):
+    """Correction of ego poses by registration.
+
+    Attributes:
+        every: of the sweeps between keyframes each `every`-th is registered; the others are corrected like these.
+        uncertainty_m: poses that registration would move by less stay as they are, byte for byte: it is not surer.
+        seen_m: distance from the car at which that is judged.
+        seen_keyframes: and between keyframes that are at most so many apart, as a window is.
+        reach_m: points further away are left out; there the rings of a lidar are too far apart to tell a slope.
+        thinned_m: one point is kept in each cell of this size.
+        neighbours: points that tell the plane around a point: enough to reach from ring to ring.
+        map_cell_m: cells of the map; each holds the mean and the plane of its points.
+        farthest_m: how far a point may lie from the mean of its cell.
+        min_points: fewer points, in a sweep or where it meets the map, do not tell a pose.
+        given_rotation_deg: how far off roll, pitch and yaw of given poses may be, from sweep to sweep (one sigma).
+        given_x_m, given_y_m, given_z_m: the same for the position.
+        independent: share of a sweep's points that count as measured independently; the others repeat what these tell.
+    """
+
+    every: int = 2
+    uncertainty_m: float = 0.03
+    seen_m: float = 20.0
+    seen_keyframes: int = 10
+    reach_m: float = 50.0
+    thinned_m: float = 0.5
+    neighbours: int = 20
+    map_cell_m: float = 0.7
+    farthest_m: float = 1.0
+    min_points: int = 300
+    given_rotation_deg: float = 0.1
+    given_x_m: float = 0.05
+    given_y_m: float = 0.05
+    given_z_m: float = 0.1
+    independent: float = 0.01
+
+
+class SweepConfig(NamedTuple):
+    """Reading of sweeps.
+
+    Attributes:
+        near_m: returns nearer to the lidar are no-returns, at the origin, or the car that carries it.
+    """
+
+    near_m: float = 1.0
+
+
+class BoxConfig(NamedTuple):
+    """Points in annotated boxes.
+
+    Attributes:
+        margin_m: annotators draw boxes tightly; points this far outside still belong to the object.
+    """
+
+    margin_m: float = 0.1
+
+
+class TileConfig(NamedTuple):
+    """How much of the world around the path of the car is kept.
+
+    Attributes:
+        reach_m: horizontal reach of a keyframe's labels: the corner of the widest format, +-60 m.
+        height_m: vertical reach: the +-10 m of that format, and a metre for a car that leans.
+    """
+
+    reach_m: float = 86.0
+    height_m: float = 11.0
+
+
+class GroundConfig(NamedTuple):
+    """The map of the ground.
+
+    Attributes:
+        reach_m: how far along the ground its class and height are carried.
+        steepness: ground a centimetre above or below a point is as far away as ground so many centimetres along.
+        step_as_m: no step counts for more: where wrong poses leave ground in layers, place tells its class.
+        smoothness_m: standard deviation by which distances to classes are smoothed; their borders are straighter than
+            those halfway between scattered points.
+    """
+
+    reach_m: float = 5.0
+    steepness: float = 15.0
+    step_as_m: float = 1.0
+    smoothness_m: float = 0.5
+
+
+class PropagationConfig(NamedTuple):
+    """Categories of points between keyframes.
+
+    Attributes:
+        surely_ground_m: a point this little above the ground is ground, whatever is there.
+        nearly_ground_m: a point this little above the ground is ground unless something else was labelled there.
+        reach_m: how far other static categories are carried.
+        object_cell_m: cells of the box frame in which keyframes have seen the object.
+    """
+
+    surely_ground_m: float = 0.04
+    nearly_ground_m: float = 0.15
+    reach_m: float = 1.0
+    object_cell_m: float = 0.2
+
+
+class DenoisingConfig(NamedTuple):
+    """Range noise on flat surfaces.
+
+    Attributes:
+        cell_m: edge of the cells in which a surface may be flat.
+        min_points: fewer points tell nothing about a plane.
+        max_thickness_m: root mean square distance from the plane up to which points are noise around it; lidar has
+            about 2 cm.
+        min_object_m: objects no longer than this, such as pedestrians and cones, have no flat parts of that size.
+    """
+
+    cell_m: float = 0.5
+    min_points: int = 8
+    max_thickness_m: float = 0.04
+    min_object_m: float = 1.0
+
+
+class DynamicRemovalConfig(NamedTuple):
+    """Points of movers without a box, which rays of other times contradict.
+
+    Attributes:
+        cell_m: edge of the cells that are judged.
+        every: the rays of each `every`-th sweep are cast.
+        points_per_stray: one point of so many of a surface may stray into the next cell.
+    """
+
+    cell_m: float = 0.4
+    every: int = 4
+    points_per_stray: int = 200
+
+
+class VisibilityConfig(NamedTuple):
+    """Which voxels lidar and cameras observe.
+
+    Attributes:
+        longest_sweep_s: a lidar turns in half of that; sweeps further apart do not follow on each other.
+        same_ray_m: rays from one cell of this size to one cell tell the same, and the first is kept; as fine as the
+            finest format.
+        ground_gap_m: how far from labelled ground the ground may go on between the rings of the lidar.
+        rays_per_voxel: camera rays along each side of a voxel, where rays end.
+        rays_per_far_voxel: the same for the voxel that is farthest away.
+    """
+
+    longest_sweep_s: float = 0.1
+    same_ray_m: float = 0.2
+    ground_gap_m: float = 1.2
+    rays_per_voxel: int = 3
+    rays_per_far_voxel: int = 2
+
+
+class LabelConfig(NamedTuple):
+    """All thresholds; each section belongs to one step."""
+
+    poses: PoseConfig = PoseConfig()
+    sweeps: SweepConfig = SweepConfig()
+    boxes: BoxConfig = BoxConfig()
+    tiles: TileConfig = TileConfig()
+    ground: GroundConfig = GroundConfig()
+    propagation: PropagationConfig = PropagationConfig()
+    denoising: DenoisingConfig = DenoisingConfig()
+    dynamic_removal: DynamicRemovalConfig = DynamicRemovalConfig()
+    visibility: VisibilityConfig = VisibilityConfig()
+
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """As JSON can hold it."""
+        return {name: section._asdict() for name, section in self._asdict().items()}
+
+
+DEFAULT = LabelConfig()
+"""The values that every figure in the documentation was measured with."""
