@@ -59,7 +59,7 @@ def _look_through(scene: Scene, world: ScenePoints, settings: Settings) -> tuple
     if not any(settings.with_masks(name) for name in settings.formats):
         return world, None
     rays = read_rays(scene, world.scene_from_global, settings.config)
-    return world, observed_rays(scene, rays, world.scene_from_global)
+    return world, observed_rays(scene, rays, world.scene_from_global, settings.config)
 
 
 def _label(
@@ -77,7 +77,7 @@ def _label(
     masks = flow = None
     if any(settings.with_masks(name) for name in names):
         free = free_space(scene, seen, k, settings.num_sweeps, grid)
-        masks = masks_of(labels, scene, k, free)
+        masks = masks_of(labels, scene, k, free, settings.config)
     if any(settings.with_flow(name) for name in names):
         flow = flow_of(labels, scene, k)
     for name in names:
@@ -128,13 +128,13 @@ def fill_histogram(
     window = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, last)
     from_global = scene.grid_from_global(k, grid.frame)
     from_scene = from_global @ inverse(world.scene_from_global)
-    tiles = world.tiles_in(grid, from_scene)
-    cast(histogram, grid, world.static, window, tiles, np.broadcast_to(from_scene, (len(tiles), 4, 4)), label_of)
+    tiles, labelling = world.tiles_in(grid, from_scene), (label_of, scene.taxonomy.ground)
+    cast(histogram, grid, world.static, window, tiles, np.broadcast_to(from_scene, (len(tiles), 4, 4)), *labelling)
     tracks = np.flatnonzero(scene.tracks.present[k])
     from_box = from_global @ scene.tracks.global_from_box[k, tracks]
-    cast(histogram, grid, world.objects, window, tracks, from_box, label_of)
+    cast(histogram, grid, world.objects, window, tracks, from_box, *labelling)
     # What moves without a box was where it was seen at this keyframe only.
-    cast(histogram, grid, world.unboxed, (2 * k, 2 * k), np.zeros(1, np.int64), from_scene[None], label_of)
+    cast(histogram, grid, world.unboxed, (2 * k, 2 * k), np.zeros(1, np.int64), from_scene[None], *labelling)
 
 
 def thinned_points(

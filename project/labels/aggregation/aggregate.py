@@ -1,4 +1,4 @@
-"""Steps 1 to 4 over a whole scene: every sweep is read once, and each of its points is given to what it belongs to."""
+"""Every sweep of a scene is read once, and each of its points goes to what it belongs to."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,26 +24,29 @@ def aggregate(scene: Scene, config: LabelConfig = DEFAULT) -> ScenePoints:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
     sweeps = Sweeps(scene, config)
-    tile_map = tile_map_around(sweeps.scene_from_lidar[scene.keyframe_sweeps, :3, 3])
+    tile_map = tile_map_around(sweeps.scene_from_lidar[scene.keyframe_sweeps, :3, 3], config.tiles)
     steps = 2 * len(scene.keyframes) - 1
     sorted_points = _Sorted(tile_map, *(PointCollector(steps) for _ in range(3)))
     for k in range(len(scene.keyframes)):
         _sort_keyframe(sweeps, k, sorted_points)
-    labels = label_map(tile_map, sorted_points.static.points_and_groups(range(0, steps, 2))[0])
+    labelled = sorted_points.static.points_and_groups(range(0, steps, 2))[0]
+    labels = label_map(tile_map, labelled, scene.taxonomy, config)
     largest = scene.tracks.sizes.max(axis=0)
-    object_shapes = ObjectShapes(*sorted_points.objects.points_and_groups(range(0, steps, 2)), largest)
+    of_objects = sorted_points.objects.points_and_groups(range(0, steps, 2))
+    object_shapes = ObjectShapes(*of_objects, largest, config)
     for step in range(1, steps, 2):
         _sort_sweeps_between(sweeps, step, labels, object_shapes, sorted_points)
     static = sorted_points.static.cloud(len(tile_map.centres))
     objects = sorted_points.objects.cloud(scene.tracks.present.shape[1])
-    clean_static(static, tile_map)
-    clean_objects(objects, largest)
+    clean_static(static, tile_map, scene.taxonomy, config)
+    clean_objects(objects, largest, scene.taxonomy, config)
     return ScenePoints(
         static=static,
         objects=objects,
         unboxed=sorted_points.unboxed.cloud(1),
         scene_from_global=sweeps.scene_from_global,
         tile_centres=tile_map.centres,
+        taxonomy=scene.taxonomy,
     )
 
 
@@ -79,7 +82,7 @@ class Sweeps:
         scene = self.scene
         seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
         tracks = extended(scene.tracks, seconds[scene.keyframe_sweeps])
-        return boxes_of_sweeps(scene, tracks, self.scene_from_global)
+        return boxes_of_sweeps(scene, tracks, self.scene_from_global, self.config.boxes)
 
     def read(self, sweep: int) -> tuple[Points, Boxes]:
         """Points of a sweep in the scene's frame, those of a keyframe with their labels, and the boxes at its time."""

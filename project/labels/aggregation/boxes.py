@@ -9,10 +9,8 @@ from numba import njit
 from project.geometry.rigid import interpolate, inverse
 from project.geometry.traversal import transformed
 from project.labels.aggregation.sweeps import UNLABELLED, Points
+from project.labels.config import DEFAULT, BoxConfig
 from project.sources.base import Scene, Tracks
-
-MARGIN_M = 0.1
-"""Annotators draw boxes tightly; points this far outside still belong to the object."""
 
 OUTSIDE = -1
 
@@ -29,6 +27,7 @@ class Boxes:
         sizes: (B, 3) float64 length, width, height.
         categories: (B,) uint8 lidarseg index of the category.
         guessed: (B,) bool, extrapolated beyond the track's annotations.
+        margin_m: points this far outside still belong to the object.
     """
 
     tracks: np.ndarray
@@ -36,6 +35,12 @@ class Boxes:
     sizes: np.ndarray
     categories: np.ndarray
     guessed: np.ndarray
+    margin_m: float = DEFAULT.boxes.margin_m
+
+    @property
+    def half_sizes(self) -> np.ndarray:
+        """(B, 3) half sizes with the margin."""
+        return self.sizes / 2 + self.margin_m
 
     def guessed_at(self, box: np.ndarray) -> np.ndarray:
         """(N,) bool, whether points lie in a guessed box; `box` as :func:`box_of_points` returns it."""
@@ -43,7 +48,7 @@ class Boxes:
 
 
 def extended(tracks: Tracks, times_s: np.ndarray) -> Tracks:
-    """Tracks transformed on by one keyframe before their first and after their last annotation, at constant velocity.
+    """Tracks carried on by one keyframe before their first and after their last annotation, at constant velocity.
 
     An object is there a little before it is first annotated and after it last is; its points must not be taken for the
     world's.
@@ -94,13 +99,14 @@ def bends(tracks: Tracks, times_s: np.ndarray) -> np.ndarray:
     return -of_ends * step[..., None] ** 2 / 2
 
 
-def boxes_of_sweeps(scene: Scene, tracks: Tracks, scene_from_global: np.ndarray) -> dict[int, Boxes]:
+def boxes_of_sweeps(scene: Scene, tracks: Tracks, scene_from_global: np.ndarray, config: BoxConfig) -> dict[int, Boxes]:
     """Boxes at the time of each sweep from the first keyframe to the last; between keyframes they bend as tracks do.
 
     Args:
         scene: its sweeps.
         tracks: its tracks, as annotated or :func:`extended`.
         scene_from_global: (4, 4) float64.
+        config: thresholds.
     """
     seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
     at_keyframes = seconds[scene.keyframe_sweeps]
@@ -108,13 +114,13 @@ def boxes_of_sweeps(scene: Scene, tracks: Tracks, scene_from_global: np.ndarray)
     keyframes = scene.time_steps[sweeps] // 2
     fractions = (seconds[sweeps] - at_keyframes[keyframes]) / np.append(np.diff(at_keyframes), 1)[keyframes]
     bent = bends(scene.tracks, at_keyframes)
-    boxes = boxes_at(tracks, scene.tracks.present, keyframes, fractions, scene_from_global, bent)
+    boxes = boxes_at(tracks, scene.tracks.present, keyframes, fractions, scene_from_global, bent, config.margin_m)
     return dict(zip(sweeps.tolist(), boxes, strict=True))
 
 
 def boxes_at(
     tracks: Tracks, annotated: np.ndarray, keyframes: np.ndarray, fractions: np.ndarray, scene_from_global: np.ndarray,
-    bent: np.ndarray | None = None,
+    bent: np.ndarray | None = None, margin_m: float = DEFAULT.boxes.margin_m,
 ) -> list[Boxes]:  # fmt: skip
     """Boxes at N times: at a keyframe, or interpolated between it and the next one, whose sizes they have.
 
@@ -125,6 +131,7 @@ def boxes_at(
         fractions: (N,) float64, 0 at that keyframe and 1 at the next.
         scene_from_global: (4, 4) float64.
         bent: how tracks bend, as :func:`bends` tells; by default they are straight, as nuscenes-devkit has them.
+        margin_m: of the boxes.
     """
     times, chosen = np.nonzero(tracks.present[keyframes] & tracks.present[keyframes + (fractions > 0)])
     # All boxes of all times at once: it takes many to be worth a call of SciPy's rotations.
@@ -143,7 +150,7 @@ def boxes_at(
         tracks.categories[chosen], guessed,
     )  # fmt: skip
     bounds = np.searchsorted(times, np.arange(len(keyframes) + 1))
-    return [Boxes(*(field[start:stop] for field in fields)) for start, stop in pairwise(bounds)]
+    return [Boxes(*(field[start:stop] for field in fields), margin_m) for start, stop in pairwise(bounds)]
 
 
 def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
@@ -162,7 +169,7 @@ def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
     """
     if not len(boxes.tracks) or not len(xyz):
         return np.full(len(xyz), OUTSIDE, np.int32)
-    half = boxes.sizes / 2 + MARGIN_M
+    half = boxes.half_sizes
     centres = boxes.scene_from_box[:, :2, 3]
     # A coarse map from above tells which boxes are near a point: cells, and the boxes that reach into each.
     radius = np.hypot(half[:, 0], half[:, 1]) + half[:, 2]

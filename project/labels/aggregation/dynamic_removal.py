@@ -39,23 +39,11 @@ from project.geometry.bitgrid import (
 )
 from project.geometry.traversal import transformed
 from project.grid import VoxelGrid
-from project.labels.aggregation.ground import RAW_GROUND
 from project.labels.aggregation.point_groups import PointGroups, ScenePoints
 from project.labels.aggregation.tiles import TILE_M
-from project.labels.config import DEFAULT, LabelConfig
+from project.labels.config import DEFAULT, DynamicRemovalConfig, LabelConfig
 from project.labels.visibility.rays import Rays, origin_of, read_rays
 from project.sources.base import Scene
-
-CELL_M = 0.4
-
-EVERY = 4
-"""The rays of each n-th sweep are cast; a cell that more of them pass through than it has points of all sweeps
-is contradicted."""
-
-POINTS_PER_STRAY = 200
-"""Of so many points of a surface, one may stray into the next cell."""
-
-_IS_GROUND = np.isin(np.arange(256), RAW_GROUND)
 
 
 def read_sample_rays(scene: Scene, scene_from_global: np.ndarray, config: LabelConfig = DEFAULT) -> Rays:
@@ -64,25 +52,29 @@ def read_sample_rays(scene: Scene, scene_from_global: np.ndarray, config: LabelC
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
-    return read_rays(scene, scene_from_global, config, EVERY, CELL_M)
+    return read_rays(scene, scene_from_global, config, config.dynamic_removal.every, config.dynamic_removal.cell_m)
 
 
-def without_dynamic_points(world: ScenePoints, sample_rays: Rays) -> ScenePoints:
+def without_dynamic_points(
+    world: ScenePoints, sample_rays: Rays, config: DynamicRemovalConfig = DEFAULT.dynamic_removal
+) -> ScenePoints:
     """The world without those points of the static world that rays contradict.
 
     Args:
         world: the points of a scene; its arrays are used again.
         sample_rays: rays, as :func:`read_sample_rays` returns them.
+        config: thresholds.
     """
-    grid = _grid_around(world, sample_rays)
+    grid = _grid_around(world, sample_rays, config.cell_m)
     xyz, raw, cells_from_scene = world.static.points.xyz, world.static.points.raw, grid.voxels_from_frame
+    is_ground = np.isin(np.arange(256), world.taxonomy.ground)
     cells = bit_grid_of(np.zeros(grid.shape[:2], np.uint64), MOST_LAYERS)
     # Memory that is never touched is never taken.
     counts = np.zeros((len(cells.bits) * MOST_LAYERS, 2), np.int32)
-    _count(cells, counts, xyz, raw, _IS_GROUND, cells_from_scene)
+    _count(cells, counts, xyz, raw, is_ground, cells_from_scene)
     points, above_ground = counts.T
     solid, strays = np.zeros_like(cells.bits), np.zeros_like(cells.bits)
-    _judge(cells, points, above_ground, solid, strays)
+    _judge(cells, points, above_ground, solid, strays, config.points_per_stray)
     # From here on the cells have bits that are in doubt: a ray more may contradict them, and takes a point away.
     doubtful = cells._replace(bits=solid | strays, blocks=_summaries(solid | strays))
     parts = sample_rays.ends, sample_rays.shares, sample_rays.starts, sample_rays.origins
@@ -93,12 +85,12 @@ def without_dynamic_points(world: ScenePoints, sample_rays: Rays) -> ScenePoints
     return replace(world, static=_drop(cells._replace(bits=contradicted & (strays | ~held)), grid, world))
 
 
-def _grid_around(world: ScenePoints, rays: Rays) -> VoxelGrid:
+def _grid_around(world: ScenePoints, rays: Rays, cell_m: float) -> VoxelGrid:
     """Cells of the static world in the scene's frame, as far above the path of the lidar as below it."""
     middle = (rays.origins[..., 2].min() + rays.origins[..., 2].max()) / 2
-    low = np.append(world.tile_centres.min(axis=0) - TILE_M / 2, middle - MOST_LAYERS * CELL_M / 2)
-    shape = np.rint((np.ptp(world.tile_centres, axis=0) + TILE_M) / CELL_M).astype(int)
-    return VoxelGrid('scene', tuple(low.tolist()), (CELL_M,) * 3, (*shape.tolist(), MOST_LAYERS))
+    low = np.append(world.tile_centres.min(axis=0) - TILE_M / 2, middle - MOST_LAYERS * cell_m / 2)
+    shape = np.rint((np.ptp(world.tile_centres, axis=0) + TILE_M) / cell_m).astype(int)
+    return VoxelGrid('scene', tuple(low.tolist()), (cell_m,) * 3, (*shape.tolist(), MOST_LAYERS))
 
 
 def _summaries(bits: np.ndarray) -> np.ndarray:
@@ -141,7 +133,7 @@ def _drop(ghosts: BitGrid, grid: VoxelGrid, world: ScenePoints) -> PointGroups:
 
 def _tiles_with(ghosts: BitGrid, grid: VoxelGrid, tile_centres: np.ndarray) -> np.ndarray:
     """(tiles,) bool: there are ghosts in the tile."""
-    across = round(TILE_M / CELL_M)
+    across = round(TILE_M / grid.voxel_size[0])
     layers = layers_of_bit_grid(ghosts)
     tiles = layers.reshape(len(layers) // across, across, -1, across).any(axis=(1, 3))
     places = np.floor((tile_centres - grid.minimum[:2]) / TILE_M).astype(int)
@@ -182,7 +174,7 @@ def _number(column, layer):
 
 
 @njit(cache=True, error_model='numpy')
-def _judge(cells, points, above_ground, solid, strays):
+def _judge(cells, points, above_ground, solid, strays, points_per_stray):
     """Which cells with points are more than ground, and which have few points beside one with many."""
     size_x, size_y, size_z = cells.shape
     for x in range(size_x):
@@ -197,7 +189,7 @@ def _judge(cells, points, above_ground, solid, strays):
                 for dx, dy, dz in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)):
                     if 0 <= x + dx < size_x and 0 <= y + dy < size_y and 0 <= z + dz < size_z:
                         beside = column_of(cells.along_y, x + dx, y + dy)
-                        if points[_number(beside, z + dz)] >= POINTS_PER_STRAY * here:
+                        if points[_number(beside, z + dz)] >= points_per_stray * here:
                             strays[column] |= bit(z)
 
 

@@ -1,7 +1,7 @@
 """The ground as seen from above: its classes and their heights, learnt from labelled points.
 
 Between the rings of a lidar it is far to the next labelled point along the road, while a hand's breadth above the road
-is not road any more. So ground is transformed far along itself and hardly upwards.
+is not road any more. So ground is carried far along itself and hardly upwards.
 """
 
 from typing import NamedTuple
@@ -12,27 +12,11 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from project.labels.aggregation.sweeps import Points
 from project.labels.aggregation.tiles import CELL_M, TILE_CELLS, TileMap, cells_of_points
-from project.taxonomy import GROUND, LEARNING_MAP, RAW_STATIC
-
-REACH_M = 5.0
-"""How far along the ground its class and height are transformed."""
+from project.labels.config import GroundConfig
 
 FAR_ABOVE_M = 100.0
 
-STEEPNESS = 15.0
-"""Ground a centimetre above or below a point is as far away as ground so many centimetres farther along."""
-
-STEP_AS_M = 1.0
-"""No step counts for more than this: where wrong poses leave ground in layers, its class is told by place."""
-
-SMOOTHNESS_M = 0.5
-"""Classes of ground meet in lines that are straighter than those halfway between scattered labels: so far are
-distances smoothed (standard deviation)."""
-
 _AT_LABELS = 0.01
-
-RAW_GROUND = tuple(raw for raw in RAW_STATIC if LEARNING_MAP[raw] in GROUND)
-"""Lidarseg indices of ground: four in a row."""
 
 
 class GroundMap(NamedTuple):
@@ -40,29 +24,39 @@ class GroundMap(NamedTuple):
 
     Attributes:
         tile_map: what the columns are part of.
-        distances: (columns, 4) float32 how far along the ground each class is; infinity where it is out of reach.
-        heights: (columns, 4) float32 mean height of each class where it is nearest, scene frame.
+        distances: (columns, C) float32 how far along the ground each of C categories of ground is; infinity where it is
+            out of reach.
+        heights: (columns, C) float32 mean height of each where it is nearest, scene frame.
+        config: thresholds.
     """
 
     tile_map: TileMap
     distances: np.ndarray
     heights: np.ndarray
+    config: GroundConfig
 
 
-def ground_map(tile_map: TileMap, labelled: Points) -> GroundMap:
-    """Map of the labelled points (inside the tile_map) that are ground."""
-    on_ground = np.isin(labelled.raw, RAW_GROUND)
+def ground_map(tile_map: TileMap, labelled: Points, ground: range, config: GroundConfig) -> GroundMap:
+    """Map of the ground.
+
+    Args:
+        tile_map: the tiles.
+        labelled: labelled points inside the tiles.
+        ground: categories of ground.
+        config: thresholds.
+    """
+    on_ground = (labelled.raw >= ground.start) & (labelled.raw < ground.stop)
     columns, _ = cells_of_points(tile_map, labelled.xyz[on_ground])
     # Whole millimetres: sums of integers do not depend on the order of the points.
     millimetres = np.rint(labelled.xyz[on_ground, 2].astype(np.float64) * 1000)
     in_map = _columns_in_map(tile_map)
-    shape = len(tile_map.centres) * TILE_CELLS**2, len(RAW_GROUND)
+    shape = len(tile_map.centres) * TILE_CELLS**2, len(ground)
     distances, heights = np.full(shape, np.inf, np.float32), np.zeros(shape, np.float32)
-    for code, raw in enumerate(RAW_GROUND):
+    for code, raw in enumerate(ground):
         mine = labelled.raw[on_ground] == raw
         if mine.any():
-            _spread(in_map, columns[mine], millimetres[mine], distances[:, code], heights[:, code])
-    return GroundMap(tile_map, distances, heights)
+            _spread(in_map, columns[mine], millimetres[mine], distances[:, code], heights[:, code], config)
+    return GroundMap(tile_map, distances, heights, config)
 
 
 def _columns_in_map(tile_map: TileMap) -> np.ndarray:
@@ -73,15 +67,16 @@ def _columns_in_map(tile_map: TileMap) -> np.ndarray:
 
 
 def _spread(
-    in_map: np.ndarray, columns: np.ndarray, millimetres: np.ndarray, distances: np.ndarray, heights: np.ndarray
-) -> None:
+    in_map: np.ndarray, columns: np.ndarray, millimetres: np.ndarray, distances: np.ndarray, heights: np.ndarray,
+    config: GroundConfig,
+) -> None:  # fmt: skip
     """Fill in the distance and height of one class, from the columns and heights of its labelled points."""
     counts = np.bincount(columns, minlength=len(distances))
     sums = np.bincount(columns, millimetres, len(distances))
     seen = (in_map >= 0) & (counts[in_map] > 0)
     cells, nearest = distance_transform_edt(~seen, return_indices=True)
-    within = (in_map >= 0) & (cells * CELL_M <= REACH_M)
-    smooth = gaussian_filter(np.minimum(cells * CELL_M, REACH_M), SMOOTHNESS_M / CELL_M, truncate=2.0)
+    within = (in_map >= 0) & (cells * CELL_M <= config.reach_m)
+    smooth = gaussian_filter(np.minimum(cells * CELL_M, config.reach_m), config.smoothness_m / CELL_M, truncate=2.0)
     # What was labelled stays; where several classes were, smoothness decides.
     smooth[seen] *= _AT_LABELS
     distances[in_map[within]] = smooth[within]
@@ -90,10 +85,10 @@ def _spread(
 
 
 @njit(inline='always', error_model='numpy')
-def distance_to_ground(along, above, in_box):
+def distance_to_ground(along, above, in_box, steepness, step_as_m):
     """How far ground is from a point: so far along itself, and the point so far above it.
 
     Height tells classes apart that meet at a kerb, so it counts many times. Not so for what is above the ground in a
     box: that may be the object, whose lower parts are as high as the sidewalk beside it.
     """
-    return along + (abs(above) if in_box and above > 0 else min(abs(above) * STEEPNESS, STEP_AS_M))
+    return along + (abs(above) if in_box and above > 0 else min(abs(above) * steepness, step_as_m))

@@ -11,24 +11,14 @@ import numpy as np
 from numba import njit
 
 from project.formats.vote import majority
-from project.labels.aggregation.ground import FAR_ABOVE_M, RAW_GROUND, GroundMap, distance_to_ground, ground_map
+from project.labels.aggregation.ground import FAR_ABOVE_M, GroundMap, distance_to_ground, ground_map
 from project.labels.aggregation.sweeps import Points
 from project.labels.aggregation.tiles import TILE_CELLS, TileMap, cell_indices, cells_of_points, column_of, near_offsets
-from project.taxonomy import RAW_STATIC
-
-SURELY_GROUND_M = 0.04
-"""A point this little above the ground is ground, whatever is there."""
-
-NEARLY_GROUND_M = 0.15
-"""A point this little above the ground is ground unless something else was labelled there."""
-
-REACH_M = 1.0
-"""How far other static labels are transformed."""
+from project.labels.config import LabelConfig, PropagationConfig
+from project.taxonomy import Taxonomy
 
 DROPPED, OBJECT = 255, 254
 
-_FIRST = RAW_STATIC.start - 1
-_GROUND_CODES = len(RAW_GROUND)
 # Of the state of a cell: a code as it was labelled or, with one of these bits, what a search has found.
 _FOUND, _NOTHING, _MOVER = 32, 64, 128
 
@@ -38,27 +28,40 @@ class LabelMap(NamedTuple):
 
     Attributes:
         tile_map: what the cells are part of.
-        cells: (columns * height,) uint8 state of each cell of 0.25 m: 0 unknown; 5-7 the lidarseg index - 23 of what
-            was labelled there other than ground; bit 32 a code found near, bit 64 nothing found near; bit 128 a mover
-            without a box is near, as long as an interval between keyframes is worked on.
+        cells: (columns * height,) uint8 state of each cell of 0.25 m: 0 unknown; 1 to 31 the category, less `first`, of
+            what was labelled there other than ground; bit 32 a code found near, bit 64 nothing found near; bit 128 a
+            mover without a box is near, as long as an interval between keyframes is worked on.
         ground: the ground.
         around: offsets of the cells within reach, nearest first.
+        first: the last category before the static ones.
+        config: thresholds.
     """
 
     tile_map: TileMap
     cells: np.ndarray
     ground: GroundMap
     around: np.ndarray
+    first: int
+    config: PropagationConfig
 
 
-def label_map(tile_map: TileMap, labelled: Points) -> LabelMap:
-    """Gather the labelled static points of all keyframes (inside the tile_map; lidarseg 24-30)."""
-    standing = labelled[~np.isin(labelled.raw, RAW_GROUND)]
+def label_map(tile_map: TileMap, labelled: Points, taxonomy: Taxonomy, config: LabelConfig) -> LabelMap:
+    """Gather the labelled static points of all keyframes, inside the tiles.
+
+    Raises:
+        ValueError: the taxonomy has more static categories than fit into the state of a cell.
+    """
+    ground, first = taxonomy.ground, taxonomy.static.start - 1
+    if len(taxonomy.static) >= _FOUND:
+        raise ValueError(f'the taxonomy has {len(taxonomy.static)} static categories; {_FOUND - 1} are possible')
+    standing = labelled[(labelled.raw < ground.start) | (labelled.raw >= ground.stop)]
     _, cells = cells_of_points(tile_map, standing.xyz)
     states = np.zeros(len(tile_map.centres) * TILE_CELLS**2 * tile_map.height, np.uint8)
-    positions, codes = majority(cells, standing.raw - np.uint8(_FIRST))
+    positions, codes = majority(cells, standing.raw - np.uint8(first))
     states[positions] = codes
-    return LabelMap(tile_map, states, ground_map(tile_map, labelled), near_offsets(REACH_M, 3))
+    of_ground = ground_map(tile_map, labelled, ground, config.ground)
+    around = near_offsets(config.propagation.reach_m, 3)
+    return LabelMap(tile_map, states, of_ground, around, first, config.propagation)
 
 
 @njit(cache=True, error_model='numpy')
@@ -89,27 +92,29 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
         guessed: (N,) bool, points inside a box whose place is a guess: not the world's, nor surely the object's.
 
     Returns:
-        (N,) uint8: lidarseg index 24-30 for the static world, 254 for the object of the box, 255 to be dropped.
+        (N,) uint8: category for the static world, 254 for the object of the box, 255 to be dropped.
     """
     # Arrays are taken out of their tuples once: numba counts references each time.
     origin, tiles, height = labels.tile_map.origin, labels.tile_map.tiles, labels.tile_map.height
     cells, around, ground = labels.cells, labels.around, labels.ground
-    distances, heights = ground.distances, ground.heights
-    result, votes = np.full(len(xyz), DROPPED, np.uint8), np.zeros(8, np.int64)
+    distances, heights, first, ground_codes = ground.distances, ground.heights, labels.first, ground.distances.shape[1]
+    surely_ground_m, nearly_ground_m = labels.config.surely_ground_m, labels.config.nearly_ground_m
+    steepness, step_as_m = ground.config.steepness, ground.config.step_as_m
+    result, votes = np.full(len(xyz), DROPPED, np.uint8), np.zeros(_FOUND, np.int64)
     for i in range(len(xyz)):
         ix, iy, iz = cell_indices(origin, xyz[i])
         column = column_of(tiles, ix, iy)
         code, above, least = -1, FAR_ABOVE_M, np.inf
-        for candidate in range(_GROUND_CODES if column >= 0 else 0):
+        for candidate in range(ground_codes if column >= 0 else 0):
             height_above = xyz[i, 2] - heights[column, candidate]
-            distance = distance_to_ground(distances[column, candidate], height_above, in_box[i])
+            distance = distance_to_ground(distances[column, candidate], height_above, in_box[i], steepness, step_as_m)
             if distance < least:
                 code, above, least = candidate, height_above, distance
-        surely = -NEARLY_GROUND_M < above < SURELY_GROUND_M
-        nearly = abs(above) < NEARLY_GROUND_M
+        surely = -nearly_ground_m < above < surely_ground_m
+        nearly = abs(above) < nearly_ground_m
         if in_box[i]:
             if surely or (nearly and not labelled_object[i]):
-                result[i] = code + RAW_GROUND[0]
+                result[i] = code + first + 1
             elif not guessed[i]:
                 result[i] = OBJECT
             continue
@@ -118,19 +123,19 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
         cell = column * height + iz
         state = cells[cell]
         here = state & (_MOVER - 1)
-        if surely or (nearly and not _GROUND_CODES < here < _FOUND):
-            result[i] = code + RAW_GROUND[0]
+        if surely or (nearly and not ground_codes < here < _FOUND):
+            result[i] = code + first + 1
         elif not state & _MOVER:
             if not here:
-                here = _search(tiles, height, cells, around, votes, ix, iy, iz)
+                here = _search(tiles, height, cells, around, votes, ground_codes, ix, iy, iz)
                 cells[cell] |= here
             if not here & _NOTHING:
-                result[i] = (here & (_FOUND - 1)) + _FIRST
+                result[i] = (here & (_FOUND - 1)) + first
     return result
 
 
 @njit(error_model='numpy')
-def _search(tiles, height, cells, around, votes, ix, iy, iz):
+def _search(tiles, height, cells, around, votes, ground_codes, ix, iy, iz):
     """What is found near a cell: the most frequent code among the nearest labelled cells, or nothing within reach."""
     votes[:] = 0
     nearest = -1
@@ -142,7 +147,7 @@ def _search(tiles, height, cells, around, votes, ix, iy, iz):
         if column < 0 or not 0 <= z < height:
             continue
         code = cells[column * height + z] & (_MOVER - 1)
-        if _GROUND_CODES < code < _FOUND:
+        if ground_codes < code < _FOUND:
             votes[code] += 1
             nearest = around[at, 3]
     return np.argmax(votes) | _FOUND if nearest >= 0 else _NOTHING

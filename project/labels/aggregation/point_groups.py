@@ -13,6 +13,7 @@ from numba import njit
 from project.grid import VoxelGrid
 from project.labels.aggregation.sweeps import Points
 from project.labels.aggregation.tiles import TILE_M
+from project.taxonomy import Taxonomy
 
 NO_GROUP = -1
 
@@ -41,6 +42,7 @@ class ScenePoints:
         unboxed: movable points of keyframes outside every box, scene frame, one group; right at their keyframe only.
         scene_from_global: (4, 4) float64.
         tile_centres: (tiles, 2) float64, scene frame.
+        taxonomy: categories of the points.
     """
 
     static: PointGroups
@@ -48,6 +50,7 @@ class ScenePoints:
     unboxed: PointGroups
     scene_from_global: np.ndarray
     tile_centres: np.ndarray
+    taxonomy: Taxonomy
 
     @property
     def size(self) -> int:

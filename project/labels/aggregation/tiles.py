@@ -8,16 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from project.labels.config import DEFAULT, TileConfig
+
 TILE_BITS = 5
 TILE_CELLS = 1 << TILE_BITS
 CELL_M = 0.25
 TILE_M = TILE_CELLS * CELL_M
-
-REACH_M = 86.0
-"""Horizontal reach of a keyframe's labels: the corner of the widest format (+-60 m)."""
-
-HEIGHT_M = 11.0
-"""Vertical reach: that format's +-10 m, and a metre for a car that leans."""
 
 
 class TileMap(NamedTuple):
@@ -36,17 +32,17 @@ class TileMap(NamedTuple):
     height: int
 
 
-def tile_map_around(positions: np.ndarray) -> TileMap:
+def tile_map_around(positions: np.ndarray, config: TileConfig = DEFAULT.tiles) -> TileMap:
     """Tiles of everything within reach of (K, 3) positions of the lidar at keyframes, scene frame."""
-    reach = np.array([REACH_M, REACH_M, HEIGHT_M])
+    reach = np.array([config.reach_m, config.reach_m, config.height_m])
     origin = np.floor((positions.min(axis=0) - reach) / TILE_M) * TILE_M
     shape = np.ceil((positions.max(axis=0) + reach - origin)[:2] / TILE_M).astype(int)
     centres = origin[:2] + (np.stack(np.indices(shape), axis=-1) + 0.5) * TILE_M
     within = np.zeros(shape, bool)
     for position in positions:
-        within |= (np.abs(centres - position[:2]) < REACH_M + TILE_M).all(axis=-1)
+        within |= (np.abs(centres - position[:2]) < config.reach_m + TILE_M).all(axis=-1)
     tiles = np.where(within, np.cumsum(within).reshape(shape) - 1, -1).astype(np.int32)
-    height = int(np.ceil((positions[:, 2].max() + HEIGHT_M - origin[2]) / CELL_M))
+    height = int(np.ceil((positions[:, 2].max() + config.height_m - origin[2]) / CELL_M))
     return TileMap(origin - (TILE_M, TILE_M, 0), np.pad(tiles, 1, constant_values=-1), centres[within], height)
 
 

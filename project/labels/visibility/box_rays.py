@@ -11,7 +11,8 @@ from numba import njit
 
 from project.geometry.rigid import inverse
 from project.geometry.traversal import clip_to_grid, transformed
-from project.labels.aggregation.boxes import MARGIN_M, Boxes, boxes_of_sweeps
+from project.labels.aggregation.boxes import Boxes, boxes_of_sweeps
+from project.labels.config import DEFAULT, LabelConfig
 from project.labels.visibility.rays import Rays, origin_of
 from project.sources.base import Scene
 
@@ -34,11 +35,11 @@ class BoxRays:
     starts: np.ndarray
 
 
-def find_box_rays(scene: Scene, rays: Rays, scene_from_global: np.ndarray) -> BoxRays:
+def find_box_rays(scene: Scene, rays: Rays, scene_from_global: np.ndarray, config: LabelConfig = DEFAULT) -> BoxRays:
     """Find where rays pass through annotated boxes; between keyframes boxes are interpolated."""
     steps = 2 * len(scene.keyframes) - 1
     lines, ended, keys = [np.zeros((0, 2, 3), np.float32)], [np.zeros(0, bool)], [np.zeros(0, np.int64)]
-    for sweep, boxes in boxes_of_sweeps(scene, scene.tracks, scene_from_global).items():
+    for sweep, boxes in boxes_of_sweeps(scene, scene.tracks, scene_from_global, config.boxes).items():
         found = _in_boxes(rays, sweep, boxes)
         lines.append(found[0])
         ended.append(found[1])
@@ -61,7 +62,7 @@ def _in_boxes(rays: Rays, sweep: int, boxes: Boxes) -> tuple[np.ndarray, np.ndar
     capacity = (bounds[direction + 1] - bounds[direction]).sum()
     lines, ended = np.empty((capacity, 2, 3), np.float32), np.empty(capacity, bool)
     owners = np.empty(capacity, np.int64)
-    size = boxes.sizes + 2 * MARGIN_M
+    size = 2 * boxes.half_sizes
     # In units of its box, whose corners are then (0, 0, 0) and (1, 1, 1).
     unit_from_scene = inverse(boxes.scene_from_box)
     unit_from_scene[:, :3] /= size[:, :, None]
@@ -78,7 +79,7 @@ def _boxes_by_direction(origins: np.ndarray, boxes: Boxes) -> tuple[np.ndarray, 
     away = boxes.scene_from_box[:, :2, 3] - lidar[:2]
     distance = np.hypot(away[:, 0], away[:, 1])
     # The lidar moves while it turns, and directions are taken from the middle of its way.
-    radius = np.linalg.norm(boxes.sizes / 2 + MARGIN_M, axis=1) + np.linalg.norm(origins[1] - origins[0])
+    radius = np.linalg.norm(boxes.half_sizes, axis=1) + np.linalg.norm(origins[1] - origins[0])
     near = distance <= radius
     half_angle = np.where(near, np.pi, np.arcsin(np.minimum(radius / np.maximum(distance, 1e-9), 1))) + 2 * np.pi / BINS
     middles = (np.arange(BINS) + 0.5) / BINS * 2 * np.pi - np.pi

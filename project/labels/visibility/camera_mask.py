@@ -13,13 +13,8 @@ from numba import njit
 from project.geometry.rigid import inverse
 from project.geometry.traversal import clip_to_grid, longest_traversal, traverse
 from project.grid import VoxelGrid
+from project.labels.config import DEFAULT, VisibilityConfig
 from project.sources.base import Cameras
-
-RAYS_PER_VOXEL = 3
-"""Along each side of the image, where rays end."""
-
-RAYS_PER_FAR_VOXEL = 2
-"""The same for the voxel that is farthest away."""
 
 COARSEST = 3
 """Halvings of the distance between rays, from the first to those for the voxel that is farthest away."""
@@ -31,7 +26,10 @@ TO_FACE = 0.5 - 1e-6
 """From the middle of a voxel to a face, in voxels; a point there is still the voxel's own."""
 
 
-def camera_mask(cameras: Cameras, grid_from_global: np.ndarray, grid: VoxelGrid, occupied: np.ndarray) -> np.ndarray:
+def camera_mask(
+    cameras: Cameras, grid_from_global: np.ndarray, grid: VoxelGrid, occupied: np.ndarray,
+    config: VisibilityConfig = DEFAULT.visibility,
+) -> np.ndarray:  # fmt: skip
     """Voxels that at least one camera sees: those it sees through, and those that end its view.
 
     Args:
@@ -39,6 +37,7 @@ def camera_mask(cameras: Cameras, grid_from_global: np.ndarray, grid: VoxelGrid,
         grid_from_global: (4, 4) float64.
         grid: the voxels.
         occupied: (X, Y, Z) bool.
+        config: thresholds.
 
     Returns:
         (X, Y, Z) bool.
@@ -52,10 +51,10 @@ def camera_mask(cameras: Cameras, grid_from_global: np.ndarray, grid: VoxelGrid,
     corners = np.indices((2, 2, 2)).reshape(3, -1).T * grid.shape
     for eye, pose, matrix, size_px in zip(eyes, grid_from_cameras, cameras.matrices, cameras.sizes_px, strict=True):
         farthest = np.linalg.norm((corners - eye) * grid.voxel_size, axis=1).max()
-        step_px = min(matrix[0, 0], matrix[1, 1]) * min(grid.voxel_size) / farthest / RAYS_PER_FAR_VOXEL
+        step_px = min(matrix[0, 0], matrix[1, 1]) * min(grid.voxel_size) / farthest / config.rays_per_far_voxel
         voxels_from_image = grid.voxels_from_frame[:3, :3] @ pose[:3, :3] @ np.linalg.inv(matrix)
         counts = np.ceil(size_px / step_px).astype(int)
-        _cast_rays(seen, walls, eye, voxels_from_image * farthest, size_px, counts, shape, path)
+        _cast_rays(seen, walls, eye, voxels_from_image * farthest, size_px, counts, shape, path, config)
     seen = seen.reshape(grid.shape)
     candidates = _beside(seen, occupied & ~seen)
     image_from_voxels = cameras.matrices @ (inverse(grid_from_cameras) @ frame_from_voxels)[:, :3]
@@ -76,7 +75,7 @@ def _beside(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, error_model='numpy')
-def _cast_rays(seen, walls, eye, far_from_image, size_px, counts, shape, path):
+def _cast_rays(seen, walls, eye, far_from_image, size_px, counts, shape, path, config):
     """Cast rays through every 8th point of a raster along both sides of the image, then between those that get far."""
     reached = np.ones((counts[0], counts[1]), np.float32)
     for halving in range(COARSEST, -1, -1):
@@ -89,7 +88,7 @@ def _cast_rays(seen, walls, eye, far_from_image, size_px, counts, shape, path):
                         continue
                     around = _farthest_around(reached, i, j, before)
                     # Rays before this halving were close enough as far as they got.
-                    if around * before * RAYS_PER_VOXEL <= RAYS_PER_FAR_VOXEL:
+                    if around * before * config.rays_per_voxel <= config.rays_per_far_voxel:
                         reached[i, j] = around
                         continue
                 u, v = (i + 0.5) * size_px[0] / counts[0], (j + 0.5) * size_px[1] / counts[1]

@@ -14,14 +14,11 @@ from project.formats import OccupancyLabels
 from project.geometry.bitgrid import bit_grid_of, layers_of, layers_of_bit_grid, spread, voxels_of
 from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
-from project.labels.aggregation.boxes import MARGIN_M
+from project.labels.config import DEFAULT, LabelConfig, VisibilityConfig
 from project.labels.visibility.box_rays import BoxRays, find_box_rays
 from project.labels.visibility.carving import carve_box_rays, carve_rays, mark_boxes
 from project.labels.visibility.rays import Rays
 from project.sources.base import Scene
-
-GAP_M = 1.2
-"""How far from labelled ground the ground may go on between the rings of the lidar."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +29,21 @@ class ObservedRays:
         rays: all rays.
         box_rays: their parts inside boxes.
         scene_from_global: (4, 4) float64, the frame of the rays.
+        margin_m: of the boxes.
     """
 
     rays: Rays
     box_rays: BoxRays
     scene_from_global: np.ndarray
+    margin_m: float = DEFAULT.boxes.margin_m
 
 
-def observed_rays(scene: Scene, rays: Rays, scene_from_global: np.ndarray) -> ObservedRays:
+def observed_rays(
+    scene: Scene, rays: Rays, scene_from_global: np.ndarray, config: LabelConfig = DEFAULT
+) -> ObservedRays:
     """What a scene's lidar has looked through."""
-    return ObservedRays(rays, find_box_rays(scene, rays, scene_from_global), scene_from_global)
+    box_rays = find_box_rays(scene, rays, scene_from_global, config)
+    return ObservedRays(rays, box_rays, scene_from_global, config.boxes.margin_m)
 
 
 def free_space(scene: Scene, seen: ObservedRays, k: int, num_sweeps: int, grid: VoxelGrid) -> np.ndarray:
@@ -72,13 +74,15 @@ def free_space(scene: Scene, seen: ObservedRays, k: int, num_sweeps: int, grid: 
     box_from_voxels = inverse(grid_from_box) @ np.linalg.inv(grid.voxels_from_frame)
     voxels_from_box = grid.voxels_from_frame @ grid_from_box
     unseen_in_box = bit_grid_of(layers_of(np.zeros(grid.shape, bool)), grid.shape[2])
-    mark_boxes(unseen_in_box, box_from_voxels, voxels_from_box, scene.tracks.sizes[k, tracks] / 2 + MARGIN_M)
+    mark_boxes(unseen_in_box, box_from_voxels, voxels_from_box, scene.tracks.sizes[k, tracks] / 2 + seen.margin_m)
     starts, stops = box_rays.starts[tracks, first], box_rays.starts[tracks, last + 1]
     carve_box_rays(unseen_in_box, box_rays.lines, box_rays.ended, starts, stops, voxels_from_box)
     return voxels_of(~(layers_of_bit_grid(unseen) | layers_of_bit_grid(unseen_in_box)), grid.shape[2])
 
 
-def observed(free: np.ndarray, labels: OccupancyLabels, ground: np.ndarray) -> np.ndarray:
+def observed(
+    free: np.ndarray, labels: OccupancyLabels, ground: np.ndarray, config: VisibilityConfig = DEFAULT.visibility
+) -> np.ndarray:
     """Voxels whose state lidar has shown: those with a label, and those that are free without doubt.
 
     Between the rings that a lidar draws on the road no ray ends, and those to the farther ring pass through the road's
@@ -89,12 +93,13 @@ def observed(free: np.ndarray, labels: OccupancyLabels, ground: np.ndarray) -> n
         free: (X, Y, Z) bool, as :func:`free_space` returns it.
         labels: what is occupied.
         ground: labels that are ground.
+        config: thresholds.
 
     Returns:
         (X, Y, Z) bool.
     """
     of_ground = layers_of(labels.grid.dense(labels.indices, np.isin(labels.classes, ground), False))
-    reach = np.ceil(GAP_M / np.array(labels.grid.voxel_size[:2])).astype(int)
+    reach = np.ceil(config.ground_gap_m / np.array(labels.grid.voxel_size[:2])).astype(int)
     level = spread(spread(of_ground, reach[0]).T, reach[1]).T
     known = free & ~voxels_of(np.where(of_ground, np.uint64(0), level), free.shape[2])
     known[tuple(labels.indices.T)] = True

@@ -13,14 +13,11 @@ import numpy as np
 from numba import njit
 
 from project.grid import VoxelGrid
-from project.labels.aggregation.ground import RAW_GROUND
 from project.labels.aggregation.point_groups import PointGroups
 
 SPLIT = 4
 PARTS = 1000
 """Positions inside a voxel are summed in whole thousandths of its edge: integers add up to the same in any order."""
-
-_GROUND_START, _GROUND_STOP = RAW_GROUND[0], RAW_GROUND[-1] + 1
 
 
 class Histogram(NamedTuple):
@@ -58,7 +55,7 @@ def new_histogram(grid: VoxelGrid, capacity: int, with_sums: bool = False) -> Hi
 def cast(
     histogram: Histogram, grid: VoxelGrid, cloud: PointGroups, window: tuple[int, int], groups: np.ndarray,
     transforms: np.ndarray,
-    label_of: np.ndarray,
+    label_of: np.ndarray, ground: range,
 ) -> None:  # fmt: skip
     """Cast the votes of some groups of a cloud.
 
@@ -69,12 +66,25 @@ def cast(
         window: first and last time step, both included.
         groups: (G,) int64 groups of the cloud.
         transforms: (G, 4, 4) float64, grid frame from the frame of each of these groups.
-        label_of: (256,) uint8 label of each lidarseg index.
+        label_of: (256,) uint8 label of each category.
+        ground: categories of ground.
     """
     starts, stops = cloud.starts[groups, window[0]], cloud.starts[groups, window[1] + 1]
     points = cloud.points
     cells_from_group = np.diag([SPLIT, SPLIT, SPLIT, 1.0]) @ grid.voxels_from_frame @ transforms
-    _cast(histogram, points.xyz, points.raw, points.intensity, starts, stops, cells_from_group, grid.shape, label_of)
+    _cast(
+        histogram,
+        points.xyz,
+        points.raw,
+        points.intensity,
+        starts,
+        stops,
+        cells_from_group,
+        grid.shape,
+        label_of,
+        ground.start,
+        ground.stop,
+    )
 
 
 def count(histogram: Histogram, is_noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -96,7 +106,7 @@ def count(histogram: Histogram, is_noise: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 @njit(cache=True, error_model='numpy')
-def _cast(histogram, xyz, raw, intensity, starts, stops, transforms, shape, label_of):
+def _cast(histogram, xyz, raw, intensity, starts, stops, transforms, shape, label_of, ground_start, ground_stop):
     heads, nexts, labels, cells, counts, sums, used = histogram
     n_voxels, n_entries = used
     with_sums = len(sums) > 0
@@ -118,7 +128,7 @@ def _cast(histogram, xyz, raw, intensity, starts, stops, transforms, shape, labe
             # Not negative here, so that cutting the fraction off is the floor.
             iu, iv, iw = int(u), int(v), int(w)
             voxel = np.uint64((iu // SPLIT * ny + iv // SPLIT) * nz + iw // SPLIT)
-            layer = 0 if _GROUND_START <= raw[i] < _GROUND_STOP else iw % SPLIT
+            layer = 0 if ground_start <= raw[i] < ground_stop else iw % SPLIT
             bit = (iu % SPLIT * SPLIT + iv % SPLIT) * SPLIT + layer
             label = label_of[raw[i]]
             entry = heads[voxel]

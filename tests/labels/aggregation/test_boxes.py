@@ -1,7 +1,7 @@
 import numpy as np
 
 from project.geometry.rigid import inverse, poses
-from project.labels.aggregation.boxes import MARGIN_M, Boxes, bends, box_of_points, boxes_at, extended
+from project.labels.aggregation.boxes import Boxes, bends, box_of_points, boxes_at, extended
 from project.sources.base import Tracks
 
 CAR, TRUCK = 17, 23
@@ -108,7 +108,7 @@ def test_points_find_their_box_as_if_every_box_were_tried():
     boxes, xyz = random_boxes(rng, 23), rng.uniform(-30, 30, (4000, 3)).astype(np.float32) * np.float32((1, 1, 0.1))
     raw = rng.choice([CAR, TRUCK, 255], 4000).astype(np.uint8)
     local = np.einsum('bij,nj->nbi', inverse(boxes.scene_from_box)[:, :3], np.column_stack([xyz, np.ones(4000)]))
-    depth = (np.abs(local) / (boxes.sizes / 2 + MARGIN_M)).max(axis=-1)
+    depth = (np.abs(local) / boxes.half_sizes).max(axis=-1)
     score = np.where(depth > 1, np.inf, depth + ((raw[:, None] != boxes.categories) & (raw[:, None] != 255)))
     expected = np.where(np.isfinite(score.min(axis=1)), score.argmin(axis=1), -1)
     assert (expected >= 0).mean() > 0.05

@@ -5,8 +5,11 @@ from project.labels.aggregation.denoising import clean_objects, clean_static
 from project.labels.aggregation.point_groups import PointCollector
 from project.labels.aggregation.sweeps import Points
 from project.labels.aggregation.tiles import tile_map_around, tile_of_points
+from project.labels.config import DEFAULT
+from project.taxonomy import Taxonomy
 
 ROAD, WALL, LEAVES, CAR, PEDESTRIAN = 24, 28, 30, 17, 2
+TAXONOMY = Taxonomy.nuscenes()
 DOMAIN = tile_map_around(np.zeros((1, 3)))
 
 
@@ -17,7 +20,7 @@ def cleaned(xyz, raw):
     collector = PointCollector(1)
     collector.add(0, points, tile_of_points(DOMAIN, xyz))
     cloud = collector.cloud(len(DOMAIN.centres))
-    clean_static(cloud, DOMAIN)
+    clean_static(cloud, DOMAIN, TAXONOMY, DEFAULT)
     return cloud.points.xyz[np.argsort(cloud.points.intensity)]
 
 
@@ -62,12 +65,12 @@ def test_large_objects_are_cleaned_and_small_ones_stay(rng):
         points = Points(xyz.astype(np.float32), np.full(200, raw, np.uint8), np.zeros(200, np.uint8))
         collector.add(0, points, np.full(200, track, np.int32))
     cloud = collector.cloud(2)
-    clean_objects(cloud, np.array([(4.3, 1.8, 1.8), (0.7, 0.7, 1.8)]))
+    clean_objects(cloud, np.array([(4.3, 1.8, 1.8), (0.7, 0.7, 1.8)]), TAXONOMY, DEFAULT)
     car, pedestrian = cloud.points.xyz[:200], cloud.points.xyz[200:]
     assert np.abs(car @ normal - distance).std() < 0.006
     np.testing.assert_array_equal(pedestrian, xyz.astype(np.float32))
 
 
 def test_nothing_to_clean():
-    clean_objects(PointCollector(1).cloud(0), np.zeros((0, 3)))
+    clean_objects(PointCollector(1).cloud(0), np.zeros((0, 3)), TAXONOMY, DEFAULT)
     assert cleaned(np.zeros((0, 3)), ROAD).shape == (0, 3)

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 from handmade import SWEEPS, make_scene
 
-from project.labels.aggregation.dynamic_removal import CELL_M, read_sample_rays, without_dynamic_points
+from project.labels.aggregation.dynamic_removal import read_sample_rays, without_dynamic_points
 from project.labels.aggregation.point_groups import PointGroups, ScenePoints
 from project.labels.aggregation.sweeps import Points
 from project.labels.aggregation.tiles import TILE_M
+from project.labels.config import DEFAULT
 from project.labels.visibility.rays import Rays
+from project.taxonomy import Taxonomy
+
+CELL_M = DEFAULT.dynamic_removal.cell_m
 
 ROAD, WALL, PLANT = 24, 28, 30
 SHAPE = (20, 20, 32)
@@ -53,7 +57,7 @@ class Street:
         empty = Points(np.zeros((0, 3), np.float32), *np.zeros((2, 0), np.uint8))
         nothing = PointGroups(empty, np.zeros((1, 3), np.int64))
         static = PointGroups(points, np.array([[0, half, len(cells)]]))
-        world = ScenePoints(static, nothing, nothing, np.eye(4), np.full((1, 2), TILE_M / 2))
+        world = ScenePoints(static, nothing, nothing, np.eye(4), np.full((1, 2), TILE_M / 2), Taxonomy.nuscenes())
         static = without_dynamic_points(world, rays(np.argwhere(self.seen_through), self.beyond)).static
         left = np.zeros(SHAPE, int)
         np.add.at(left, tuple(np.floor(static.points.xyz[: static.starts[0, -1]] / CELL_M).astype(int).T), 1)

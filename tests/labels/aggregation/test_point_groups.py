@@ -4,6 +4,7 @@ from project.geometry.rigid import poses
 from project.grid import VoxelGrid
 from project.labels.aggregation.point_groups import PointCollector, ScenePoints
 from project.labels.aggregation.sweeps import Points
+from project.taxonomy import Taxonomy
 
 
 def numbered(first: int, n: int) -> Points:
@@ -45,7 +46,7 @@ def test_no_tile_that_reaches_into_a_grid_is_left_out():
     grid_from_scene = poses([0.9, 0.01, 0.02, 0.4], [5, -3, 0.5])
     origins = np.stack(np.meshgrid(np.arange(-80, 80, 8.0), np.arange(-80, 80, 8.0), indexing='ij'), -1).reshape(-1, 2)
     empty = PointCollector(1).cloud(0)
-    world = ScenePoints(empty, empty, empty, np.eye(4), origins + 4)
+    world = ScenePoints(empty, empty, empty, np.eye(4), origins + 4, Taxonomy.nuscenes())
     chosen = world.tiles_in(grid, grid_from_scene)
     inside = np.random.default_rng(0).uniform(grid.minimum, grid.maximum, (20000, 3))
     scene = (inside - grid_from_scene[:3, 3]) @ grid_from_scene[:3, :3]

@@ -7,7 +7,7 @@ import pytest
 
 from project.formats import Keyframe
 from project.geometry.rigid import inverse, poses
-from project.labels.aggregation.boxes import MARGIN_M
+from project.labels.config import DEFAULT
 from project.labels.visibility.box_rays import find_box_rays
 from project.labels.visibility.rays import SHARES, Rays
 from project.sources.base import Scene, Tracks
@@ -53,7 +53,7 @@ def passages_of(rays: Rays, sweep: int, scene_from_box: np.ndarray, size: np.nda
     origins = (1 - share) * rays.origins[sweep, 0] + share * rays.origins[sweep, 1]
     turn, shift = inverse(scene_from_box)[:3, :3], inverse(scene_from_box)[:3, 3]
     start, stop = origins @ turn.T + shift, rays.ends[mine] @ turn.T + shift
-    sides = (np.array([-1, 1])[:, None, None] * (size / 2 + MARGIN_M) - start) / (stop - start)
+    sides = (np.array([-1, 1])[:, None, None] * (size / 2 + DEFAULT.boxes.margin_m) - start) / (stop - start)
     enter, leave = np.maximum(sides.min(axis=0).max(axis=1), 0), np.minimum(sides.max(axis=0).min(axis=1), 1)
     through = enter < leave
     at = np.stack([enter, leave], axis=1)[through, :, None]

@@ -6,6 +6,7 @@ from project.grid import VoxelGrid
 from project.labels.aggregation.point_groups import PointCollector
 from project.labels.aggregation.sweeps import Points
 from project.labels.voxelization.histogram import PARTS, cast, count, new_histogram
+from project.taxonomy import Taxonomy
 
 GRID = VoxelGrid('lidar', (-3.5, -2.5, -1.5), (1.0, 1.0, 1.0), (7, 5, 3))
 NOISE = np.arange(256) == 0
@@ -20,8 +21,9 @@ def vote(xyz, raw, pose=None, label_of=SAME, grid=GRID, histogram=None, times=1)
     histogram = histogram or new_histogram(grid, times * len(raw), with_sums=True)
     for _ in range(times):
         cast(
-            histogram, grid, cloud, (0, 0), np.zeros(1, np.int64), (np.eye(4) if pose is None else pose)[None], label_of
-        )
+            histogram, grid, cloud, (0, 0), np.zeros(1, np.int64), np.eye(4)[None] if pose is None else pose[None],
+            label_of, Taxonomy.nuscenes().ground,
+        )  # fmt: skip
     return histogram, *count(histogram, NOISE)
 
 
