@@ -17,7 +17,7 @@ from handmade import (
 from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
-from project.labels.pipeline import vote_keyframe
+from project.labels.voxelization.voting import vote_keyframe
 
 LIDAR = VoxelGrid.from_range('lidar', (-20, -20, -3, 20, 22, 3), 0.5)
 EGO = VoxelGrid.from_range('ego', (-20, -20, -1, 20, 22, 5), 0.5)

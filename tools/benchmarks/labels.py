@@ -25,10 +25,11 @@ from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
 from project.labels.aggregation.dynamic_removal import read_sample_rays, without_dynamic_points
 from project.labels.aggregation.point_groups import ScenePoints
-from project.labels.pipeline import label_scene, vote_keyframe
+from project.labels.pipeline import label_scene
 from project.labels.poses.refinement import refined
 from project.labels.run.convert import convert
 from project.labels.run.settings import Settings
+from project.labels.voxelization.voting import vote_keyframe
 from project.sources.base import Scene
 from project.sources.nuscenes.scenes import make_dataset
 from project.sources.nuscenes.tables import find_version, read_tables

@@ -18,7 +18,7 @@ from project.cli import usable_cores
 from project.formats import occ3d, voxels
 from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
-from project.labels.pipeline import vote_keyframe
+from project.labels.voxelization.voting import vote_keyframe
 from project.sources.nuscenes.scenes import make_dataset
 from project.sources.nuscenes.tables import find_version, read_tables
 from project.synthetic import WorldSettings, make_world

@@ -11,8 +11,8 @@ from data_converter import main
 from project.formats import occ3d
 from project.geometry.rigid import inverse
 from project.labels.aggregation.aggregate import aggregate
-from project.labels.pipeline import vote_keyframe
 from project.labels.poses.refinement import SEEN_M, UNCERTAINTY_M, displacement, refined, with_poses
+from project.labels.voxelization.voting import vote_keyframe
 from project.sources.nuscenes.scenes import make_dataset
 from project.sources.nuscenes.tables import find_version, read_tables
 from project.synthetic import Difficulties, WorldSettings, make_world

@@ -8,8 +8,8 @@ from project.formats import OccupancyLabels
 from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
-from project.labels.pipeline import vote_keyframe
 from project.labels.voxelization.flow import flow_of
+from project.labels.voxelization.voting import vote_keyframe
 
 GRIDS = [
     VoxelGrid.from_range('lidar', (-20, -20, -3, 20, 22, 3), 0.5),

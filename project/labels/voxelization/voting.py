@@ -1,0 +1,79 @@
+"""The labels of a keyframe: every point in the window around it votes, each transformed by its own motion."""
+
+import numpy as np
+
+from project.formats import OccupancyLabels
+from project.geometry.rigid import inverse
+from project.grid import VoxelGrid
+from project.labels.aggregation.point_groups import ScenePoints
+from project.labels.voxelization.histogram import PARTS, Histogram, cast, count, new_histogram
+from project.sources.base import Scene
+from project.taxonomy import NOISE
+
+
+def vote_keyframe(
+    scene: Scene, points: ScenePoints, k: int, num_sweeps: int, grid: VoxelGrid, histogram: Histogram | None = None
+) -> OccupancyLabels:  # fmt: skip
+    """Labels of a keyframe on a grid.
+
+    Args:
+        scene: the scene.
+        points: its points.
+        k: the keyframe.
+        num_sweeps: keyframes before and after it that are in the window.
+        grid: a grid around the lidar or the car.
+        histogram: one of this grid to use again; a new one by default.
+    """
+    histogram = histogram or new_histogram(grid, points.size)
+    fill_histogram(histogram, grid, scene, points, k, num_sweeps, scene.taxonomy.label_of)
+    positions, labels, _ = count(histogram, np.arange(256) == NOISE)
+    return OccupancyLabels(grid, grid.unravel(positions), labels)
+
+
+def fill_histogram(
+    histogram: Histogram,
+    grid: VoxelGrid,
+    scene: Scene,
+    points: ScenePoints,
+    k: int,
+    num_sweeps: int,
+    label_of: np.ndarray,
+) -> None:
+    """Cast the votes of everything that is there at a keyframe, as seen in the window around it."""
+    last = len(scene.keyframes) - 1
+    window = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, last)
+    from_global = scene.grid_from_global(k, grid.frame)
+    from_scene = from_global @ inverse(points.scene_from_global)
+    tiles, labelling = points.tiles_in(grid, from_scene), (label_of, scene.taxonomy.ground)
+    cast(histogram, grid, points.static, window, tiles, np.broadcast_to(from_scene, (len(tiles), 4, 4)), *labelling)
+    tracks = np.flatnonzero(scene.tracks.present[k])
+    from_box = from_global @ scene.tracks.global_from_box[k, tracks]
+    cast(histogram, grid, points.objects, window, tracks, from_box, *labelling)
+    # What moves without a box was where it was seen at this keyframe only.
+    cast(histogram, grid, points.unboxed, (2 * k, 2 * k), np.zeros(1, np.int64), from_scene[None], *labelling)
+
+
+def thinned_points(
+    scene: Scene,
+    points: ScenePoints,
+    k: int,
+    num_sweeps: int,
+    grid: VoxelGrid,
+    histogram: Histogram,
+) -> np.ndarray:
+    """One point a voxel: the mean of the points of the category that wins the vote.
+
+    Args:
+        scene, points, k, num_sweeps, grid: as for :func:`vote_keyframe`.
+        histogram: one of this grid, with sums.
+
+    Returns:
+        (N, 5) float64 x, y, z (the grid's frame, metres), intensity, category.
+    """
+    fill_histogram(histogram, grid, scene, points, k, num_sweeps, np.arange(256, dtype=np.uint8))
+    positions, raw, entries = count(histogram, scene.taxonomy.label_of == NOISE)
+    means = histogram.sums[entries] / histogram.counts[entries, None]
+    # Sums are of positions cut to whole parts, which is half a part too low on average.
+    inside = (means[:, :3] + 0.5) / PARTS
+    xyz = np.array(grid.minimum) + (grid.unravel(positions) + inside) * grid.voxel_size
+    return np.column_stack([xyz, means[:, 3], raw])
