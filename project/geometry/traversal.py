@@ -36,7 +36,7 @@ def clip_to_grid(start, stop, shape):
 
 @njit(inline='always', error_model='numpy')
 def _axis(start, stop, n, stride):
-    """Along one axis: first voxel, number of steps, stride of a step, share of the line at the next and per step."""
+    """Along one axis: first voxel, steps left, stride of a step, share of the line at the next border and per voxel."""
     cell = min(max(int(np.floor(start)), 0), n - 1)
     last = min(max(int(np.floor(stop)), 0), n - 1)
     if cell == last:
@@ -47,12 +47,46 @@ def _axis(start, stop, n, stride):
     return cell, cell - last, -stride, (cell - start) * share, -share
 
 
+@njit(inline='always', error_model='numpy')
+def begin(start, stop, shape):
+    """The way along a line, given in units of voxels, inside the grid.
+
+    What rounding puts outside the grid counts as its border voxel.
+
+    Returns:
+        Position of the first voxel in ``grid.ravel`` order, number of steps to the last, and the way for
+        :func:`advance`.
+    """
+    x, nx, sx, tx, dx = _axis(start[0], stop[0], shape[0], shape[1] * shape[2])
+    y, ny, sy, ty, dy = _axis(start[1], stop[1], shape[1], shape[2])
+    z, nz, sz, tz, dz = _axis(start[2], stop[2], shape[2], 1)
+    way = nx, ny, nz, tx, ty, tz, sx, sy, sz, dx, dy, dz
+    return (x * shape[1] + y) * shape[2] + z, nx + ny + nz, way
+
+
+@njit(inline='always')
+def advance(way):
+    """Step into the next voxel.
+
+    Returns:
+        Change of the position, axis along which the line crosses into the voxel, share of the line at which it does,
+        and the way on.
+    """
+    nx, ny, nz, tx, ty, tz, sx, sy, sz, dx, dy, dz = way
+    # A border that rounding lets the line reach too early is not crossed twice.
+    if tx <= ty and tx <= tz:
+        return sx, 0, tx, (nx - 1, ny, nz, tx + dx if nx > 1 else np.inf, ty, tz, sx, sy, sz, dx, dy, dz)
+    if ty <= tz:
+        return sy, 1, ty, (nx, ny - 1, nz, tx, ty + dy if ny > 1 else np.inf, tz, sx, sy, sz, dx, dy, dz)
+    return sz, 2, tz, (nx, ny, nz - 1, tx, ty, tz + dz if nz > 1 else np.inf, sx, sy, sz, dx, dy, dz)
+
+
 @njit(error_model='numpy')
 def traverse(start, stop, shape, path, walls=None):
     """Walk along a line, given in units of voxels, inside the grid.
 
     Args:
-        start, stop: (x, y, z); what rounding puts outside the grid counts as its border voxel.
+        start, stop: (x, y, z).
         shape: of the grid.
         path: takes the positions of the voxels in ``grid.ravel`` order; :func:`longest_traversal` tells how many.
         walls: (voxels,) bool; if given, the traversal ends early in the first of these after the voxel it starts in.
@@ -60,27 +94,36 @@ def traverse(start, stop, shape, path, walls=None):
     Returns:
         Number of voxels; the first holds `start` and the last, unless there was a wall, `stop`.
     """
-    x, nx, sx, tx, dx = _axis(start[0], stop[0], shape[0], shape[1] * shape[2])
-    y, ny, sy, ty, dy = _axis(start[1], stop[1], shape[1], shape[2])
-    z, nz, sz, tz, dz = _axis(start[2], stop[2], shape[2], 1)
-    position = (x * shape[1] + y) * shape[2] + z
+    position, steps, way = begin(start, stop, shape)
     path[0] = position
-    n = nx + ny + nz
-    for i in range(1, n + 1):
-        if tx <= ty and tx <= tz:
-            position += sx
-            nx -= 1
-            # A border that rounding lets the line reach too early is not crossed twice.
-            tx = tx + dx if nx else np.inf
-        elif ty <= tz:
-            position += sy
-            ny -= 1
-            ty = ty + dy if ny else np.inf
-        else:
-            position += sz
-            nz -= 1
-            tz = tz + dz if nz else np.inf
+    for i in range(1, steps + 1):
+        change, _, _, way = advance(way)
+        position += change
         path[i] = position
         if walls is not None and walls[position]:
             return i + 1
-    return n + 1
+    return steps + 1
+
+
+@njit(error_model='numpy')
+def first_occupied(start, stop, shape, occupied):
+    """The first occupied voxel on a line, given in units of voxels, inside the grid.
+
+    Args:
+        start, stop: (x, y, z).
+        shape: of the grid.
+        occupied: (voxels,) bool in ``grid.ravel`` order.
+
+    Returns:
+        Its position, -1 if there is none; the axis along which the line enters it, -1 if it starts there; the share of
+        the line at which it does.
+    """
+    position, steps, way = begin(start, stop, shape)
+    if occupied[position]:
+        return position, -1, 0.0
+    for _ in range(steps):
+        change, axis, share, way = advance(way)
+        position += change
+        if occupied[position]:
+            return position, axis, share
+    return -1, -1, np.inf

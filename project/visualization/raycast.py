@@ -1,7 +1,7 @@
 """Casts one ray a pixel into a voxel grid: pictures that need no display, no graphics card and no system library.
 
-The traversal is that of Amanatides and Woo, "A Fast Voxel Traversal Algorithm for Ray Tracing" (1987). Shading is by
-the side of a voxel, by its edges and by how enclosed a corner is (ambient occlusion), so that shapes can be read.
+Shading is by the side of a voxel, by its edges and by how enclosed a corner is (ambient occlusion), so that shapes can
+be read.
 """
 
 import math
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit, prange
 
+from project.geometry.traversal import first_occupied
 from project.grid import VoxelGrid
 from project.visualization.camera import Camera
 
@@ -92,6 +93,7 @@ def _shaded(palette, line, codes, shade, lines):
 
 @njit(parallel=True, cache=True)
 def _cast(occupied, bounds, origins, directions, width_px, height_px, boxes):
+    flat = occupied.ravel()
     positions = np.full((height_px, width_px), MISS, np.int32)
     shade = np.ones((height_px, width_px), np.float32)
     lines = np.zeros((height_px, width_px), np.float32)
@@ -99,7 +101,7 @@ def _cast(occupied, bounds, origins, directions, width_px, height_px, boxes):
         for column in range(width_px):
             origin = _ray(origins, column + 0.5, row + 0.5)
             direction = _ray(directions, column + 0.5, row + 0.5)
-            position, side, distance = _first_voxel(occupied, bounds, origin, direction)
+            position, side, distance = _first_voxel(flat, occupied.shape, bounds, origin, direction)
             for k in range(len(boxes)):
                 entry, entry_side, leave = _slab(boxes[k, :3], boxes[k, 3:], origin, direction)
                 if 0 < entry < leave and entry < distance:
@@ -158,43 +160,28 @@ def _slab(low, high, origin, direction):
 
 
 @njit(cache=True)
-def _first_voxel(occupied, bounds, origin, direction):
+def _first_voxel(occupied, shape, bounds, origin, direction):
     """Position, side and distance of the first occupied voxel; voxels are unit cubes here."""
     entry, side, leave = _slab(bounds[0], bounds[1], origin, direction)
-    distance = max(entry, 0.0)
-    if distance >= leave:
+    entry = max(entry, 0.0)
+    if entry >= leave:
         return MISS, 0, np.inf
-    _, size_y, size_z = occupied.shape
-    x, step_x, next_x, stride_x, end_x = _start(bounds, 0, origin[0], direction[0], distance)
-    y, step_y, next_y, stride_y, end_y = _start(bounds, 1, origin[1], direction[1], distance)
-    z, step_z, next_z, stride_z, end_z = _start(bounds, 2, origin[2], direction[2], distance)
-    while True:
-        if occupied[x, y, z]:
-            return (x * size_y + y) * size_z + z, side, distance
-        if next_x < next_y and next_x < next_z:
-            x, distance, next_x, side = x + step_x, next_x, next_x + stride_x, step_x < 0
-            if x == end_x:
-                return MISS, 0, np.inf
-        elif next_y < next_z:
-            y, distance, next_y, side = y + step_y, next_y, next_y + stride_y, 2 + (step_y < 0)
-            if y == end_y:
-                return MISS, 0, np.inf
-        else:
-            z, distance, next_z, side = z + step_z, next_z, next_z + stride_z, 4 + (step_z < 0)
-            if z == end_z:
-                return MISS, 0, np.inf
+    start, stop = _at(origin, direction, entry), _at(origin, direction, leave)
+    position, axis, share = first_occupied(start, stop, shape, occupied)
+    if position < 0:
+        return MISS, 0, np.inf
+    if axis >= 0:
+        side = 2 * axis + (direction[axis] < 0)
+    return position, side, entry + share * (leave - entry) if axis >= 0 else entry
 
 
 @njit(cache=True, inline='always')
-def _start(bounds, axis, origin, direction, distance):
-    """Along one axis: first cell, step, distance of the next border, distance between borders, cell beyond the last."""
-    low, high = int(bounds[0, axis]), int(bounds[1, axis])
-    cell = min(max(math.floor(origin + distance * direction), low), high - 1)
-    if direction == 0:
-        return cell, 1, np.inf, np.inf, high
-    if direction > 0:
-        return cell, 1, (cell + 1 - origin) / direction, 1 / direction, high
-    return cell, -1, (cell - origin) / direction, -1 / direction, low - 1
+def _at(origin, direction, distance):
+    return (
+        origin[0] + distance * direction[0],
+        origin[1] + distance * direction[1],
+        origin[2] + distance * direction[2],
+    )
 
 
 @njit(cache=True, inline='always')
