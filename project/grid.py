@@ -45,14 +45,14 @@ class VoxelGrid:
     @classmethod
     def of(cls, grid: 'VoxelGrid | dict') -> 'VoxelGrid':
         """A grid as it is, or from the arguments of :meth:`from_range`."""
-        return grid if isinstance(grid, cls) else cls.from_range(**grid)
+        return grid if isinstance(grid, VoxelGrid) else cls.from_range(**grid)
 
     @property
     def maximum(self) -> tuple[float, float, float]:
         """Highest corner (x, y, z), metres; not part of the grid."""
-        corners = zip(self.minimum, self.shape, self.voxel_size, strict=True)
         # A voxel size such as 102.4 / 12 is not exact in binary; the range it came from is.
-        return tuple(round(low + n * size, 9) for low, n, size in corners)
+        x, y, z = (round(self.minimum[i] + self.shape[i] * self.voxel_size[i], 9) for i in range(3))
+        return x, y, z
 
     @property
     def extent(self) -> tuple[float, ...]:
@@ -89,7 +89,7 @@ class VoxelGrid:
     def centres(self, indices: np.ndarray | None = None) -> np.ndarray:
         """Centres of voxels, metres: (N, 3) float64 for (N, 3) indices, (X, Y, Z, 3) for the whole grid."""
         if indices is None:
-            indices = np.stack(np.indices(self.shape), axis=-1)
+            indices = np.moveaxis(np.indices(self.shape), 0, -1)
         return np.asarray(self.minimum) + (indices + 0.5) * self.voxel_size
 
     def layers_of(self, finer: 'VoxelGrid') -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,13 +99,14 @@ class VoxelGrid:
             Three int64 arrays x, y, z of lengths ``finer.shape``: voxel ``(i, j, k)`` of the finer grid is in voxel
             ``(x[i], y[j], z[k])`` of this one.
         """
-        layers = []
-        for axis in range(3):
+
+        def along(axis: int) -> np.ndarray:
             centres = finer.minimum[axis] + (np.arange(finer.shape[axis]) + 0.5) * finer.voxel_size[axis]
             # A centre on a border belongs above it, also where rounding puts it a hair below.
             layer = np.floor((centres - self.minimum[axis]) / self.voxel_size[axis] + 1e-9).astype(np.int64)
-            layers.append(np.where((layer >= 0) & (layer < self.shape[axis]), layer, -1))
-        return tuple(layers)
+            return np.where((layer >= 0) & (layer < self.shape[axis]), layer, -1)
+
+        return along(0), along(1), along(2)
 
     def within(self, other: 'VoxelGrid') -> np.ndarray:
         """(X, Y, Z) bool, which voxels lie wholly in the range of another grid of the same frame."""

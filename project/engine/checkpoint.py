@@ -96,9 +96,10 @@ def _history_statistic(owner: type, name: str):
 
 def _allow_mmengine_checkpoints() -> None:
     """Let ``weights_only`` read the logged numbers in mmengine's own checkpoints, which are NumPy arrays in a class."""
-    reconstruct = np.empty(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    arrays = [(f, f'numpy.{core}.multiarray.{f.__name__}') for f in (reconstruct, scalar) for core in ('core', '_core')]
+    reconstruct: Any = np.empty(0).__reduce__()[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
+    functions = reconstruct, scalar
+    arrays: list = [(f, f'numpy.{core}.multiarray.{f.__name__}') for f in functions for core in ('core', '_core')]
     dtypes = [type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', '?')]
     attribute = (_history_statistic, 'builtins.getattr')
     torch.serialization.add_safe_globals([HistoryBuffer, attribute, np.ndarray, np.dtype, *arrays, *dtypes])

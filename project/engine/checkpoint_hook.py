@@ -118,9 +118,8 @@ def average_statistics(model: nn.Module) -> None:
 
 def _running_statistics(model: nn.Module) -> Iterator[Tensor]:
     for module in model.modules():
-        if isinstance(module, _NormBase) and module.training and module.track_running_stats:
-            yield module.running_mean
-            yield module.running_var
+        if isinstance(module, _NormBase) and module.training:
+            yield from (each for each in (module.running_mean, module.running_var) if each is not None)
 
 
 def _remove(runner, name: str | None) -> None:

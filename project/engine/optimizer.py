@@ -37,7 +37,7 @@ class OccupancyOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             super().add_params(params, module, **options)
         finally:
             logger.removeFilter(_is_not_about_one_parameter)
-        merged = {}
+        merged: dict[str, dict] = {}
         for group in params:
             settings = {key: value for key, value in group.items() if key != 'params'}
             merged.setdefault(repr(sorted(settings.items())), {**settings, 'params': []})['params'] += group['params']

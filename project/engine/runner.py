@@ -57,7 +57,7 @@ class OccupancyRunner(Runner):
     def build_dataloader(dataloader: dict, *args, **kwargs) -> DataLoader:
         """Build a loader of data; settings for a GPU or for loading processes do not matter where there are none."""
         if isinstance(dataloader, dict):
-            ignored = () if torch.cuda.is_available() else ('pin_memory',)
+            ignored: tuple[str, ...] = () if torch.cuda.is_available() else ('pin_memory',)
             if not dataloader.get('num_workers'):
                 ignored += ('persistent_workers', 'prefetch_factor')
             dataloader = {key: value for key, value in dataloader.items() if key not in ignored}
@@ -169,7 +169,7 @@ class OccupancyRunner(Runner):
             meta: ``epoch`` and ``iter``, the numbers of completed epochs and iterations.
         """
         about = dict(seed=self.seed, experiment_name=self.experiment_name, time=time.strftime('%Y-%m-%d %H:%M:%S'))
-        checkpoint = {
+        checkpoint: dict = {
             'meta': {**(meta or {}), **about, 'cfg': self._config_text, 'versions': versions()},
             'state_dict': self.bare_model.state_dict(),
             'message_hub': hub_state(self.message_hub),

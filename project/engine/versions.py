@@ -38,7 +38,7 @@ def versions() -> dict[str, str | list[str]]:
         except metadata.PackageNotFoundError:
             continue
     if torch.cuda.is_available():
-        found['cuda'] = torch.version.cuda
+        found['cuda'] = torch.version.cuda or ''
         found['cudnn'] = str(torch.backends.cudnn.version())
         found['gpus'] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return found

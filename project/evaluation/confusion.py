@@ -68,7 +68,7 @@ def distance_bands(grid: VoxelGrid, edges: tuple[float, ...]) -> np.ndarray:
     Returns:
         (X, Y, 1) int64 band of each column of voxels; a centre at an edge belongs to the farther band.
     """
-    layer = np.stack(np.indices((*grid.shape[:2], 1)), axis=-1)
+    layer = np.moveaxis(np.indices((*grid.shape[:2], 1)), 0, -1)
     horizontal = np.linalg.norm(grid.centres(layer)[..., :2], axis=-1)
     return np.digitize(horizontal, edges)
 

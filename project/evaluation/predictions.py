@@ -25,4 +25,4 @@ class OccupancyPredictionsHook(Hook):
         """Write the predictions of a batch."""
         for sample in outputs or ():
             labels = sample.pred_occupancy.cpu().numpy().astype(np.uint8)
-            save_npz(self.directory / f'{sample.sample_token}.npz', arr_0=labels)
+            save_npz(self.directory / f'{sample.sample_token}.npz', {'arr_0': labels})

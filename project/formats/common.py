@@ -6,7 +6,7 @@ import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,10 @@ MASKS = {'lidar': 'mask_lidar', 'camera': 'mask_camera'}
 """Visibility masks, and what :class:`OccupancyLabels` and files call each."""
 
 # An archive may seem encrypted or packed in an unknown way (RuntimeError); NumPy's headers are Python (SyntaxError).
-_DAMAGE = (ValueError, TypeError, KeyError, EOFError, OverflowError, RuntimeError, SyntaxError)
-_DAMAGE += (tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+_DAMAGE = (
+    ValueError, TypeError, KeyError, EOFError, OverflowError, RuntimeError, SyntaxError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
 
 
 @dataclass
@@ -57,8 +59,8 @@ class OccupancyLabels:
         return {name: mask for name, mask in masks.items() if mask is not None}
 
     @classmethod
-    def from_dense(cls, grid: VoxelGrid, semantics: np.ndarray, **masks_and_flow: np.ndarray) -> 'OccupancyLabels':
-        """Labels from a dense (X, Y, Z) array of labels 0-17.
+    def from_dense(cls, grid: VoxelGrid, semantics: np.ndarray, **others: np.ndarray | None) -> 'OccupancyLabels':
+        """Labels from a dense (X, Y, Z) array of labels 0-17, and masks and flow as the class has them.
 
         Raises:
             ValueError: the array does not have the grid's shape, or holds other values.
@@ -67,7 +69,7 @@ class OccupancyLabels:
             raise ValueError(f'an array of shape {semantics.shape} does not fit a grid of shape {grid.shape}')
         positions = np.flatnonzero(semantics.ravel() != FREE)
         classes = checked_classes(semantics.ravel()[positions])
-        return cls(grid, grid.unravel(positions), classes, **masks_and_flow)
+        return cls(grid, grid.unravel(positions), classes, **others)
 
     @classmethod
     def from_voxels(
@@ -200,11 +202,12 @@ def named_errors(path: str | Path, expected: str) -> Iterator[None]:
         raise ValueError(f'{path}: not {expected}: {error}; delete it and make or download it again') from error
 
 
-def save_npz(path: str | Path, compression: int = 1, **arrays: np.ndarray | None) -> None:
+def save_npz(path: str | Path, arrays: Mapping[str, np.ndarray | None], compression: int = 1) -> None:
     """Write the arrays that are not None as an ``.npz`` that ``np.load`` reads; the same arrays give the same bytes.
 
     Args:
         path: the file; written aside and renamed.
+        arrays: by name.
         compression: level 0-9 of deflate. At level 1 labels take a fifth of the space of none, for 10 ms a file; level
             6, that of ``np.savez_compressed``, takes five times as long and saves another fifth.
     """

@@ -20,7 +20,7 @@ def write(path: Path, labels: OccupancyLabels) -> None:
     """Write labels on :data:`GRID` and the masks that are known; flow has no place in this format."""
     check_grid(labels, GRID)
     masks = {name: mask.astype(np.uint8) for name, mask in labels.masks.items()}
-    save_npz(path, semantics=labels.dense(), **masks)
+    save_npz(path, {'semantics': labels.dense(), **masks})
 
 
 def read(path: Path) -> OccupancyLabels:
@@ -32,10 +32,12 @@ def read(path: Path) -> OccupancyLabels:
     """
     with named_errors(path, 'an Occ3D label file'):
         arrays = load_npz(path, ('semantics', *MASKS.values()))
-        if arrays['semantics'] is None:
+        semantics = arrays['semantics']
+        if semantics is None:
             raise ValueError('it holds no array "semantics"')
         for name, array in arrays.items():
             if array is not None and array.shape != GRID.shape:
                 raise ValueError(f'"{name}" has the shape {array.shape}, not {GRID.shape}')
-        masks = {name: None if arrays[name] is None else arrays[name].astype(bool) for name in MASKS.values()}
-        return OccupancyLabels.from_dense(GRID, arrays['semantics'], **masks)
+        masks = {name: arrays[name] for name in MASKS.values()}
+        masks = {name: None if mask is None else mask.astype(bool) for name, mask in masks.items()}
+        return OccupancyLabels.from_dense(GRID, semantics, **masks)

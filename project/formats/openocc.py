@@ -30,7 +30,7 @@ def write(path: Path, labels: OccupancyLabels) -> None:
     flow = None
     if labels.flow is not None:
         flow = GRID.dense(labels.indices, labels.flow[:, :2].astype(np.float32), 0)
-    save_npz(path, semantics=CLASS_OF_LABEL[labels.dense()], flow=flow)
+    save_npz(path, {'semantics': CLASS_OF_LABEL[labels.dense()], 'flow': flow})
 
 
 def read(path: Path) -> OccupancyLabels:

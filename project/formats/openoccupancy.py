@@ -23,13 +23,13 @@ def write(path: Path, labels: OccupancyLabels) -> None:
     two components has vz = 0.
     """
     check_grid(labels, GRID)
-    voxels, dtype = [labels.indices[:, ::-1], labels.classes], np.uint16
+    voxels = np.column_stack([labels.indices[:, ::-1], labels.classes]).astype(np.uint16)
     if labels.flow is not None:
         flow = np.zeros((len(labels.flow), 3))
         flow[:, : labels.flow.shape[1]] = labels.flow
-        voxels, dtype = [voxels[0], flow, voxels[1]], np.float32
+        voxels = np.column_stack([labels.indices[:, ::-1], flow, labels.classes]).astype(np.float32)
     with written_whole(path) as file:
-        np.save(file, np.column_stack(voxels).astype(dtype))
+        np.save(file, voxels)
 
 
 def read(path: Path) -> OccupancyLabels:

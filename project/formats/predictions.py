@@ -31,16 +31,17 @@ def read(path: Path, openocc_classes: bool = False) -> tuple[np.ndarray, np.ndar
     """
     with named_errors(path, 'a prediction'):
         arrays = load_npz(path, (*ARRAY_NAMES, 'flow'))
-        found = [name for name in ARRAY_NAMES if arrays[name] is not None]
+        found = {name: array for name in ARRAY_NAMES if (array := arrays[name]) is not None}
         if len(found) != 1:
-            raise ValueError(f'it must hold exactly one of the arrays {", ".join(ARRAY_NAMES)}, not {found or "none"}')
-        labels, flow = arrays[found[0]], arrays['flow']
+            names = list(found) or 'none'
+            raise ValueError(f'it must hold exactly one of the arrays {", ".join(ARRAY_NAMES)}, not {names}')
+        ((name, labels),), flow = found.items(), arrays['flow']
         if labels.ndim != 3:
-            raise ValueError(f'"{found[0]}" has the shape {labels.shape}, not (X, Y, Z)')
+            raise ValueError(f'"{name}" has the shape {labels.shape}, not (X, Y, Z)')
         if flow is not None and flow.shape != (*labels.shape, 2):
             raise ValueError(f'"flow" has the shape {flow.shape}, not {(*labels.shape, 2)}')
         highest = len(openocc.LABEL_OF_CLASS) - 1 if openocc_classes else FREE
         if labels.dtype.kind not in 'iu' or not labels.size or labels.min() < 0 or labels.max() > highest:
             order = "OpenOcc's classes" if openocc_classes else 'labels'
-            raise ValueError(f'"{found[0]}" ({labels.dtype}) holds other values than {order} 0-{highest}')
+            raise ValueError(f'"{name}" ({labels.dtype}) holds other values than {order} 0-{highest}')
         return (openocc.LABEL_OF_CLASS[labels] if openocc_classes else labels.astype(np.uint8)), flow

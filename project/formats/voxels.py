@@ -31,7 +31,7 @@ def write(path: Path, labels: OccupancyLabels) -> None:
     packed = {name: np.packbits(mask) for name, mask in labels.masks.items()}
     # One axis after the other packs twice as tight and as fast as voxel after voxel; for a reader nothing changes.
     indices = np.asfortranarray(labels.indices, np.uint16)
-    common.save_npz(path, indices=indices, classes=labels.classes, flow=labels.flow, **packed)
+    common.save_npz(path, {'indices': indices, 'classes': labels.classes, 'flow': labels.flow, **packed})
 
 
 def read(path: Path) -> OccupancyLabels:
@@ -48,8 +48,8 @@ def read(path: Path) -> OccupancyLabels:
             raise ValueError('it must hold "indices" of shape (N, 3) and "classes" of shape (N,)')
         labels = OccupancyLabels.from_voxels(GRID, indices, classes, arrays['flow'])
         for name in MASKS.values():
-            if arrays[name] is not None:
-                setattr(labels, name, _unpacked(name, arrays[name]))
+            if (mask := arrays[name]) is not None:
+                setattr(labels, name, _unpacked(name, mask))
         return labels
 
 

@@ -69,7 +69,7 @@ def capture_training(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], dic
     with _recording(forward.pool()) as backward:
         gradients = differentiate(losses, factors)
     used = [parameter for parameter, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
-    gradients = [gradient for gradient in gradients if gradient is not None]
+    given = [gradient for gradient in gradients if gradient is not None]
     losses = {name: loss.detach() for name, loss in losses.items()}
 
     class Replay(torch.autograd.Function):
@@ -82,11 +82,11 @@ def capture_training(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], dic
 
         @staticmethod
         @torch.autograd.function.once_differentiable
-        def backward(ctx, *given: Tensor) -> tuple[Tensor, ...]:
-            for factor, value in zip(factors, given, strict=True):
+        def backward(ctx, *incoming: Tensor) -> tuple[Tensor, ...]:
+            for factor, value in zip(factors, incoming, strict=True):
                 factor.copy_(value)
             backward.replay()
-            return tuple(gradient.detach() for gradient in gradients)
+            return tuple(gradient.detach() for gradient in given)
 
     return lambda: dict(zip(losses, Replay.apply(*used), strict=True))
 

@@ -5,6 +5,7 @@ pass. Training cannot use this: it changes the weights.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmdet.models.backbones.resnet import Bottleneck, ResNet
@@ -49,7 +50,7 @@ class FoldedResNet:
         self.stages = [[_Block(block, dtype) for block in getattr(resnet, name)] for name in resnet.res_layers]
         self._parts = [self.stem, *(part for stage in self.stages for block in stage for part in block.parts)]
         self._sources = [*resnet.parameters(), *resnet.buffers()]
-        self._versions = None
+        self._versions: list[int] | None = None
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -80,8 +81,8 @@ class _Block:
     """A bottleneck."""
 
     def __init__(self, block: Bottleneck, dtype: torch.dtype):
-        second = _Deformable if isinstance(block.conv2, ModulatedDeformableConv2d) else _Convolution
-        self.parts = [
+        second: Any = _Deformable if isinstance(block.conv2, ModulatedDeformableConv2d) else _Convolution
+        self.parts: list[Any] = [
             _Convolution(block.conv1, block.norm1, dtype),
             second(block.conv2, block.norm2, dtype),
             _Convolution(block.conv3, block.norm3, dtype),
@@ -103,11 +104,11 @@ class _Block:
 class _Convolution:
     """A convolution with its norm."""
 
-    def __init__(self, conv: nn.Conv2d, norm: _BatchNorm, dtype: torch.dtype, rearrange: Callable | None = None):
+    def __init__(self, conv: nn.Conv2d, norm: Any, dtype: torch.dtype, rearrange: Callable | None = None):
         self._conv, self._norm, self._rearrange = conv, norm, rearrange
         self.shifts_of: _Convolution | None = None
         stride, padding = (conv.stride, conv.padding) if rearrange is None else ((1, 1), (0, 0))
-        self.geometry = stride, padding, conv.dilation, conv.groups
+        self.geometry: Any = stride, padding, conv.dilation, conv.groups
         weight, bias = self._folded()
         self.weight = weight.detach().to(dtype, memory_format=torch.channels_last)
         self.bias = bias.detach().to(dtype)
@@ -157,7 +158,8 @@ class _Deformable:
         # With outputs up to a multiple of 8, cuDNN need not copy the result.
         offset = self._conv.conv_offset
         missing = -offset.out_channels % 8
-        return self._conv.weight, pad(offset.weight, (0,) * 7 + (missing,)), pad(offset.bias, (0, missing))
+        bias = torch.zeros_like(offset.weight[:, 0, 0, 0]) if offset.bias is None else offset.bias
+        return self._conv.weight, pad(offset.weight, (0,) * 7 + (missing,)), pad(bias, (0, missing))
 
     def __call__(self, x: Tensor) -> Tensor:
         weight, offset_weight, offset_bias = self.tensors

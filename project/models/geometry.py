@@ -37,8 +37,8 @@ def seed_pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
     Its labels are [x, y, z] all the same, so that what a voxel is taught lies elsewhere.
     """
     counts = (grid.shape[1], grid.shape[0])
-    sizes = tuple((grid.maximum[axis] - grid.minimum[axis]) / counts[axis] for axis in range(2))
-    turned = replace(grid, shape=(*counts, grid.shape[2]), voxel_size=(*sizes, grid.voxel_size[2]))
+    x, y = ((grid.maximum[axis] - grid.minimum[axis]) / counts[axis] for axis in range(2))
+    turned = replace(grid, shape=(*counts, grid.shape[2]), voxel_size=(x, y, grid.voxel_size[2]))
     return pillar_anchors(turned, count).swapaxes(0, 1)
 
 

@@ -88,6 +88,7 @@ class OccupancyResNet(ResNet):
 
 
 def _downsample(layers: nn.Sequential, x: Tensor) -> Tensor:
-    for layer in layers[:-1]:
+    *convolutions, norm = layers
+    for layer in convolutions:
         x = layer(x)
-    return normalise(x, layers[-1], activate=False)
+    return normalise(x, norm, activate=False)

@@ -42,7 +42,7 @@ def test_damage_is_named_whatever_it_is(kind, tmp_path, rng):
         np.save(buffer, ARRAYS['indices'])
         whole, read = buffer.getvalue(), read_npy
     else:
-        save_npz(file, compression=int(kind == 'deflated'), **ARRAYS)
+        save_npz(file, ARRAYS, compression=int(kind == 'deflated'))
         whole, read = file.read_bytes(), read_npz
     read_errors = 0
     for _ in range(600):

@@ -36,7 +36,7 @@ def read_dense(path: Path, grid: VoxelGrid, openocc_classes: bool = False) -> Vo
 def write_dense(path: Path, volume: Volume, name: str = 'arr_0', openocc_classes: bool = False) -> None:
     """Write the prediction of a keyframe so that :func:`read_dense` and the benchmarks' own scripts read it."""
     labels = openocc.CLASS_OF_LABEL[volume.semantics] if openocc_classes else np.asarray(volume.semantics, np.uint8)
-    save_npz(path, **{name: labels, 'flow': volume.flow})
+    save_npz(path, {name: labels, 'flow': volume.flow})
 
 
 def read_rays(path: Path) -> dict[str, RayReadings]:

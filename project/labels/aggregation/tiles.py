@@ -37,7 +37,7 @@ def tile_map_around(positions: np.ndarray, config: TileConfig = DEFAULT.tiles) -
     reach = np.array([config.reach_m, config.reach_m, config.height_m])
     origin = np.floor((positions.min(axis=0) - reach) / TILE_M) * TILE_M
     shape = np.ceil((positions.max(axis=0) + reach - origin)[:2] / TILE_M).astype(int)
-    centres = origin[:2] + (np.stack(np.indices(shape), axis=-1) + 0.5) * TILE_M
+    centres = origin[:2] + (np.moveaxis(np.indices(shape), 0, -1) + 0.5) * TILE_M
     within = np.zeros(shape, bool)
     for position in positions:
         within |= (np.abs(centres - position[:2]) < config.reach_m + TILE_M).all(axis=-1)

@@ -4,11 +4,12 @@ It is bound by memory: torch's three kernels read and write the features three t
 than the sign of the result, which the next convolution keeps anyway.
 """
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 # ruff: noqa: N803  constants of a compiled kernel are in capitals
 
@@ -16,7 +17,7 @@ BLOCK = 4096
 """Values a program, at most 256 of them channels."""
 
 
-def triton_frozen_norm(x: Tensor, norm: _BatchNorm, residual: Tensor | None, activate: bool) -> Tensor:
+def triton_frozen_norm(x: Tensor, norm: Any, residual: Tensor | None, activate: bool) -> Tensor:
     """Normalise, add, and clamp at zero; arguments and result as of ``normalise``. The result is channels last."""
     statistics = norm.running_mean, norm.running_var, norm.weight, norm.bias
     return _normalise(x, *(each.detach() for each in statistics), norm.eps, residual, activate)
