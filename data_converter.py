@@ -9,8 +9,8 @@ examples:
       two formats in one pass
   python data_converter.py --format voxels --masks --flow
       with masks of what lidar and cameras see, and the velocity of every voxel
-  python data_converter.py --refine-poses
-      with layers of ground laid onto one another; needs small_gicp (pip install small_gicp)
+  python data_converter.py --no-refine-poses
+      with the poses of the car as they are given, although those of nuScenes have no height
   python data_converter.py --scenes scene-0061 scene-0103 --num_sweeps 5 --workers 2
       two scenes, with a shorter window
 """
@@ -22,10 +22,10 @@ from pathlib import Path
 
 from project.cli import run, usable_cores, whole_number
 from project.formats import FORMATS
-from project.labels.poses.registration import require_library
 from project.labels.run.convert import Outcome, convert
-from project.labels.run.folder import prepare_folder
+from project.labels.run.folder import prepare_folder, state_poses
 from project.labels.run.index import read_splits, write_infos
+from project.labels.run.pose_files import corrected_records, read_report
 from project.labels.run.report import Report
 from project.labels.run.settings import Settings
 from project.sources.nuscenes.scenes import Dataset, make_dataset
@@ -80,8 +80,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--refine-poses',
-        action='store_true',
-        help='correct the poses of the car by registering the sweeps of a scene; nuScenes gives them no height',
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help='lay the sweeps of a scene onto one another where the poses of the car do not: those of nuScenes have no '
+        'height; exact poses stay as they are (yes)',
     )
     parser.add_argument(
         '--label_mapping',
@@ -118,9 +120,13 @@ def main(arguments: list[str] | None = None) -> int:
         failed = [outcome.scene_name for outcome in outcomes if outcome.error]
         counts = {}
         if len(failed) < len(outcomes):
-            records = {scene.name: scene.records for scene in dataset.scenes if scene.name not in failed}
+            labelled = [scene for scene in dataset.scenes if scene.name not in failed]
+            reports = {scene.name: read_report(settings.save_path, scene.name) for scene in labelled}
+            state_poses(settings.save_path, reports)
+            records = {scene.name: corrected_records(settings.save_path, scene) for scene in labelled}
             counts = write_infos(settings.save_path, version, splits, records, failed)
-    except (ImportError, OSError, ValueError) as error:
+            report.poses(reports)
+    except (OSError, ValueError) as error:
         report.error(error)
         return 2
     report.summary(outcomes, counts, settings.save_path, time.perf_counter() - start)
@@ -132,10 +138,7 @@ def make_settings(options: argparse.Namespace) -> Settings:
 
     Raises:
         ValueError, OSError: the label mapping cannot be used.
-        ImportError: poses are to be refined and small_gicp is not installed.
     """
-    if options.refine_poses:
-        require_library()
     return Settings(
         save_path=options.save_path,
         formats=tuple(dict.fromkeys(options.formats or ['voxels'])),

@@ -60,7 +60,7 @@ install() {
 
 echo "setup: installing into $venv ($("$python" --version)); about two minutes and 3 GB of downloads"
 install 'setuptools<81'
-install -r requirements.txt -e '.[dev,viz,refine]'
+install -r requirements.txt -e '.[dev,viz]'
 # Two packages bring OpenCV, one of them with a window system; the one without must win, for machines that have no libGL.
 install --force-reinstall --no-deps "$(grep '^opencv-python-headless' requirements.txt)"
 touch "$venv/.complete"

@@ -11,36 +11,53 @@ class PoseConfig(NamedTuple):
     """Correction of ego poses by registration.
 
     Attributes:
-        every: of the sweeps between keyframes each `every`-th is registered; the others are corrected like these.
+        apart_s: between keyframes, sweeps that far apart are registered; the others are corrected like these.
         uncertainty_m: poses that registration would move by less stay as they are, byte for byte: it is not surer.
         seen_m: distance from the car at which that is judged.
         seen_keyframes: and between keyframes that are at most so many apart, as a window is.
-        reach_m: points further away are left out; there the rings of a lidar are too far apart to tell a slope.
+        reach_m: points further away are left out: single rings hit little of a surface there.
         thinned_m: one point is kept in each cell of this size.
-        neighbours: points that tell the plane around a point: enough to reach from ring to ring.
-        map_cell_m: cells of the map; each holds the mean and the plane of its points.
-        farthest_m: how far a point may lie from the mean of its cell.
+        ground_step_m: ground rises at most so much above the lowest point of its square metre.
+        ground_rise_m: and so much above that of the square metres around. Near the car, ground is at most so far from
+            the height that most of it has.
+        ground_slope: with distance it may be further off, by this times the distance.
+        map_cell_m: edge of the cells of the map. Each has one plane of ground, or one line of wall as seen from above.
+        level_m: ground that much higher is another road, as on a bridge.
+        fading_m: a point so far away counts half: there errors of angle are as large as those of place.
+        ground_noise_m: how far points stray from the plane of their cell of ground, beyond what the cell shows.
+        wall_noise_m: the same for the line of a wall.
+        fits_m: a point that lies so far from its cell's surface counts a quarter, in the last steps.
+        fits_at_first_m: the same in the first steps, when poses may be that wrong.
         min_points: fewer points, in a sweep or where it meets the map, do not tell a pose.
         given_rotation_deg: how far off roll, pitch and yaw of given poses may be, from sweep to sweep (one sigma).
-        given_x_m, given_y_m, given_z_m: the same for the position.
+        given_horizontal_m: the same for x and y.
+        given_height_m: the same for z.
         independent: share of a sweep's points that count as measured independently; the others repeat what these tell.
+        rounds: how often each sweep is laid onto all others after it was laid onto those before it.
     """
 
-    every: int = 2
+    apart_s: float = 0.25
     uncertainty_m: float = 0.03
     seen_m: float = 20.0
     seen_keyframes: int = 10
     reach_m: float = 50.0
     thinned_m: float = 0.5
-    neighbours: int = 20
-    map_cell_m: float = 0.7
-    farthest_m: float = 1.0
-    min_points: int = 300
+    ground_step_m: float = 0.15
+    ground_rise_m: float = 0.3
+    ground_slope: float = 0.06
+    map_cell_m: float = 1.0
+    level_m: float = 4.0
+    fading_m: float = 40.0
+    ground_noise_m: float = 0.03
+    wall_noise_m: float = 0.05
+    fits_m: float = 0.125
+    fits_at_first_m: float = 0.5
+    min_points: int = 200
     given_rotation_deg: float = 0.1
-    given_x_m: float = 0.05
-    given_y_m: float = 0.05
-    given_z_m: float = 0.1
-    independent: float = 0.01
+    given_horizontal_m: float = 0.05
+    given_height_m: float = 0.1
+    independent: float = 0.1
+    rounds: int = 2
 
 
 class SweepConfig(NamedTuple):

@@ -12,6 +12,7 @@ from project.labels.aggregation.aggregate import aggregate
 from project.labels.aggregation.dynamic_removal import read_sample_rays, without_dynamic_points
 from project.labels.aggregation.point_groups import ScenePoints
 from project.labels.poses.refinement import refined
+from project.labels.run.pose_files import pose_file, write_poses
 from project.labels.run.settings import Settings
 from project.labels.visibility.free_space import ObservedRays, free_space, observed_rays
 from project.labels.visibility.masks import masks_of
@@ -36,14 +37,12 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
     Raises:
         FileNotFoundError, ValueError: a file of the recording is missing or damaged; the message names it.
         OSError: a label could not be written; the message names it.
-        ImportError: poses are to be refined and small_gicp is not installed.
     """
     todo, config = [settings.missing(keyframe) for keyframe in scene.keyframes], settings.config
+    # Poses: the sweeps are registered to each other, where the given poses leave them apart.
+    scene = _with_poses_to_use(scene, settings, any(todo))
     if not any(todo):
         return 0
-    # Poses: the sweeps are registered to each other, where the given poses leave them apart.
-    if settings.refine_poses:
-        scene = refined(scene, config)
     # Aggregation: every sweep is read once; each point goes to the static world or, in its box frame, to an object.
     points = aggregate(scene, config)
     # Dynamic removal: static points that rays of other times pass through were movers without a box.
@@ -63,6 +62,17 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
         if names:
             on_keyframe()
     return sum(map(bool, todo))
+
+
+def _with_poses_to_use(scene: Scene, settings: Settings, needed: bool) -> Scene:
+    """The scene with corrected poses where these are wanted; states beside the labels what was done."""
+    path = pose_file(settings.save_path, scene.name)
+    if not settings.refine_poses:
+        path.unlink(missing_ok=True)
+    elif needed or not path.is_file():
+        scene, report = refined(scene, settings.config)
+        write_poses(settings.save_path, scene, report)
+    return scene
 
 
 def _label_keyframe(

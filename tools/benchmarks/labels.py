@@ -56,6 +56,7 @@ METHODS = ('this project', 'ghosts kept', 'with trails', 'with trails, ghosts ke
 PICTURES = {'this project': 'labels', 'plain majority vote': 'labels_plain'}
 
 STEPS = {
+    'poses': ('refined',),
     'read': ('read_sweep',),
     'align': ('boxes_of_sweeps', 'box_of_points', 'in_box_frames'),
     'propagate': ('label_map', 'mark_movers', 'propagate'),
@@ -76,7 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--keyframes', type=int, default=20, metavar='N', help='of each of its two scenes (%(default)s)'
     )
     parser.add_argument('--all-difficulties', action='store_true', help='wrong ego poses and missing heights as well')
-    parser.add_argument('--refine-poses', action='store_true', help='correct the poses first')
+    parser.add_argument(
+        '--refine-poses', action=argparse.BooleanOptionalAction, default=True, help='correct the poses first (yes)'
+    )
     parser.add_argument('--every', type=int, default=1, metavar='N', help='judge every N-th keyframe (%(default)s)')
     parser.add_argument('--pictures', type=Path, metavar='FOLDER', help='draw truth, labels and what differs')
     parser.add_argument(
@@ -93,16 +96,14 @@ def run(arguments: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         root = arguments.world or _make_world(Path(folder) / 'world', arguments)
         scenes = make_dataset(read_tables(root, find_version(root)), root).scenes
-        if arguments.refine_poses:
-            scenes = [refined(scene) for scene in scenes]
-        figures = {}
+        figures, posed = {}, [refined(scene)[0] for scene in scenes] if arguments.refine_poses else scenes
         if 'quality' not in arguments.skip:
-            figures['quality'] = _quality(console, root, scenes, arguments.every, arguments.pictures)
+            figures['quality'] = _quality(console, root, posed, arguments.every, arguments.pictures)
         if 'masks' not in arguments.skip:
-            figures['masks'] = mask_quality(console, root, scenes, MASK_GRIDS, arguments.masks_every, NUM_SWEEPS)
+            figures['masks'] = mask_quality(console, root, posed, MASK_GRIDS, arguments.masks_every, NUM_SWEEPS)
             _print_table(console, 'masks, %', figures['masks'], '{:.2f}')
         if 'speed' not in arguments.skip:
-            figures['speed'] = _speed(console, scenes, Path(folder) / 'labels')
+            figures['speed'] = _speed(console, scenes, Path(folder) / 'labels', arguments.refine_poses)
     return figures
 
 
@@ -162,9 +163,9 @@ def _draw(path: Path, scene: Scene, k: int, truth: Truth, labels: np.ndarray) ->
     image.quantize(palette=few_colours(image), dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def _speed(console: Console, scenes: list[Scene], folder: Path) -> dict:
+def _speed(console: Console, scenes: list[Scene], folder: Path, refine_poses: bool) -> dict:
     keyframes = sum(len(scene.keyframes) for scene in scenes)
-    settings = Settings(folder, overwrite=True)
+    settings = Settings(folder, overwrite=True, refine_poses=refine_poses)
     _label_all(scenes[:1], replace(settings, formats=tuple(FORMATS)))  # compiles what is not compiled yet
     figures = {'s a keyframe, one thread': _timed(lambda: _label_all(scenes, settings)) / keyframes}
     with _profiled() as steps:

@@ -1,100 +1,148 @@
 """The poses of the car are corrected where the sweeps of a scene do not meet.
 
-Poses of nuScenes have no height and drift by centimetres, so that the ground seen at different times lies in layers.
-How exact the poses of a scene are shows when they are corrected: corrections that registration is not sure of are not
-made.
+Poses of nuScenes have no height, so that the ground seen at different times lies in layers, and those of other
+recordings drift. How exact the poses of a scene are shows when they are corrected: corrections that registration is
+not sure of, or that bring nothing together, are not made.
 """
 
-import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from project.geometry.rigid import interpolate, inverse
 from project.labels.aggregation.aggregate import Sweeps
-from project.labels.aggregation.boxes import box_of_points
-from project.labels.aggregation.sweeps import UNLABELLED
-from project.labels.config import DEFAULT, LabelConfig
-from project.labels.poses.registration import registered
+from project.labels.config import DEFAULT, LabelConfig, PoseConfig
+from project.labels.poses.agreement import displacement, ground_gap
+from project.labels.poses.registration import fit_of, registered
+from project.labels.poses.surfaces import surfaces_of
 from project.sources.base import Scene
-
-EVERY = 2
-"""Keyframes are registered, and of the sweeps every second one; another is corrected like its neighbours."""
-
-UNCERTAINTY_M = 0.03
-"""How well registration knows where what was seen at one keyframe lies at another, root mean square."""
-
-SEEN_M, SEEN_KEYFRAMES = 20.0, 10
-"""That is judged at this distance from the car, between keyframes that are at most so many apart: as a window is."""
+from project.sources.records import KeyframeRecord
 
 
-def refined(scene: Scene, config: LabelConfig = DEFAULT) -> Scene:
-    """The scene with corrected poses, or as it is where its poses are as good as registration could make them.
+@dataclass(frozen=True)
+class PoseReport:
+    """What became of the poses of a scene.
 
-    Boxes and cameras are told in the global frame that the pose of their keyframe leads to, and are corrected with it:
-    what lies in a box before does so after.
+    Attributes:
+        outcome: ``exact``: they are as good as registration could make them, and were kept; ``corrected``; or
+            ``not registered``: too few sweeps could be laid onto others, or that brought nothing together, and the
+            poses were kept.
+        moved_m: how far corrections move what is 20 m from the car at one keyframe as seen from another, root mean
+            square; those that were not made included.
+        ground_gap_given_m: how far the ground lies apart that different keyframes see in the same square metre, median;
+            by the poses as given. None where no two keyframes see the same ground.
+        ground_gap_used_m: the same by the poses that are used.
+        sweeps: how many were registered.
+        lost: how many of these show too little that stands still, and move as they are given to.
+    """
+
+    outcome: Literal['exact', 'corrected', 'not registered']
+    moved_m: float
+    ground_gap_given_m: float | None
+    ground_gap_used_m: float | None
+    sweeps: int
+    lost: int
+
+
+def refined(scene: Scene, config: LabelConfig = DEFAULT) -> tuple[Scene, PoseReport]:
+    """The scene with corrected poses, or as it is where these are exact or could not be corrected, and what was done.
 
     Raises:
-        ImportError: small_gicp is not installed.
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
-    sweeps = Sweeps(scene, config)
-    used = np.union1d(np.flatnonzero(scene.time_steps >= 0)[::EVERY], scene.keyframe_sweeps)
+    sweeps, poses_config = Sweeps(scene, config), config.poses
+    used = registered_sweeps(scene, poses_config)
     given = sweeps.scene_from_global @ scene.global_from_ego
-    poses, lost = registered((_still(sweeps, sweep, inverse(given[sweep])) for sweep in used), given[used])
-    if lost.any():
-        warnings.warn(
-            f'{scene.name}: {lost.sum()} of {len(used)} sweeps show too little that stands still to correct their '
-            'poses by; they move as they are given to',
-            stacklevel=2,
-        )
+    start = with_heights(given)
+    seen = [surfaces_of(sweeps, sweep, inverse(given[sweep]), poses_config) for sweep in used]
+    poses, lost, fit = registered(seen, start[used], poses_config)
     at_keyframes = np.searchsorted(used, scene.keyframe_sweeps)
-    if displacement(given[used][at_keyframes], poses[at_keyframes]) < UNCERTAINTY_M:
-        return scene
-    corrections = poses @ inverse(given[used])
-    # Sweeps before the first keyframe move with it, as do those after the last.
-    every = np.clip(np.arange(len(given)), used[0], used[-1])
-    before, after = np.searchsorted(used, every, side='right') - 1, np.searchsorted(used, every)
-    corrections = interpolate(corrections[before], corrections[after], np.full(len(every), 0.5))
-    return with_poses(scene, inverse(sweeps.scene_from_global) @ corrections @ given)
+    of_keyframes = [seen[i] for i in at_keyframes]
+    before, after = given[scene.keyframe_sweeps], poses[at_keyframes]
+    moved_m = displacement(before, after, poses_config)
+    outcome = 'corrected'
+    if 2 * lost.sum() > len(used) > 1:
+        outcome = 'not registered'
+    elif moved_m < poses_config.uncertainty_m:
+        outcome = 'exact'
+    elif fit < fit_of(seen, given[used], poses_config):
+        outcome = 'not registered'
+    gap_given = ground_gap(of_keyframes, before)
+    gap_used = ground_gap(of_keyframes, after) if outcome == 'corrected' else gap_given
+    report = PoseReport(outcome, round(moved_m, 4), gap_given, gap_used, len(used), int(lost.sum()))
+    if outcome != 'corrected':
+        return scene, report
+    corrections = _between(poses @ inverse(start[used]), scene.timestamps_us[used], scene.timestamps_us)
+    return with_poses(scene, inverse(sweeps.scene_from_global) @ corrections @ start), report
 
 
 def with_poses(scene: Scene, global_from_ego: np.ndarray) -> Scene:
-    """The scene with other poses of the car, (S, 4, 4) float64; boxes and cameras stay where they are seen from it."""
+    """The scene with other poses of the car, (S, 4, 4) float64.
+
+    Boxes and cameras are told in the global frame that the pose of their keyframe leads to, and move with it: what lies
+    in a box or in an image before does so after.
+    """
     corrections = (global_from_ego @ inverse(scene.global_from_ego))[scene.keyframe_sweeps]
     tracks = replace(scene.tracks, global_from_box=corrections[:, None] @ scene.tracks.global_from_box)
     cameras = tuple(
         replace(each, global_from_camera=correction @ each.global_from_camera)
         for each, correction in zip(scene.cameras, corrections, strict=False)
     )
-    return replace(scene, global_from_ego=global_from_ego, tracks=tracks, cameras=cameras)
+    records = with_corrections(scene.records, corrections)
+    return replace(scene, global_from_ego=global_from_ego, tracks=tracks, cameras=cameras, records=records)
 
 
-def displacement(some: np.ndarray, others: np.ndarray) -> float:
-    """How differently two sets of poses lay what was seen at one keyframe onto what was seen at another.
+def with_corrections(records: tuple[KeyframeRecord, ...], corrections: np.ndarray) -> tuple[KeyframeRecord, ...]:
+    """Records of keyframes whose global frame was moved by (K, 4, 4) float64, boxes and cameras with it."""
+    moved = []
+    for record, correction in zip(records, corrections, strict=False):
+        cameras = {
+            name: replace(camera, global_from_ego=correction @ camera.global_from_ego)
+            for name, camera in record.cameras.items()
+        }
+        boxes = replace(record.boxes, global_from_box=correction @ record.boxes.global_from_box)
+        pose = correction @ record.global_from_ego
+        moved.append(replace(record, global_from_ego=pose, cameras=cameras, boxes=boxes))
+    return tuple(moved)
 
-    Args:
-        some: (K, 4, 4) float64.
-        others: (K, 4, 4) float64, in a frame of their own.
 
-    Returns:
-        Root mean square distance, metres, between points `SEEN_M` around the car over all pairs of keyframes that are
-        at most `SEEN_KEYFRAMES` apart; 0 for a single keyframe.
+def registered_sweeps(scene: Scene, config: PoseConfig) -> np.ndarray:
+    """(U,) int64 the keyframes and some sweeps between, of the lidar that keyframes have, in order of time."""
+    of_lidar = np.ones(len(scene.sweep_files), bool)
+    if scene.lidars is not None:
+        of_lidar = np.isin(scene.lidars, scene.lidars[scene.keyframe_sweeps])
+    chosen = [scene.keyframe_sweeps]
+    for first, last in zip(scene.keyframe_sweeps[:-1], scene.keyframe_sweeps[1:], strict=True):
+        between = first + 1 + np.flatnonzero(of_lidar[first + 1 : last])
+        start, stop = scene.timestamps_us[first], scene.timestamps_us[last]
+        parts = max(round((stop - start) / 1e6 / config.apart_s), 1)
+        times_us = start + (stop - start) * np.arange(1, parts) / parts
+        if len(between):
+            apart_us = np.abs(scene.timestamps_us[between][:, None] - times_us)
+            chosen.append(between[apart_us.argmin(axis=0)])
+    return np.unique(np.concatenate(chosen))
+
+
+def with_heights(poses: np.ndarray) -> np.ndarray:
+    """Poses (S, 4, 4), with the heights that a car has which drives along its own floor if all are the same as given.
+
+    nuScenes gives the slope of the car, but no height.
     """
-    angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
-    points = np.stack([SEEN_M * np.cos(angles), SEEN_M * np.sin(angles), 0 * angles, 1 + 0 * angles])
-    squares = []
-    for apart in range(1, min(SEEN_KEYFRAMES + 1, len(some))):
-        first, second = (inverse(poses[:-apart]) @ poses[apart:] @ points for poses in (some, others))
-        squares.append(((first - second) ** 2).sum(axis=1).ravel())
-    return float(np.sqrt(np.concatenate(squares).mean())) if squares else 0.0
+    if len(poses) < 2 or np.ptp(poses[:, 2, 3]) > 0:
+        return poses
+    ways = np.diff(poses[:, :3, 3], axis=0)
+    ups = poses[:-1, :3, 2] + poses[1:, :3, 2]
+    rises = -(ways[:, 0] * ups[:, 0] + ways[:, 1] * ups[:, 1]) / ups[:, 2]
+    higher = poses.copy()
+    higher[1:, 2, 3] += np.cumsum(rises)
+    return higher
 
 
-def _still(sweeps: Sweeps, sweep: int, ego_from_scene: np.ndarray) -> np.ndarray:
-    """(N, 3) float64 points of a sweep that lie in no box and are not labelled as movable, ego frame."""
-    points, boxes = sweeps.read(sweep)
-    kinds = sweeps.scene.taxonomy.static
-    static = (points.raw == UNLABELLED) | ((points.raw >= kinds.start) & (points.raw < kinds.stop))
-    outside = box_of_points(points.xyz, points.raw, boxes) < 0
-    xyz = points.xyz[static & outside].astype(np.float64)
-    return xyz @ ego_from_scene[:3, :3].T + ego_from_scene[:3, 3]
+def _between(corrections: np.ndarray, known_us: np.ndarray, times_us: np.ndarray) -> np.ndarray:
+    """Corrections (U, 4, 4) known at some times, at all times; outside, those of the first and the last."""
+    times_us = np.clip(times_us, known_us[0], known_us[-1])
+    after = np.searchsorted(known_us, times_us)
+    before = np.maximum(after - 1, 0)
+    lengths = np.maximum(known_us[after] - known_us[before], 1)
+    return interpolate(corrections[before], corrections[after], (times_us - known_us[before]) / lengths)

@@ -1,133 +1,116 @@
 """The sweeps of a scene are laid onto one another.
 
-Each sweep is registered to a map of the sweeps before it, and once more to the map of all, so that errors do not add
-up along the way (VGICP: Koide et al., "Voxelized GICP for Fast and Accurate 3D Point Cloud Registration", ICRA 2021, as
-the library small_gicp has it). The given poses stay a soft constraint: in a street that looks the same everywhere,
-geometry does not tell how far the car has come.
+Each sweep is laid onto a map of the sweeps before it, and then, in rounds, onto the map of all others, so that errors
+do not add up along the way. The given poses stay a soft constraint: in a tunnel geometry does not tell how far the car
+has come, and in an open field not even which way.
 """
 
-from collections.abc import Iterable
-from types import ModuleType
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from project.geometry.rigid import inverse
+from project.geometry.rigid import interpolate
+from project.labels.config import PoseConfig
+from project.labels.poses.surface_map import SurfaceMap
+from project.labels.poses.surfaces import Surfaces
 
-REACH_M = 50.0
-"""Points further away are left out: there the rings of a lidar are too far apart to tell the slope of the ground."""
+_STEPS_AT_FIRST, _MOST_STEPS = 3, 12
+"""Steps towards the surfaces with one trust, before it narrows and when it is at its narrowest."""
 
-THINNED_M = 0.5
-"""One point is kept in each cell of this size."""
-
-NEIGHBOURS = 20
-"""Points that tell the plane around a point: enough to reach from ring to ring."""
-
-MAP_CELL_M = 0.7
-"""Cells of the map; each holds the mean and the plane of its points."""
-
-FARTHEST_M = 1.0
-"""How far a point may lie from the mean of its cell."""
-
-MIN_POINTS = 300
-"""Fewer points, in a sweep or where it meets the map, do not tell a pose."""
-
-GIVEN_ERRORS = np.array([np.radians(0.1), np.radians(0.1), np.radians(0.1), 0.05, 0.05, 0.1])
-"""How far off given poses may be (standard deviations): roll and pitch; yaw, x, y and z from one sweep to the next."""
-
-INDEPENDENT = 0.01
-"""Share of a sweep's points that count as measured independently; the others repeat what these tell."""
+_AT_REST_M, _AT_REST_RAD = 0.003, 0.0002
+"""A smaller step is the last one."""
 
 
-def require_library() -> ModuleType:
-    """The module small_gicp.
-
-    Raises:
-        ImportError: it is not installed; the message tells how to install it.
-    """
-    try:
-        import small_gicp
-    except ImportError:
-        raise ImportError('poses are refined by small_gicp, which is not installed: pip install small_gicp') from None
-    return small_gicp
-
-
-def registered(sweeps: Iterable[np.ndarray], given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def registered(
+    sweeps: Sequence[Surfaces], given: np.ndarray, config: PoseConfig
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Poses that lay sweeps onto one another.
 
     Args:
-        sweeps: S sweeps in order of time, of each (N, 3) float64 points of what stands still, ego frame.
+        sweeps: S sweeps in order of time.
         given: (S, 4, 4) float64 poses to start from, ego frame to one that stands still and has its z axis upwards.
+        config: thresholds.
 
     Returns:
-        The (S, 4, 4) float64 poses, and (S,) bool which sweeps could not be registered: those move on from the sweep
-        before as they are given to.
-
-    Raises:
-        ImportError: small_gicp is not installed.
+        The (S, 4, 4) float64 poses; (S,) bool which sweeps could not be laid onto others: those move on from the sweep
+        before as they are given to; and the share of points that lie on surfaces of other sweeps.
     """
-    clouds = [_cloud(points) for points in sweeps]
-    lost = np.array([cloud is None for cloud in clouds], bool)
-    poses, correction, world = given.copy(), np.eye(4), None
-    for i, cloud in enumerate(clouds):
-        poses[i] = correction @ given[i]
-        if lost[i]:
-            continue
-        if world is None:
-            world = _new_map()
-        else:
-            found = _align(world, cloud, poses[i], given[i])
-            lost[i] = found is None
-            if lost[i]:
-                continue
-            poses[i] = found
-        world.insert(cloud, poses[i])
-        correction = poses[i] @ inverse(given[i])
-    world = _new_map()
-    chosen = np.flatnonzero(~lost)
-    for i in chosen:
-        world.insert(clouds[i], poses[i])
-    for i in chosen:
-        poses[i] = _align(world, clouds[i], poses[i], given[i])
-    return poses, lost
+    enough = np.array([len(sweep.xyz) >= config.min_points for sweep in sweeps], bool)
+    poses, world, lost = given.copy(), SurfaceMap(config), ~enough
+    for i, sweep in enumerate(sweeps):
+        if i:
+            poses[i] = _moved_on(poses[i - 1], given[i - 1], given[i])
+        if enough[i]:
+            found = _laid(world, sweep, poses[i], poses[i], 1, config.fits_at_first_m, config)
+            poses[i] = poses[i] if found is None else found
+            world.add(sweep, poses[i])
+    for _ in range(config.rounds):
+        for i in np.flatnonzero(enough):
+            world.add(sweeps[i], poses[i], -1)
+            neighbours = [j for j in (i - 1, i + 1) if 0 <= j < len(sweeps)]
+            if neighbours:
+                ways = [_moved_on(poses[j], given[j], given[i]) for j in neighbours]
+                expected = interpolate(ways[0][None], ways[-1][None], np.array([0.5]))[0]
+                found = _laid(world, sweeps[i], poses[i], expected, len(ways), config.fits_m, config)
+                lost[i] = found is None
+                poses[i] = poses[i] if found is None else found
+            world.add(sweeps[i], poses[i])
+    return poses, lost, _fit(world, sweeps, poses, config)
 
 
-def _cloud(points: np.ndarray):
-    """Thinned points with the planes around them; None if there are too few."""
-    near = points[(points**2).sum(axis=1) < REACH_M**2]
-    if len(near) < MIN_POINTS:
-        return None
-    cloud, _ = require_library().preprocess_points(near, THINNED_M, NEIGHBOURS, 1)
-    return cloud if cloud.size() >= MIN_POINTS else None
+def fit_of(sweeps: Sequence[Surfaces], poses: np.ndarray, config: PoseConfig) -> float:
+    """Share of the points of sweeps that lie on surfaces of other sweeps, where poses (S, 4, 4) put them."""
+    world = SurfaceMap(config)
+    for sweep, pose in zip(sweeps, poses, strict=True):
+        world.add(sweep, pose)
+    return _fit(world, sweeps, poses, config)
 
 
-def _new_map():
-    world = require_library().GaussianVoxelMap(MAP_CELL_M)
-    # Nothing is forgotten.
-    world.set_lru(1 << 30, 1 << 30)
-    return world
+def _fit(world: SurfaceMap, sweeps: Sequence[Surfaces], poses: np.ndarray, config: PoseConfig) -> float:
+    fits = []
+    for sweep, pose in zip(sweeps, poses, strict=True):
+        world.add(sweep, pose, -1)
+        fits.append(world.normal_equations(sweep, pose, config.fits_m)[3] * len(sweep.xyz))
+        world.add(sweep, pose)
+    return sum(fits) / max(sum(len(sweep.xyz) for sweep in sweeps), 1)
 
 
-def _align(world, cloud, pose: np.ndarray, given: np.ndarray) -> np.ndarray | None:
-    """Pose of a cloud in the map, weighed against what is expected; None where too little of it meets the map.
-
-    Both are taken for Gaussian, so that the most likely pose solves a linear equation in the small motion (rotation,
-    then translation, ego frame) that leads to it.
-    """
-    result = require_library().align(world, cloud, pose, FARTHEST_M, 1)
-    if result.num_inliers < MIN_POINTS:
-        return None
-    found = result.T_target_source
-    # Expected is what the sweep before leads to, leaning as given.
+def _moved_on(pose: np.ndarray, given: np.ndarray, given_next: np.ndarray) -> np.ndarray:
+    """Pose that the given motion leads to from a pose; roll and pitch are as given."""
     correction = pose[:3, :3] @ given[:3, :3].T
-    expected = pose.copy()
-    yaw = np.arctan2(correction[1, 0], correction[0, 0])
-    expected[:3, :3] = Rotation.from_euler('z', yaw).as_matrix() @ given[:3, :3]
-    difference = inverse(found) @ expected
-    rotation = Rotation.from_matrix(difference[:3, :3]).as_rotvec()
-    weight = np.diag(GIVEN_ERRORS**-2)
-    motion = weight @ np.concatenate([rotation, difference[:3, 3]])
-    motion = np.linalg.solve(INDEPENDENT * result.H + weight, motion)
-    step = np.eye(4)
-    step[:3, :3], step[:3, 3] = Rotation.from_rotvec(motion[:3]).as_matrix(), motion[3:]
-    return found @ step
+    turn = Rotation.from_euler('z', np.arctan2(correction[1, 0], correction[0, 0])).as_matrix()
+    moved = np.eye(4)
+    moved[:3, :3] = turn @ given_next[:3, :3]
+    moved[:3, 3] = pose[:3, 3] + turn @ (given_next[:3, 3] - given[:3, 3])
+    return moved
+
+
+def _laid(
+    world: SurfaceMap, sweep: Surfaces, start: np.ndarray, expected: np.ndarray, times: int, fits_m: float,
+    config: PoseConfig,
+) -> np.ndarray | None:  # fmt: skip
+    """Pose of a sweep on the map, weighed against what is expected from so many neighbours; None where too little of it
+    meets the map.
+
+    Both are taken for Gaussian, so that each step of the most likely pose solves a linear equation.
+    """
+    angle, along, up = np.radians(config.given_rotation_deg), config.given_horizontal_m, config.given_height_m
+    firmness = times / np.array([angle, angle, angle, along, along, up]) ** 2
+    pose, steps = start.copy(), 0
+    while True:
+        matrix, side, met, _ = world.normal_equations(sweep, pose, fits_m)
+        if met < config.min_points:
+            return None
+        turned = Rotation.from_matrix(pose[:3, :3] @ expected[:3, :3].T).as_rotvec()
+        off = firmness * np.concatenate([turned, pose[:3, 3] - expected[:3, 3]])
+        step = -np.linalg.solve(config.independent * matrix + np.diag(firmness), config.independent * side + off)
+        pose[:3, :3] = Rotation.from_rotvec(step[:3]).as_matrix() @ pose[:3, :3]
+        pose[:3, 3] += step[3:]
+        steps += 1
+        at_rest = np.abs(step[:3]).max() < _AT_REST_RAD and np.abs(step[3:]).max() < _AT_REST_M
+        if fits_m > config.fits_m:
+            if at_rest or steps >= _STEPS_AT_FIRST:
+                fits_m, steps = max(fits_m / 2, config.fits_m), 0
+        elif at_rest or steps >= _MOST_STEPS:
+            return pose

@@ -4,17 +4,22 @@ import contextlib
 import fcntl
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from project.formats import FORMATS, Keyframe, voxels
 from project.formats.common import written_whole
+from project.labels.poses.refinement import PoseReport
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
 from project.taxonomy import FREE, LABEL_NAMES, Taxonomy
 
 SETTINGS_FILE = 'settings.json'
 LOCK_FILE = '.lock'
+
+POSES = 'poses'
+"""Beside the formats, ``settings.json`` says under this name what was done to the poses of each scene."""
 
 _ANY_KEYFRAME = Keyframe('*', '*', '*', '*', '*.bin')
 """Its paths are patterns of those of all keyframes."""
@@ -43,11 +48,13 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
         scenes: those that will be labelled.
 
     Raises:
-        ValueError: labels of a format are there that were made in another way, and must or would stay.
+        ValueError: labels of a format are there that were made in another way, and must or would stay; or labels of
+            another format, with corrected poses where those of now are used as given, or the other way round.
         OSError: the folder cannot be read or written.
     """
     with locked(settings.save_path):
         stated = _read_settings(settings.save_path)
+        _check_poses(stated, settings)
         taxonomy = scenes[0].taxonomy if scenes else Taxonomy.nuscenes()
         made = {name: settings.made(name, version, taxonomy) for name in settings.formats}
         outdated = [
@@ -65,6 +72,33 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
             file.write(json.dumps(stated | made, indent=1).encode())
         if voxels.NAME in made:
             voxels.write_manifest(settings.save_path, made[voxels.NAME], (*taxonomy.labels, LABEL_NAMES[FREE]))
+
+
+def state_poses(save_path: Path, reports: Mapping[str, PoseReport | None]) -> None:
+    """Say in ``settings.json`` what was done to the poses of scenes; None takes back what was said."""
+    with locked(save_path):
+        stated = _read_settings(save_path)
+        poses = stated.get(POSES, {})
+        for name, report in reports.items():
+            poses.pop(name, None)
+            if report is not None:
+                poses[name] = asdict(report)
+        stated = {**stated, POSES: dict(sorted(poses.items()))}
+        with written_whole(save_path / SETTINGS_FILE) as file:
+            file.write(json.dumps(stated, indent=1).encode())
+
+
+def _check_poses(stated: Mapping[str, dict], settings: Settings) -> None:
+    """Make sure that all formats in the folder are made with the same poses: its index holds one pose a keyframe."""
+    for name in set(stated) & set(FORMATS) - set(settings.formats):
+        there = any(settings.save_path.glob(FORMATS[name].path(_ANY_KEYFRAME).as_posix()))
+        if there and stated[name].get('refine_poses', False) != settings.refine_poses:
+            option = '--no-refine-poses' if settings.refine_poses else '--refine-poses'
+            raise ValueError(
+                f'{settings.save_path / SETTINGS_FILE}: the labels of the format {name} were made with other poses '
+                f'than those of now would be; use {option}, choose another --save_path, or make all formats again '
+                'with --overwrite'
+            )
 
 
 def _read_settings(save_path: Path) -> dict[str, dict]:

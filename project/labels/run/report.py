@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from project import kernel_cache
 from project.errors import what_is_wrong
+from project.labels.poses.refinement import PoseReport
 from project.labels.run.convert import Outcome
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
@@ -22,6 +24,10 @@ KEYFRAME_MB = {
     'voxels': 0.5, 'points': 3.0, 'occ3d': 0.2, 'surroundocc': 0.4, 'openoccupancy': 2.0, 'openocc': 0.1,
 }  # fmt: skip
 """Size of a keyframe's file in each format, generously: twice what it is in a made world, or more."""
+
+
+MOST_SCENES = 20
+"""So many are shown one by one."""
 
 
 class Report:
@@ -109,6 +115,30 @@ class Report:
         for outcome in failed:
             text = f'[red]{outcome.scene_name} failed:[/] {escape(outcome.error)}'
             self._console.print(text, highlight=False, soft_wrap=True)
+
+    def poses(self, reports: Mapping[str, PoseReport | None]) -> None:
+        """Show what was done to the poses of each scene, as far as anything was."""
+        told = {name: report for name, report in reports.items() if report is not None}
+        if not told:
+            return
+        table = Table('scene', 'poses', 'moved by', 'ground apart', 'after that', 'sweeps', box=None)
+        for name, report in list(told.items())[:MOST_SCENES]:
+            gaps = report.ground_gap_given_m, report.ground_gap_used_m
+            gaps = ('-' if gap is None else f'{gap:.2f} m' for gap in gaps)
+            sweeps = f'{report.sweeps}' + (f', {report.lost} lost' if report.lost else '')
+            table.add_row(name, report.outcome, f'{report.moved_m:.2f} m', *gaps, sweeps)
+        self._console.print(table)
+        if len(told) > MOST_SCENES:
+            counts = Counter(report.outcome for report in told.values())
+            parts = ', '.join(f'{count} {outcome}' for outcome, count in sorted(counts.items()))
+            self._console.print(f'and {len(told) - MOST_SCENES} more scenes, in settings.json; of all: {parts}')
+        failed = [name for name, report in told.items() if report.outcome == 'not registered']
+        if failed:
+            self._say(
+                'warning',
+                f'the sweeps of {", ".join(failed[:5])}{" and others" if len(failed) > 5 else ""} could not be laid '
+                'onto one another: too little stands still there; their poses are used as they are given',
+            )
 
     def _say(self, kind: str, text: str) -> None:
         colour = {'error': 'red', 'warning': 'yellow'}[kind]

@@ -30,7 +30,7 @@ class Settings:
         masks: write the masks of what lidar and cameras see, where a format has a place for them; None where the format
             is published with them.
         flow: the same for the velocity of voxels.
-        refine_poses: correct the poses of the car first.
+        refine_poses: correct the poses of the car first, where they are wrong.
         remove_ghosts: remove what rays contradict.
         config: thresholds.
     """
@@ -41,7 +41,7 @@ class Settings:
     overwrite: bool = False
     masks: bool | None = None
     flow: bool | None = None
-    refine_poses: bool = False
+    refine_poses: bool = True
     remove_ghosts: bool = True
     config: LabelConfig = DEFAULT
 

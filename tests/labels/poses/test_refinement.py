@@ -1,17 +1,19 @@
 """Poses of scenes: corrected where they are wrong, kept where they are right, and all that hangs on them with them."""
 
-import sys
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from handmade import make_scene
 
-from data_converter import main
 from project.formats import occ3d
 from project.geometry.rigid import inverse
 from project.labels.aggregation.aggregate import aggregate
-from project.labels.poses.refinement import SEEN_M, UNCERTAINTY_M, displacement, refined, with_poses
+from project.labels.config import DEFAULT
+from project.labels.poses.agreement import displacement
+from project.labels.poses.refinement import PoseReport, refined, registered_sweeps, with_heights, with_poses
 from project.labels.voxelization.voting import vote_keyframe
 from project.sources.nuscenes.scenes import make_dataset
 from project.sources.nuscenes.tables import find_version, read_tables
@@ -19,7 +21,9 @@ from project.synthetic import Difficulties, WorldSettings, make_world
 from project.synthetic.truth import load_scene
 from project.taxonomy import FREE
 
-pytest.importorskip('small_gicp')
+REAL = Path(os.environ.get('OCCUPANCY_REAL', Path(__file__).parents[4] / 'shared/real')) / 'nuscenes_sequence'
+
+UNCERTAINTY_M = DEFAULT.poses.uncertainty_m
 
 
 def scenes_of(root):
@@ -39,7 +43,7 @@ def hilly(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def corrected(hilly):
-    return refined(hilly[0])
+    return refined(hilly[0])[0]
 
 
 def at_keyframes(scene):
@@ -78,7 +82,20 @@ def test_boxes_and_cameras_stay_where_the_car_sees_them(hilly, corrected):
 
 def test_exact_poses_are_kept(tiny_world):
     for scene in scenes_of(tiny_world):
-        assert refined(scene) is scene
+        kept, report = refined(scene)
+        assert kept is scene
+        assert report.outcome == 'exact'
+        assert report.moved_m < 0.5 * UNCERTAINTY_M
+        assert report.ground_gap_used_m == report.ground_gap_given_m < 0.02
+
+
+def test_what_was_done_is_told(hilly):
+    scene, truth = hilly
+    _, report = refined(scene)
+    assert report.outcome == 'corrected'
+    assert report.moved_m == pytest.approx(displacement(at_keyframes(scene), truth[scene.keyframe_sweeps]), rel=0.05)
+    assert report.ground_gap_given_m > 0.04 > 0.02 > report.ground_gap_used_m
+    assert (report.sweeps, report.lost) == (7, 0)
 
 
 def part(scene, keyframes):
@@ -91,42 +108,23 @@ def part(scene, keyframes):
 
 def test_a_single_keyframe_is_kept(hilly):
     single = part(hilly[0], slice(0, 1))
-    assert refined(single) is single
+    assert refined(single)[0] is single
 
 
-def test_too_few_points_keep_the_poses_and_the_scene_is_named(tmp_path):
+def test_too_few_points_keep_the_poses_and_that_is_told(tmp_path):
     scene = make_scene(tmp_path)
-    with pytest.warns(UserWarning, match='scene-hand: 3 of 3 sweeps'):
-        assert refined(scene) is scene
+    kept, report = refined(scene)
+    assert kept is scene
+    assert report == PoseReport('not registered', 0.0, None, None, 5, 5)
 
 
 def test_sweeps_beyond_the_keyframes_move_with_the_nearest(hilly):
     scene = hilly[0]
     shorter = part(scene, slice(1, 3))
-    corrections = refined(shorter).global_from_ego @ inverse(scene.global_from_ego)
+    corrections = refined(shorter)[0].global_from_ego @ inverse(with_heights(scene.global_from_ego))
     first, last = shorter.keyframe_sweeps
     np.testing.assert_allclose(corrections[0], corrections[first], atol=1e-9)
     np.testing.assert_allclose(corrections[-1], corrections[last], atol=1e-9)
-
-
-def test_a_missing_library_is_named_before_anything_is_written(monkeypatch, tiny_world, tmp_path, capsys):
-    monkeypatch.setitem(sys.modules, 'small_gicp', None)
-    folder = tmp_path / 'labels'
-    assert main(['--dataroot', str(tiny_world), '--save_path', str(folder), '--refine-poses']) == 2
-    assert 'pip install small_gicp' in capsys.readouterr().err
-    assert not folder.exists()
-
-
-def test_displacement_is_that_of_points_around_the_car(random_rigid):
-    poses = np.stack([random_rigid() for _ in range(3)])
-    elsewhere = random_rigid() @ poses
-    assert displacement(poses, elsewhere) == pytest.approx(0, abs=1e-9)
-    lifted = poses[:2].copy()
-    lifted[1, :3, 3] += 0.25 * poses[1, :3, 2]
-    assert displacement(poses[:2], lifted) == pytest.approx(0.25)
-    turned = poses[:2].copy()
-    turned[1, :3, :3] = poses[1, :3, :3] @ [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
-    assert displacement(poses[:2], turned) == pytest.approx(np.sqrt(2) * SEEN_M)
 
 
 def test_poses_of_another_frame_take_everything_along(tmp_path, random_rigid):
@@ -134,3 +132,46 @@ def test_poses_of_another_frame_take_everything_along(tmp_path, random_rigid):
     move = random_rigid()
     moved = with_poses(scene, move @ scene.global_from_ego)
     np.testing.assert_allclose(moved.tracks.global_from_box, move @ scene.tracks.global_from_box, atol=1e-6)
+
+
+def test_records_for_the_index_take_their_boxes_and_cameras_along(hilly, corrected):
+    for before, after in zip(hilly[0].records, corrected.records, strict=True):
+        assert (
+            not np.allclose(before.global_from_ego, after.global_from_ego, atol=1e-3) or before is hilly[0].records[0]
+        )
+        local = [inverse(each.global_from_ego) @ each.boxes.global_from_box for each in (before, after)]
+        np.testing.assert_allclose(*local, atol=1e-9)
+        for name in before.cameras:
+            ways = [inverse(each.global_from_ego) @ each.cameras[name].global_from_ego for each in (before, after)]
+            np.testing.assert_allclose(*ways, atol=1e-9)
+    np.testing.assert_allclose([each.global_from_ego for each in corrected.records], at_keyframes(corrected), atol=1e-9)
+
+
+def test_registered_are_keyframes_and_sweeps_a_quarter_of_a_second_apart(hilly):
+    np.testing.assert_array_equal(registered_sweeps(hilly[0], DEFAULT.poses), [0, 5, 10, 15, 20, 25, 30])
+    seldom = DEFAULT.poses._replace(apart_s=0.5)
+    np.testing.assert_array_equal(registered_sweeps(hilly[0], seldom), [0, 10, 20, 30])
+
+
+def test_of_two_lidars_that_of_the_keyframes_is_registered(hilly):
+    scene = replace(hilly[0], lidars=np.arange(31) % 2)
+    np.testing.assert_array_equal(registered_sweeps(scene, DEFAULT.poses), [0, 4, 10, 14, 20, 24, 30])
+
+
+def test_lost_heights_follow_from_the_slope_of_the_car():
+    pitch = np.radians(3.0)
+    slope = np.tile(np.eye(4), (5, 1, 1))
+    slope[:, [0, 2], [0, 2]] = np.cos(pitch)
+    slope[:, 0, 2], slope[:, 2, 0] = np.sin(pitch), -np.sin(pitch)
+    slope[:, 0, 3] = np.arange(5)
+    np.testing.assert_allclose(with_heights(slope)[:, 2, 3], -np.tan(pitch) * np.arange(5), atol=1e-12)
+    slope[3, 2, 3] = 0.1
+    assert with_heights(slope) is slope
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason='the real sequence of nuScenes is not here')
+def test_the_ground_of_the_real_sequence_meets():
+    (scene,) = scenes_of(REAL)
+    _, report = refined(scene)
+    assert report.outcome == 'corrected' and report.lost == 0
+    assert report.ground_gap_given_m > 0.5 > 0.03 > report.ground_gap_used_m

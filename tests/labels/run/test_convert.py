@@ -35,7 +35,7 @@ def made(scenes, tmp_path_factory) -> dict[str, bytes]:
 
 
 def test_every_format_has_a_file_a_keyframe_that_reads(scenes, made, tmp_path):
-    assert len(made) == 6 * len(FORMATS)
+    assert len(made) == 6 * len(FORMATS) + 2
     for name, content in made.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
@@ -60,7 +60,7 @@ def test_bytes_depend_on_neither_workers_nor_order_nor_on_what_was_there(scenes,
 def test_formats_that_share_a_grid_are_the_same_as_alone(scenes, made, tmp_path, alone):
     convert(scenes[:1], Settings(tmp_path, (alone,)), workers=1)
     files = files_of(tmp_path)
-    assert len(files) == 3 and files.items() <= made.items()
+    assert len(files) == 3 + 1 and files.items() <= made.items()
 
 
 def test_what_is_there_is_not_made_again(scenes, made, tmp_path):
@@ -86,13 +86,14 @@ def test_a_scene_that_fails_is_named_and_the_other_is_finished(scenes, tmp_path,
     assert {path.parent.name for path in tmp_path.rglob('*.npz')} == {'scene-0103'}
 
 
-def test_a_full_disk_leaves_nothing_half_written(scenes, tmp_path, monkeypatch):
+@pytest.mark.parametrize(('refine_poses', 'first'), [(True, 'poses/scene-0061.json'), (False, '.npz')])
+def test_a_full_disk_leaves_nothing_half_written(scenes, tmp_path, monkeypatch, refine_poses, first):
     def full(*paths):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr('project.formats.common.os.replace', full)
-    outcomes = convert(scenes[:1], Settings(tmp_path), workers=1)
-    assert 'No space left on device' in outcomes[0].error and '.npz' in outcomes[0].error
+    outcomes = convert(scenes[:1], Settings(tmp_path, refine_poses=refine_poses), workers=1)
+    assert 'No space left on device' in outcomes[0].error and first in outcomes[0].error
     assert files_of(tmp_path) == {}
 
 
@@ -119,4 +120,4 @@ def test_one_keyframe_without_sweeps(scenes, tmp_path):
         assert convert([scene], Settings(folder, num_sweeps=num_sweeps), workers=1)[0].error is None
         contents.append(files_of(folder))
         shutil.rmtree(folder)
-    assert contents[0] == contents[1] and len(contents[0]) == 1
+    assert contents[0] == contents[1] and len(contents[0]) == 2

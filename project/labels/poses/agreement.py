@@ -1,0 +1,64 @@
+"""How well poses agree: with one another, and with what was seen from them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from project.geometry.rigid import inverse
+from project.labels.config import DEFAULT, PoseConfig
+from project.labels.poses.surfaces import Surfaces
+
+_MIN_POINTS = 3
+"""Points of a keyframe in a square metre that tell a height."""
+
+
+def displacement(some: np.ndarray, others: np.ndarray, config: PoseConfig = DEFAULT.poses) -> float:
+    """How differently two sets of poses lay what was seen at one keyframe onto what was seen at another.
+
+    Args:
+        some: (K, 4, 4) float64.
+        others: (K, 4, 4) float64, in a frame of their own.
+        config: how far away, and between which keyframes.
+
+    Returns:
+        Root mean square distance, metres, between points `seen_m` around the car over all pairs of keyframes that are
+        at most `seen_keyframes` apart; 0 for a single keyframe.
+    """
+    angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    points = np.stack([config.seen_m * np.cos(angles), config.seen_m * np.sin(angles), 0 * angles, 1 + 0 * angles])
+    squares = []
+    for apart in range(1, min(config.seen_keyframes + 1, len(some))):
+        first, second = (inverse(poses[:-apart]) @ poses[apart:] @ points for poses in (some, others))
+        squares.append(((first - second) ** 2).sum(axis=1).ravel())
+    return float(np.sqrt(np.concatenate(squares).mean())) if squares else 0.0
+
+
+def ground_gap(keyframes: Sequence[Surfaces], poses: np.ndarray) -> float | None:
+    """How far the ground lies apart that different keyframes see at the same place.
+
+    Args:
+        keyframes: what K keyframes see.
+        poses: (K, 4, 4) float64, to a frame that stands still and has its z axis upwards.
+
+    Returns:
+        Metres from the lowest to the highest of the heights that keyframes give a square metre, as the median over all
+        that several keyframes see, to a tenth of a millimetre; None where there are none.
+    """
+    cells, heights = [], []
+    for seen, pose in zip(keyframes, poses, strict=True):
+        xyz = seen.xyz[seen.is_ground] @ pose[:3, :3].T + pose[:3, 3]
+        columns = np.floor(xyz[:, :2]).astype(np.int64)
+        of_column, members, counts = np.unique(columns, axis=0, return_inverse=True, return_counts=True)
+        sums = np.bincount(members.ravel(), xyz[:, 2], len(counts))
+        told = counts >= _MIN_POINTS
+        cells.append(of_column[told])
+        heights.append(sums[told] / counts[told])
+    columns, heights = np.concatenate(cells), np.concatenate(heights)
+    if not len(columns):
+        return None
+    _, members, counts = np.unique(columns, axis=0, return_inverse=True, return_counts=True)
+    lowest, highest = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
+    np.minimum.at(lowest, members.ravel(), heights)
+    np.maximum.at(highest, members.ravel(), heights)
+    shared = counts > 1
+    return round(float(np.median((highest - lowest)[shared])), 4) if shared.any() else None
