@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 from project import kernel_cache
 
@@ -46,9 +47,9 @@ def install_plugin(registering: Sequence[str]) -> None:
 @contextmanager
 def accepted_versions() -> Iterator[None]:
     """Show version gates the newest versions that they accept where newer ones are installed."""
-    hidden = {}
+    hidden: dict[Any, str] = {}
     for name, accepted in NEWEST_ACCEPTED.items():
-        module = importlib.import_module(name) if importlib.util.find_spec(name) else None
+        module: Any = importlib.import_module(name) if importlib.util.find_spec(name) else None
         # A package that is being imported right now has no version yet, and does not gate on itself.
         version = getattr(module, '__version__', None)
         if version is not None and _release(version) > _release(accepted):
@@ -65,7 +66,7 @@ def replace_missing_operators() -> None:
     """Let ``mmcv.ops`` import without compiled operators: each then raises an ImportError when it is called."""
     if importlib.util.find_spec('mmcv._ext') is not None:
         return
-    loader = sys.modules['mmcv.utils.ext_loader']
+    loader: Any = sys.modules['mmcv.utils.ext_loader']
     loader.load_ext = lambda name, functions: SimpleNamespace(**{f: _missing_operator(f) for f in functions})
 
 
@@ -99,7 +100,7 @@ class _ImportHook(importlib.abc.MetaPathFinder):
         return spec
 
     @staticmethod
-    def _wrap(loader: importlib.abc.Loader, context: Callable, after: Callable[[], None] | None) -> None:
+    def _wrap(loader: Any, context: Callable, after: Callable[[], None] | None) -> None:
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:

@@ -27,7 +27,7 @@ _PACKAGES = (
 @cache
 def versions() -> dict[str, str | list[str]]:
     """Name and version of everything that a result may depend on; what is not installed is left out."""
-    found = {'project': project.__version__}
+    found: dict[str, str | list[str]] = {'project': project.__version__}
     commit = _commit()
     if commit:
         found['commit'] = commit

@@ -67,7 +67,7 @@ def _voted(labels: OccupancyLabels, layers: tuple[np.ndarray, ...], grid: VoxelG
 
 
 def _seen_on(mask: np.ndarray | None, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> np.ndarray | None:
-    return None if mask is None else _any_within(mask, *layers, np.zeros(grid.shape, bool))
+    return None if mask is None else _any_within(mask, layers[0], layers[1], layers[2], np.zeros(grid.shape, bool))
 
 
 @njit(cache=True)

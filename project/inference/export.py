@@ -77,7 +77,8 @@ def describe(predictor: Predictor, size: tuple[int, int]) -> dict[str, Any]:
     Raises:
         ValueError: the images go through a step that cannot be exported.
     """
-    scale, dtype = 1.0, np.uint8
+    scale = 1.0
+    dtype: type = np.uint8
     for step in predictor.steps:
         if isinstance(step, LoadSurroundImages):
             dtype = step.dtype

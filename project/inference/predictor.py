@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ class Predictor:
         self.queue_length: int = dataset.get('queue_length', 1)
         self.model = load_model(content, checkpoint, device)
         self.device = next(self.model.parameters()).device
-        self.grid: VoxelGrid = self.model.grid
+        self.grid = cast(VoxelGrid, self.model.grid)
         steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
         self.steps = [step for step in steps if not isinstance(step, LoadOccupancyLabels)]
         self.amp = amp

@@ -51,8 +51,8 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
     # Rays: where lidar looked through, for the masks.
     rays = None
     if any(map(settings.with_masks, settings.formats)):
-        rays = read_rays(scene, points.scene_from_global, config)
-        rays = observed_rays(scene, rays, points.scene_from_global, config)
+        swept = read_rays(scene, points.scene_from_global, config)
+        rays = observed_rays(scene, swept, points.scene_from_global, config)
     histograms: dict[VoxelGrid, Histogram] = {}
     for k, names in enumerate(todo):
         for grid, of_grid in _by_grid(names):
@@ -86,18 +86,18 @@ def _label_keyframe(
         return _write(scene, k, points_format.NAME, thinned, settings)
     # Voxelization: all points of the window vote, each where it is at this keyframe.
     labels = vote_keyframe(scene, points, k, window, grid, histogram)
-    masks, flow = (None, None), None
+    mask_lidar = mask_camera = flow = None
     # Visibility: free space carving by all rays of the window, and rays from the cameras of this keyframe.
-    if any(map(settings.with_masks, names)):
+    if rays is not None and any(map(settings.with_masks, names)):
         free = free_space(scene, rays, k, window, grid)
-        masks = masks_of(labels, scene, k, free, settings.config)
+        mask_lidar, mask_camera = masks_of(labels, scene, k, free, settings.config)
     # Flow: voxels move with their boxes.
     if any(map(settings.with_flow, names)):
         flow = flow_of(labels, scene, k)
     for name in names:
-        mask_lidar, mask_camera = masks if settings.with_masks(name) else (None, None)
-        own_flow = flow if settings.with_flow(name) else None
-        content = replace(labels, mask_lidar=mask_lidar, mask_camera=mask_camera, flow=own_flow)
+        content = replace(labels, flow=flow if settings.with_flow(name) else None)
+        if settings.with_masks(name):
+            content = replace(content, mask_lidar=mask_lidar, mask_camera=mask_camera)
         _write(scene, k, name, content, settings)
 
 

@@ -127,8 +127,9 @@ class OccupancyBEVFormer(Base3DDetector):
             motions: (B, T - 1, 4, 4), each frame from the one after it.
             exists: (B, T) bool.
         """
-        # The first frame, too, gets a past, if one that does not exist: all frames are one computation then.
-        nothing = self.encoder.queries.new_zeros(len(images), self.encoder.queries.shape[1], *self.encoder.shape)
+        # The first frame gets a past as well, of zeros that are marked as missing: so all frames are one computation.
+        queries, shape = self.encoder.queries, tuple(self.encoder.shape)
+        nothing = queries.new_zeros((len(images), queries.shape[1], *shape))
         still = torch.eye(4, device=images.device).repeat(len(images), 1, 1)
         history = History(nothing, still, torch.zeros_like(exists[:, 0]))
         with _evaluating(self):

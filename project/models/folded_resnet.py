@@ -89,7 +89,8 @@ class _Block:
         ]
         self.downsample = None
         if block.downsample is not None:
-            self.downsample = _Convolution(*block.downsample, dtype)
+            convolution, norm = block.downsample
+            self.downsample = _Convolution(convolution, norm, dtype)
             # What is to be added after it can as well be added with the rest, without a pass of its own.
             self.parts[2].shifts_of = self.downsample
             with torch.no_grad():

@@ -167,16 +167,16 @@ class Scene:
         between = (after > 0) & (after < len(self.keyframes))
         steps = np.where(at_keyframe, 2 * after, np.where(between, 2 * after - 1, -1))
         if self.lidars is not None:
-            self._add_other_lidars(steps)
+            self._add_other_lidars(steps, self.lidars)
         return steps
 
-    def _add_other_lidars(self, steps: np.ndarray) -> None:
+    def _add_other_lidars(self, steps: np.ndarray, lidars: np.ndarray) -> None:
         for lidar in range(len(self.rig.lidars)):
-            sweeps = np.flatnonzero(self.lidars == lidar)
+            sweeps = np.flatnonzero(lidars == lidar)
             times_us = self.timestamps_us[sweeps]
             half_turn_us = np.median(np.diff(times_us)) / 2 if len(sweeps) > 1 else np.inf
             for k, sweep in enumerate(self.keyframe_sweeps):
-                if self.lidars[sweep] != lidar and len(sweeps):
+                if lidars[sweep] != lidar and len(sweeps):
                     apart_us = np.abs(times_us - self.timestamps_us[sweep])
                     nearest = apart_us.argmin()
                     if apart_us[nearest] <= half_turn_us:

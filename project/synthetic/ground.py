@@ -79,7 +79,8 @@ def make_ground(
                 # The road cuts the corner of a block.
                 falling[i, j] = kind_x == kind_y
                 raw[i, j, int(kind_y == 'walk before street')] = ROAD
-    heights = hills(*np.meshgrid(*lines, indexing='ij'), rng) if hilly else np.zeros((len(lines[0]), len(lines[1])))
+    x, y = np.meshgrid(*lines, indexing='ij')
+    heights = hills(x, y, rng) if hilly else np.zeros_like(x)
     heights += _bumps(raw, rng)
     return Ground(lines[0], lines[1], heights, falling, raw)
 
@@ -98,12 +99,12 @@ def hills(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _lines(plan: Plan, axis: int) -> np.ndarray:
     """Lines across an axis: edges of streets, islands, sidewalks and lots, and further ones between them."""
-    marks = set()
+    edges: set[float] = set()
     for street in plan.streets[1 - axis]:
         offsets = [street.half, street.half + SIDEWALK, street.island]
-        marks.update(round(street.centre + sign * offset, 6) for offset in offsets for sign in (-1, 1))
-    marks.update(round(edge, 6) for block in plan.lots[axis] for lot in block for edge in lot)
-    marks = sorted(marks)
+        edges.update(round(street.centre + sign * offset, 6) for offset in offsets for sign in (-1, 1))
+    edges.update(round(edge, 6) for block in plan.lots[axis] for lot in block for edge in lot)
+    marks = sorted(edges)
     parts = [np.linspace(a, b, int(np.ceil((b - a) / STEP)), endpoint=False) for a, b in itertools.pairwise(marks)]
     return np.concatenate([*parts, marks[-1:]])
 
@@ -126,7 +127,7 @@ def _zone(plan: Plan, axis: int, at: float) -> tuple[str, int, int]:
 
 
 def _kind(x: str, y: str, lot: int | None) -> int:
-    if x == 'lot' and y == 'lot':
+    if x == 'lot' and y == 'lot' and lot is not None:
         return lot
     if x in ('road', 'island') and y in ('road', 'island'):
         return ROAD

@@ -72,7 +72,7 @@ def scene_rows(scene: Scene, counts: list[tuple[np.ndarray, np.ndarray]]) -> dic
     ]
     link(samples)
     log_token = token(seed, name, 'log')
-    rows = {
+    rows: dict[str, list[dict]] = {
         'log': [
             dict(
                 token=log_token,
@@ -103,7 +103,7 @@ def scene_rows(scene: Scene, counts: list[tuple[np.ndarray, np.ndarray]]) -> dic
         ],
         'sample': samples,
     }
-    return rows | _readings(scene, samples) | _annotations(scene, samples, counts)
+    return {**rows, **_readings(scene, samples), **_annotations(scene, samples, counts)}
 
 
 def map_file(scene: Scene) -> str:
@@ -113,7 +113,8 @@ def map_file(scene: Scene) -> str:
 
 def _readings(scene: Scene, samples: list[dict]) -> dict[str, list[dict]]:
     """Rows of sample_data, ego_pose and lidarseg."""
-    lidar, cameras = [], {channel: [] for channel in rig.CAMERAS}
+    lidar: list[tuple] = []
+    cameras: dict[str, list] = {channel: [] for channel in rig.CAMERAS}
     for sweep in range((len(samples) - 1) * rig.SWEEPS_PER_KEYFRAME + 1):
         # A sweep between keyframes belongs to the keyframe that follows.
         keyframe = -(-sweep // rig.SWEEPS_PER_KEYFRAME)

@@ -101,7 +101,8 @@ def lane_line(
         offset: distance to the right of the street's middle; by default the lane's.
         length: metres to go on after the last turn.
     """
-    points, bends = [], []
+    points: list[tuple] = []
+    bends: list[bool] = []
     road = plan.streets[axis][street]
     heading = _unit(axis) * (1 if forward else -1)
     here = _unit(axis) * start + _unit(1 - axis) * road.centre + _right(heading) * _offset(road, offset)
@@ -129,9 +130,10 @@ def lane_line(
 
 def straight_line(start: tuple[float, float], end: tuple[float, float]) -> Line:
     """A line from one place to another."""
-    start, end = np.array(start), np.array(end)
-    points, bends = [], []
-    _straight(points, bends, start, end, (end - start) / np.hypot(*(end - start)))
+    points: list[tuple] = []
+    bends: list[bool] = []
+    way = np.subtract(end, start)
+    _straight(points, bends, np.array(start), np.array(end), way / np.hypot(*way))
     return Line(np.array(points), np.array(bends))
 
 

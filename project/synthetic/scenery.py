@@ -164,7 +164,7 @@ def _scatter(area, rng, count, apart, margin, avoid=()) -> list[tuple[float, flo
     """Up to `count` places in an area, at least `apart` from each other and from those to avoid, and
     `margin` from its edges."""
     x0, y0, x1, y1 = area
-    places = []
+    places: list[tuple[float, float]] = []
     for x, y in zip(
         rng.uniform(x0 + margin, x1 - margin, count), rng.uniform(y0 + margin, y1 - margin, count), strict=True
     ):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from project.synthetic.clipping import outside_surface
 from project.synthetic.materials import Material
@@ -116,22 +117,20 @@ def box(low: Sequence[float], high: Sequence[float], material: Material) -> Soli
     return prism([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], y1 - y0, material, y=(y0 + y1) / 2)
 
 
-def frustum(
-    start: Sequence[float], end: Sequence[float], radii: tuple[float, float], material: Material, sides: int = 8
-) -> Solid:
+def frustum(start: ArrayLike, end: ArrayLike, radii: tuple[float, float], material: Material, sides: int = 8) -> Solid:
     """A cone cut off, or a cylinder, with as many sides, from `start` to `end`; radii are its corners' distances."""
-    start, end = np.asarray(start, float), np.asarray(end, float)
-    axis = (end - start) / np.linalg.norm(end - start)
+    first, last = np.asarray(start, float), np.asarray(end, float)
+    axis = (last - first) / np.linalg.norm(last - first)
     across = np.cross(axis, (1, 0, 0) if abs(axis[0]) < 0.9 else (0, 1, 0))
     across /= np.linalg.norm(across)
     angles = 2 * np.pi * (np.arange(sides) + 0.5) / sides
     ring = np.outer(np.cos(angles), across) + np.outer(np.sin(angles), np.cross(axis, across))
-    low, high = start + radii[0] * ring, end + radii[1] * ring
+    low, high = first + radii[0] * ring, last + radii[1] * ring
     around = [np.stack([low[i], low[j], high[j], high[i]]) for i, j in _edges(sides)]
     return Solid((low, high, *around), material)
 
 
-def ellipsoid(centre: Sequence[float], radii: Sequence[float], material: Material, sides: int = 8) -> Solid:
+def ellipsoid(centre: ArrayLike, radii: ArrayLike, material: Material, sides: int = 8) -> Solid:
     """A polyhedron with its corners on an ellipsoid: `sides` around, half as many from pole to pole."""
     rings = sides // 2 + 1
     polar = np.pi * np.arange(rings) / (rings - 1)
@@ -144,7 +143,7 @@ def ellipsoid(centre: Sequence[float], radii: Sequence[float], material: Materia
         ],
         axis=-1,
     )
-    grid = np.asarray(centre) + unit * radii
+    grid = np.asarray(centre) + unit * np.asarray(radii)
     faces = []
     for row in range(rings - 1):
         for i, j in _edges(sides):

@@ -117,7 +117,7 @@ def make_plan(rng: np.random.Generator) -> Plan:
                 for a, b in itertools.pairwise(across)
             )
         )
-    return Plan(tuple(streets), tuple(lots))
+    return Plan((streets[0], streets[1]), (lots[0], lots[1]))
 
 
 def _divide(start: float, stop: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:

@@ -98,7 +98,7 @@ def _make_folders(root: Path, settings: WorldSettings) -> None:
     (root / 'maps').mkdir(exist_ok=True)
 
 
-def _write_keyframe(root: Path, settings: WorldSettings, index: int, keyframe: int) -> tuple[np.ndarray, np.ndarray]:
+def _write_keyframe(root: Path, settings: WorldSettings, index: int, keyframe: int) -> tuple:
     """Write the readings of a keyframe and the sweeps since the one before.
 
     Returns:

@@ -1,7 +1,6 @@
 """Where every tracked box is when a sweep is taken, and which points lie in which box."""
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -145,12 +144,13 @@ def boxes_at(
         first, second = np.moveaxis(bent[before[moving], chosen[moving]], 1, 0)
         global_from_box[moving, :3, 3] += share * (1 - share) * (first + share * (second - first))
     guessed = ~(annotated[before, chosen] & annotated[after, chosen])
-    fields = (
-        chosen.astype(np.int32), scene_from_global @ global_from_box, tracks.sizes[after, chosen],
-        tracks.categories[chosen], guessed,
-    )  # fmt: skip
+    scene_from_box, numbers = scene_from_global @ global_from_box, chosen.astype(np.int32)
+    sizes, categories = tracks.sizes[after, chosen], tracks.categories[chosen]
     bounds = np.searchsorted(times, np.arange(len(keyframes) + 1))
-    return [Boxes(*(field[start:stop] for field in fields), margin_m) for start, stop in pairwise(bounds)]
+    return [
+        Boxes(numbers[part], scene_from_box[part], sizes[part], categories[part], guessed[part], margin_m)
+        for part in map(slice, bounds[:-1], bounds[1:])
+    ]
 
 
 def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:

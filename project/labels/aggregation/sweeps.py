@@ -51,15 +51,16 @@ def read_sweep(scene: Scene, sweep: int, scene_from_lidar: np.ndarray, config: S
     """
     returns = read_returns(scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep))
     raw = np.full(len(returns), UNLABELLED, np.uint8)
-    if scene.label_files[sweep] is not None:
-        raw = _read_labels(scene, sweep, len(returns))
+    label_file = scene.label_files[sweep]
+    if label_file is not None:
+        raw = _read_labels(scene, sweep, scene.dataroot / label_file, len(returns))
     own_vehicle = -1 if scene.taxonomy.own_vehicle is None else scene.taxonomy.own_vehicle
     ego_from_lidar, own_box = scene.ego_from_lidar[sweep], scene.rig.own_box
     return Points(*_keep_world(returns, raw, scene_from_lidar, ego_from_lidar, own_box, config.near_m, own_vehicle))
 
 
-def _read_labels(scene: Scene, sweep: int, count: int) -> np.ndarray:
-    file, name = scene.dataroot / scene.label_files[sweep], Path(scene.sweep_files[sweep]).name
+def _read_labels(scene: Scene, sweep: int, file: Path, count: int) -> np.ndarray:
+    name = Path(scene.sweep_files[sweep]).name
     raw, categories = np.frombuffer(read_file(file), np.uint8), len(scene.taxonomy.categories)
     if len(raw) != count:
         raise ValueError(f'{file}: has {len(raw)} labels for the {count} points of {name}')
