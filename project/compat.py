@@ -94,7 +94,9 @@ class _ImportHook(importlib.abc.MetaPathFinder):
     def find_spec(self, fullname: str, path=None, target=None) -> importlib.machinery.ModuleSpec | None:
         if fullname not in self.around and fullname not in self.after:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        # All others are asked: an editable install has a finder of its own.
+        others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, 'find_spec'))
+        spec = next(filter(None, (finder.find_spec(fullname, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None:
             self._wrap(spec.loader, self.around.get(fullname, nullcontext), self.after.get(fullname))
         return spec

@@ -34,6 +34,32 @@ def test_importing_the_project_registers_it_in_any_order(imports):
     assert run(program) == 'True'
 
 
+def test_a_package_that_another_finder_finds_is_prepared_as_well(tmp_path):
+    # As setuptools installs a package in editable form: outside sys.path, with a finder of its own.
+    (tmp_path / 'elsewhere.py').write_text('value = 3')
+    program = f"""
+import importlib.abc, importlib.util, sys
+from contextlib import contextmanager
+from project.compat import _ImportHook
+
+class Editable(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == 'elsewhere':
+            return importlib.util.spec_from_file_location(name, {str(tmp_path / 'elsewhere.py')!r})
+
+@contextmanager
+def around():
+    print('before')
+    yield
+
+sys.meta_path[:0] = [_ImportHook({{'elsewhere': around}}, {{'elsewhere': lambda: print('after')}})]
+sys.meta_path.append(Editable())
+import elsewhere
+print(elsewhere.value)
+"""
+    assert run(program).split() == ['before', 'after', '3']
+
+
 @pytest.mark.skipif(find_spec('mmcv._ext') is not None, reason='this mmcv has compiled operators')
 def test_a_missing_operator_says_so_when_it_is_called():
     program = """

@@ -20,14 +20,16 @@ def pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
 
     Args:
         grid: voxels; their lowest layer gives the cells.
-        count: points a pillar, evenly spread from 0.5 m above the floor of the range to 0.5 m below its ceiling.
+        count: points a pillar, evenly spread from 0.5 m above the floor of the range to 0.5 m below its ceiling; all
+            at the middle where the range is less than 1 m high.
 
     Returns:
         (X, Y, count, 3) float64, the grid's frame, metres.
     """
     centres = np.repeat(grid.centres()[:, :, :1], count, axis=2)
     height = grid.maximum[2] - grid.minimum[2]
-    centres[..., 2] = grid.minimum[2] + np.linspace(0.5, height - 0.5, count)
+    margin = min(0.5, height / 2)
+    centres[..., 2] = grid.minimum[2] + np.linspace(margin, height - margin, count)
     return centres
 
 

@@ -16,6 +16,11 @@ def test_anchors_stand_on_the_cells_at_even_heights():
     np.testing.assert_allclose(anchors[0, 0, :, 2], np.linspace(-2.5, 2.5, 4))
 
 
+def test_anchors_stay_inside_a_grid_lower_than_a_metre():
+    low = VoxelGrid.from_range('ego', (0, 0, -0.3, 7, 5, 0.3), (1, 1, 0.2))
+    np.testing.assert_allclose(pillar_anchors(low, 4)[..., 2], 0, atol=1e-12)
+
+
 def test_the_seeds_anchors_run_along_y_first():
     anchors = seed_pillar_anchors(GRID, 1)
     assert anchors.shape == (7, 5, 1, 3)
