@@ -18,6 +18,7 @@ examples:
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from project.cli import run, usable_cores, whole_number
@@ -123,8 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
             labelled = [scene for scene in dataset.scenes if scene.name not in failed]
             reports = {scene.name: read_report(settings.save_path, scene.name) for scene in labelled}
             state_poses(settings.save_path, reports)
-            records = {scene.name: corrected_records(settings.save_path, scene) for scene in labelled}
-            counts = write_infos(settings.save_path, version, splits, records, failed)
+            indexed = [replace(scene, records=corrected_records(settings.save_path, scene)) for scene in labelled]
+            counts = write_infos(settings.save_path, version, splits, indexed, failed)
             report.poses(reports)
     except (OSError, ValueError) as error:
         report.error(error)

@@ -56,7 +56,7 @@ def write_mapping(path, **changes):
     return path
 
 
-def test_a_mapping_in_the_seeds_form(tmp_path):
+def test_a_mapping_in_the_form_of_the_baseline(tmp_path):
     own = write_mapping(tmp_path / 'own.yaml', labels_16={4: 'automobile'})
     mapping = Taxonomy.nuscenes().with_label_mapping(own)
     np.testing.assert_array_equal(mapping.label_of[:32], taxonomy.LEARNING_MAP)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""Convert a checkpoint of the seed, so that config/occupancy_seed.py runs it.
+"""Convert a checkpoint of the baseline, so that config/occupancy_seed.py runs it.
 
 Weights get this project's names and must fit the configuration's model exactly; nothing else is carried over.
 
 examples:
-  python tools/convert_checkpoint.py seed_epoch_24.pth ckpts/seed.pth
-  python tools/test.py config/occupancy_seed.py ckpts/seed.pth
+  python tools/convert_checkpoint.py baseline_epoch_24.pth ckpts/baseline.pth
+  python tools/test.py config/occupancy_seed.py ckpts/baseline.pth
 """
 
 import argparse
@@ -21,7 +21,7 @@ from project.cli import run
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', type=Path, help='the checkpoint of the seed')
+    parser.add_argument('checkpoint', type=Path, help='the checkpoint of the baseline')
     parser.add_argument('output', type=Path, help='the checkpoint to write')
     parser.add_argument(
         '--config',
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def convert_checkpoint(checkpoint: Path, output: Path, config: Path) -> None:
-    """Write a checkpoint of the seed under this project's names.
+    """Write a checkpoint of the baseline under this project's names.
 
     Raises:
         OSError, ValueError: a file cannot be read or written, or the weights are not of the model of the configuration.

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from project.cli import run, usable_cores, whole_number
-from project.evaluation.names import BAND_EDGES, LAYOUTS, PROTOCOLS, RAYS, SEED_SHAPE
+from project.evaluation.names import BAND_EDGES, BASELINE_SHAPE, LAYOUTS, PROTOCOLS, RAYS
 
 if TYPE_CHECKING:
     from project.evaluation.protocols import Scores
@@ -55,9 +55,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--shape',
         nargs=3,
         type=whole_number(1),
-        default=SEED_SHAPE,
+        default=BASELINE_SHAPE,
         metavar=('X', 'Y', 'Z'),
-        help='seed: voxels (100 100 8)',
+        help='baseline: voxels (100 100 8)',
     )
     add('--json', type=Path, metavar='FILE', help='write the scores for programs')
     add('--markdown', action='store_true', help='print the tables in Markdown, for an issue or a paper')

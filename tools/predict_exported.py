@@ -23,7 +23,7 @@ EXAMPLES = """examples:
       CAM_BACK=back.jpg CAM_BACK_LEFT=bl.jpg CAM_BACK_RIGHT=br.jpg
   the same from a program:
       model = ExportedModel('occupancy.pt2')
-      labels = model.predict(images, calibration)    # (X, Y, Z) uint8 labels 0-17; model.metadata['grid'], ['labels']
+      labels = model.predict(images, calibration)    # (X, Y, Z) uint8 labels 0-17; see model.metadata
 
 rig.json has the calibration of each camera, (3, 3) pixels from camera frame and a (4, 4) pose, in metres:
   {"CAM_FRONT": {"intrinsics": [[...], ...], "lidar_from_camera": [[...], ...]}, ...}
@@ -39,7 +39,7 @@ class ExportedModel:
         path: what ``tools/export.py`` wrote; ``<path>.json`` must lie beside it.
 
     Attributes:
-        metadata: content of the .json: ``cameras``, ``image_size``, ``grid``, ``labels`` and more.
+        metadata: content of the .json: ``cameras``, ``image_size``, ``grid``, ``label_names`` and more.
 
     Raises:
         FileNotFoundError, ValueError: a file is missing, or is something else.
@@ -229,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    names = model.metadata['labels']
+    names = model.metadata['label_names']
     counts = np.bincount(labels.ravel(), minlength=len(names))
     print(
         f'{options.out}: '

@@ -6,7 +6,7 @@ config/occupancy_occ3d.py.
 examples:
   python tools/test.py config/occupancy.py work_dirs/occupancy/best_mIoU_epoch_24.pth
   python tools/test.py CONFIG CHECKPOINT --mask camera --bands 20 35 --geometric
-  python tools/test.py CONFIG CHECKPOINT --protocols seed rayiou
+  python tools/test.py CONFIG CHECKPOINT --protocols baseline rayiou
   python tools/test.py CONFIG CHECKPOINT --protocols occ3d --no-mask    # labels without a camera mask
   python tools/test.py CONFIG CHECKPOINT --save-predictions out/predictions    # one <sample token>.npz a keyframe
   torchrun --nproc-per-node 8 tools/test.py CONFIG CHECKPOINT --launcher pytorch

@@ -9,7 +9,8 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from project.formats import infos
-from project.taxonomy import CAMERAS, CLASSES, LABEL_NAMES, PALETTE
+from project.label_set import LabelSet
+from project.taxonomy import CLASSES
 
 FRAMES = ('lidar', 'ego')
 
@@ -25,15 +26,17 @@ class NuScenesOccupancyDataset(BaseDataset):
     - ``global_from_grid``: (T, 4, 4) float64, pose of that frame; ``frame``: its name;
     - ``frame_exists``: (T,) bool, False where the scene had not begun and its first keyframe stands in;
     - ``occupancy_path``: file of each label format below ``label_root``;
+    - ``cameras``: names of the N cameras; ``category_labels``: label of each category, as the index states it;
     - ``sample_token``, ``scene_name``, ``timestamp`` (s), ``data_root``.
 
     Args:
         ann_file: index of keyframes, absolute or below `data_root`.
         data_root: folder of nuScenes.
-        data_prefix: below `data_root`, folder of the images (``img``) and of the labels (``occupancy``).
+        data_prefix: below `data_root`, the folder that paths of images start from (``img``, by default the
+            `data_root` itself), and the folder of the labels (``occupancy``).
         frame: frame of the model's grid, ``'lidar'`` or ``'ego'``, that of the labels.
         queue_length: number T of keyframes that the model sees, the present one included.
-        cameras: channels, in the order the model sees, whatever that of the index.
+        cameras: names, in the order the model sees; by default all of the index, in the order that it states.
         pipeline, test_mode, lazy_init, indices, ...: as in mmengine's BaseDataset.
 
     Raises:
@@ -41,7 +44,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         ValueError: the index is not one, a camera is missing, or an option does not exist.
     """
 
-    METAINFO: ClassVar = {'classes': CLASSES, 'label_names': LABEL_NAMES, 'palette': PALETTE.tolist()}
+    METAINFO: ClassVar = {'classes': CLASSES, **LabelSet().as_dict()}
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         data_prefix: dict | None = None,
         frame: str = 'lidar',
         queue_length: int = 1,
-        cameras: Sequence[str] = CAMERAS,
+        cameras: Sequence[str] | None = None,
         pipeline: Sequence[dict | Callable] = (),
         **kwargs,
     ):
@@ -61,7 +64,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         self.frame = frame
         self.queue_length = queue_length
         self.cameras = cameras
-        data_prefix = {'img': 'samples', 'occupancy': 'occupancy', **(data_prefix or {})}
+        data_prefix = {'img': '', 'occupancy': 'occupancy', **(data_prefix or {})}
         # Built here, the steps are found in mmdet3d's registry also where no runner has chosen a default scope.
         steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, pipeline=steps, **kwargs)
@@ -75,13 +78,29 @@ class NuScenesOccupancyDataset(BaseDataset):
                 f'{self.ann_file}: missing; make labels and index with: '
                 f'python data_converter.py --dataroot {self.data_root}'
             ) from None
-        self._metainfo.update(content['metainfo'])
+        self._take_metainfo(content['metainfo'])
         entries = content['data_list']
         if not entries:
             raise ValueError(f'{self.ann_file}: lists no keyframes: none of the labelled scenes belongs to this split')
         frames = [self._frame(entry) for entry in entries]
         position = {entry['token']: index for index, entry in enumerate(entries)}
         return [self._keyframe(entries, frames, index, position) for index in range(len(entries))]
+
+    def get_data_info(self, idx: int) -> dict:
+        """A keyframe as it enters the pipeline."""
+        shared = {'cameras': self.cameras, 'category_labels': self._metainfo['category_labels']}
+        return {**super().get_data_info(idx), **shared}
+
+    def _take_metainfo(self, metainfo: dict) -> None:
+        """Labels and cameras of the index; labels are those of the pipeline where it maps categories to its own."""
+        if self.cameras is None:
+            self.cameras = tuple(metainfo['rig']['cameras'])
+        if not self.cameras:
+            raise ValueError(f'{self.ann_file}: its recordings have no cameras, and models here see nothing else')
+        self._metainfo.update(metainfo, cameras=self.cameras)
+        for step in self.pipeline.transforms:
+            self._metainfo.update(getattr(step, 'stated', {}))
+        self._metainfo['classes'] = LabelSet.stated_in(self._metainfo).class_names
 
     def _keyframe(self, entries: list[dict], frames: list[dict], index: int, position: dict[str, int]) -> dict:
         queue, exists = [index], [True]
@@ -115,7 +134,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         image_from_lidar = np.stack([_intrinsics(camera) @ np.array(camera['lidar2cam']) for camera in cameras])
         folder = Path(self.data_prefix['img'])
         return {
-            'image_files': [str(folder / name / c['img_path']) for name, c in zip(self.cameras, cameras, strict=True)],
+            'image_files': [str(folder / camera['img_path']) for camera in cameras],
             'lidar2img': image_from_lidar @ np.linalg.inv(grid_from_lidar),
             'global_from_grid': np.array(entry['ego2global']) @ ego_from_lidar @ np.linalg.inv(grid_from_lidar),
         }

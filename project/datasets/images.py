@@ -45,6 +45,25 @@ def scaled_projection(image_from_grid: np.ndarray, factor: float) -> np.ndarray:
     return np.diag([factor, factor, 1.0, 1.0]) @ image_from_grid
 
 
+def fitted(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """An image scaled, its sides in proportion, to fit a size, and filled up with black at the right or the bottom.
+
+    Args:
+        image: (h, w, 3).
+        size: rows and columns of the result.
+
+    Returns:
+        (H, W, 3) image, and the (4, 4) float64 transform of homogeneous pixels that goes with it.
+    """
+    factor = min(new / old for new, old in zip(size, image.shape[:2], strict=True))
+    height, width = (max(round(old * factor), 1) for old in image.shape[:2])
+    # Sides are whole pixels, so each has a factor of its own.
+    transform = np.diag([width / image.shape[1], height / image.shape[0], 1.0, 1.0])
+    result = np.zeros((*size, 3), image.dtype)
+    result[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return result, transform
+
+
 def distorted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A uint8 image with random brightness, contrast, saturation, hue and order of channels, each every other time.
 

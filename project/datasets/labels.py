@@ -1,5 +1,6 @@
 """The transform that loads a keyframe's labels, of any format, as the target of a model with any grid."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +12,8 @@ from project.formats import FORMATS, points
 from project.formats.common import MASKS
 from project.formats.resample import DenseLabels, on_grid
 from project.grid import VoxelGrid
-from project.taxonomy import FREE, UNOBSERVED, Taxonomy
+from project.label_set import LabelSet, category_labels
+from project.taxonomy import UNOBSERVED, Taxonomy
 
 
 @TRANSFORMS.register_module()
@@ -29,8 +31,9 @@ class LoadOccupancyLabels(BaseTransform):
         format: name of the format, a key of ``project.formats.FORMATS``.
         mask: ``'lidar'`` or ``'camera'``: voxels outside that mask become 255 and count for nothing. Methods differ
             in whether they train so; always say it.
-        label_mapping: YAML file that maps lidarseg indices to labels, for the format ``points`` only.
-        seed_compatible: voxelise as the seed does, errors included, for the format ``points`` only.
+        label_mapping: YAML file that maps categories to labels in place of the mapping that the index states, for the
+            format ``points`` only. Names of classes are then those of this file.
+        baseline_compatible: voxelise as the baseline does, errors included, for the format ``points`` only.
 
     Raises:
         ValueError: an option does not exist, or the format's frame is not the grid's.
@@ -42,25 +45,31 @@ class LoadOccupancyLabels(BaseTransform):
         format: str = 'voxels',
         mask: str | None = None,
         label_mapping: str | None = None,
-        seed_compatible: bool = False,
+        baseline_compatible: bool = False,
     ):
         if format not in FORMATS:
             raise ValueError(f'format={format!r}: choose one of {sorted(FORMATS)}')
         if mask is not None and mask not in MASKS:
             raise ValueError(f'mask={mask!r}: choose one of {tuple(MASKS)}, or None')
-        if (seed_compatible or label_mapping) and format != points.NAME:
-            raise ValueError(f'seed_compatible and label_mapping are for the format "points", not for {format!r}')
+        if (baseline_compatible or label_mapping) and format != points.NAME:
+            raise ValueError(f'baseline_compatible and label_mapping are for the format "points", not for {format!r}')
         self.grid = VoxelGrid.of(grid)
         self.name = format
         self.mask = mask
-        taxonomy = Taxonomy.nuscenes()
-        self.taxonomy = taxonomy.with_label_mapping(label_mapping) if label_mapping else taxonomy
-        self.seed_compatible = seed_compatible
+        self.taxonomy = Taxonomy.nuscenes().with_label_mapping(label_mapping) if label_mapping else None
+        self.baseline_compatible = baseline_compatible
 
     @property
     def format(self) -> ModuleType:
         """The format's module; not an attribute, because modules cannot be copied or sent to other processes."""
         return FORMATS[self.name]
+
+    @property
+    def stated(self) -> dict:
+        """What the mapping says of labels and categories, as an index states it; nothing without a mapping."""
+        if self.taxonomy is None:
+            return {}
+        return {**LabelSet.of(self.taxonomy).as_dict(), 'category_labels': category_labels(self.taxonomy)}
 
     def transform(self, results: dict) -> dict:
         """Load the file that ``occupancy_path`` names, below ``label_root``.
@@ -76,7 +85,7 @@ class LoadOccupancyLabels(BaseTransform):
             )
         file = Path(results['label_root']) / results['occupancy_path'][self.format.NAME]
         try:
-            labels = self.load(file)
+            labels = self.load(file, results.get('category_labels'))
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{file}: missing; make the labels with: python data_converter.py --dataroot {results["data_root"]} '
@@ -86,15 +95,17 @@ class LoadOccupancyLabels(BaseTransform):
         results.update(grid=self.grid, label_file=str(file))
         return results
 
-    def load(self, file: Path) -> DenseLabels:
-        """Labels of a file on the grid, with the mask applied."""
-        if self.format is not points:
-            labels = on_grid(self.format.read(file), self.grid)
-        elif self.seed_compatible:
-            labels = DenseLabels(self._like_seed(points.read(file)), None, None)
+    def load(self, file: Path, category_labels: Mapping[str, int] | None = None) -> DenseLabels:
+        """Labels of a file on the grid, with the mask applied.
+
+        Args:
+            file: the file.
+            category_labels: label of each category of points, as an index states it; that of nuScenes by default.
+        """
+        if self.format is points:
+            labels = self._of_points(file, self.stated.get('category_labels', category_labels))
         else:
-            labels = on_grid(points.voxelise(points.read(file), self.grid, self.taxonomy.label_of), self.grid)
-            labels.semantics[~self.grid.within(points.GRID)] = UNOBSERVED
+            labels = on_grid(self.format.read(file), self.grid)
         if self.mask is not None:
             mask = getattr(labels, MASKS[self.mask])
             if mask is None:
@@ -102,8 +113,13 @@ class LoadOccupancyLabels(BaseTransform):
             labels.semantics[~mask] = UNOBSERVED
         return labels
 
-    def _like_seed(self, content: np.ndarray) -> np.ndarray:
-        label_of = self.taxonomy.label_of.copy()
-        label_of[points.RAW_EMPTY] = FREE
-        labels = label_of[content[:, 4].astype(np.uint8)]
-        return points.voxelise_like_seed(content, labels, self.grid.extent, self.grid.shape)
+    def _of_points(self, file: Path, category_labels: Mapping[str, int] | None) -> DenseLabels:
+        label_of = points.labels_by_index(category_labels)
+        content = points.read(file, len(label_of) - 1)
+        if self.baseline_compatible:
+            labels = label_of[content[:, 4].astype(np.uint8)]
+            dense = points.voxelise_like_baseline(content, labels, self.grid.extent, self.grid.shape)
+            return DenseLabels(dense, None, None)
+        labels = on_grid(points.voxelise(content, self.grid, label_of), self.grid)
+        labels.semantics[~self.grid.within(points.GRID)] = UNOBSERVED
+        return labels

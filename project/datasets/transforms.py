@@ -11,7 +11,7 @@ from project.datasets.randomness import new_generator
 
 META_KEYS = (
     'sample_token', 'scene_name', 'timestamp', 'image_files', 'label_file', 'grid',
-    'lidar2img', 'global_from_grid', 'frame_exists', 'ori_shape', 'img_shape',
+    'lidar2img', 'global_from_grid', 'frame_exists', 'ori_shape', 'img_shape', 'cameras',
 )  # fmt: skip
 
 
@@ -22,18 +22,29 @@ class LoadSurroundImages(BaseTransform):
     Adds ``imgs``, a list of T x N arrays (H, W, 3) uint8 BGR, and ``ori_shape`` and ``img_shape``, both (H, W). Where
     ``imgs`` is there already, no file is read.
 
+    A model takes images of one size. Where cameras differ in theirs, each image is scaled to fit the largest height and
+    the largest width among them and filled up with black; ``lidar2img`` follows.
+
     Args:
-        to_float32: convert at once. Later steps then round nothing, as in the seed, and take several times as long.
+        to_float32: convert at once. Later steps then round nothing, as in the baseline, and take several times as long.
+        size: rows and columns that all images are brought to in that way, also where they are of one size.
     """
 
-    def __init__(self, to_float32: bool = False):
+    def __init__(self, to_float32: bool = False, size: tuple[int, int] | None = None):
         self.dtype = np.float32 if to_float32 else np.uint8
+        self.size = size
 
     def transform(self, results: dict) -> dict:
-        """Read ``image_files``, which has T lists of N files."""
+        """Read ``image_files``, which has T lists of N files; adapts ``lidar2img`` where images are scaled."""
         loaded = results.get('imgs') or [images.read_image(file) for frame in results['image_files'] for file in frame]
+        heights, widths = zip(*(image.shape[:2] for image in loaded), strict=True)
+        size = tuple(self.size or (max(heights), max(widths)))
+        if any(image.shape[:2] != size for image in loaded):
+            loaded, transforms = zip(*(images.fitted(image, size) for image in loaded), strict=True)
+            projections = results['lidar2img']
+            results['lidar2img'] = np.reshape(transforms, projections.shape) @ projections
         results['imgs'] = [image.astype(self.dtype, copy=False) for image in loaded]
-        results['ori_shape'] = results['img_shape'] = loaded[0].shape[:2]
+        results['ori_shape'] = results['img_shape'] = size
         return results
 
 

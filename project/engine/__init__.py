@@ -7,9 +7,10 @@ from project.engine.loop import OccupancyTrainLoop
 from project.engine.monitor import OccupancyLossCheckHook, OccupancyProgressHook
 from project.engine.optimizer import OccupancyOptimWrapperConstructor
 from project.engine.runner import OccupancyRunner
-from project.engine.schedule import OccupancySeedLR
+from project.engine.schedule import OccupancyBaselineLR
 
 __all__ = [
+    'OccupancyBaselineLR',
     'OccupancyBfloat16OptimWrapper',
     'OccupancyCheckpointHook',
     'OccupancyLogProcessor',
@@ -17,6 +18,5 @@ __all__ = [
     'OccupancyOptimWrapperConstructor',
     'OccupancyProgressHook',
     'OccupancyRunner',
-    'OccupancySeedLR',
     'OccupancyTrainLoop',
 ]

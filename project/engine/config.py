@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
@@ -26,6 +27,10 @@ _LEAST = {
     **{f'{part}_dataloader.num_workers': 0 for part in ('train', 'val', 'test')},
 }
 """Entries that are whole numbers, and the least that each may be."""
+
+_RENAMED = {'seed_compatible': 'baseline_compatible'}
+_RENAMED_TYPES = {'OccupancySeedLR': 'OccupancyBaselineLR'}
+"""Earlier names of entries and of registered parts; configurations that have them go on to work."""
 
 
 def read_config(path: str | Path, options: Sequence[str] = (), needed: Sequence[str] = NEEDED) -> Config:
@@ -49,6 +54,7 @@ def read_config(path: str | Path, options: Sequence[str] = (), needed: Sequence[
             f'{path}: not a configuration ({_reason(error)}); it must be a Python file like config/*.py'
         ) from error
     _replace(config, options)
+    _rename(config._cfg_dict)
     missing = [key for key in needed if key not in config]
     if missing:
         raise ValueError(f'{path}: sets no {", ".join(missing)}; is it the base of other configurations?')
@@ -81,6 +87,19 @@ def _replace(config: Config, options: Sequence[str]) -> None:
         config.merge_from_dict(parsed.options)
     except (AssertionError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f'--cfg-options {" ".join(options)}: {error}') from error
+
+
+def _rename(entry: Any) -> None:
+    """Give earlier names in a configuration, at any depth, their present ones."""
+    if isinstance(entry, dict):
+        for old, new in _RENAMED.items():
+            if old in entry:
+                entry[new] = entry.pop(old)
+        if entry.get('type') in _RENAMED_TYPES:
+            entry['type'] = _RENAMED_TYPES[entry['type']]
+    if isinstance(entry, (dict, list, tuple)):
+        for part in entry.values() if isinstance(entry, dict) else entry:
+            _rename(part)
 
 
 def _check_numbers(config: Config) -> None:

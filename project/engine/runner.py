@@ -18,6 +18,9 @@ from project.engine.schedule import replay
 from project.engine.versions import versions
 from project.engine.weights import load_matching, load_strictly, weights_of
 
+_KEPT_METAINFO = ('label_names', 'palette', 'category_labels', 'cameras')
+"""What a checkpoint says of the data that its model was trained on."""
+
 
 @RUNNERS.register_module()
 class OccupancyRunner(Runner):
@@ -169,6 +172,8 @@ class OccupancyRunner(Runner):
             meta: ``epoch`` and ``iter``, the numbers of completed epochs and iterations.
         """
         about = dict(seed=self.seed, experiment_name=self.experiment_name, time=time.strftime('%Y-%m-%d %H:%M:%S'))
+        metainfo = getattr(self.train_dataloader.dataset, 'metainfo', {})
+        about['dataset_meta'] = {key: metainfo[key] for key in _KEPT_METAINFO if key in metainfo}
         checkpoint: dict = {
             'meta': {**(meta or {}), **about, 'cfg': self._config_text, 'versions': versions()},
             'state_dict': self.bare_model.state_dict(),

@@ -1,4 +1,4 @@
-"""Schedules of the learning rate: the seed's, for comparisons with it, and how any goes on in a resumed run.
+"""Schedules of the learning rate: the baseline's, for comparisons with it, and how any goes on in a resumed run.
 
 The schedule of this project needs no code of its own: mmengine's ``LinearLR`` and ``CosineAnnealingLR``.
 """
@@ -13,8 +13,8 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
 
 @PARAM_SCHEDULERS.register_module()
-class OccupancySeedLR(LRSchedulerMixin, _ParamScheduler):
-    """Linear warm-up, then a cosine over all of training, the way the seed has them.
+class OccupancyBaselineLR(LRSchedulerMixin, _ParamScheduler):
+    """Linear warm-up, then a cosine over all of training, the way the baseline has them.
 
     It lags by one step, and its start and its floor are the same for all groups: the backbone, with a tenth of the
     others' rate, starts at half of its peak and ends at a twentieth of it.
@@ -31,7 +31,7 @@ class OccupancySeedLR(LRSchedulerMixin, _ParamScheduler):
         self.warmup, self.start, self.floor = warmup, start, floor
         super().__init__(optimizer, **kwargs)
         if self.by_epoch:
-            raise ValueError('OccupancySeedLR counts iterations: set by_epoch=False')
+            raise ValueError('OccupancyBaselineLR counts iterations: set by_epoch=False')
 
     def _get_value(self) -> list[float]:
         step = max(self.last_step - 1, 0)

@@ -2,8 +2,8 @@
 
 from project.formats import FORMATS
 
-PROTOCOLS = ('seed', 'occ3d', 'surroundocc', 'openoccupancy', 'openocc', 'rayiou')
-SEED_SHAPE = (100, 100, 8)
+PROTOCOLS = ('baseline', 'occ3d', 'surroundocc', 'openoccupancy', 'openocc', 'rayiou')
+BASELINE_SHAPE = (100, 100, 8)
 BAND_EDGES = (20.0, 35.0)
 """Distances that part the distance bands, metres."""
 

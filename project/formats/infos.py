@@ -1,12 +1,14 @@
 """``nuscenes_infos_{train,val}.pkl``: the index of keyframes that training reads, in mmdet3d's v2 schema.
 
 A source of recordings fills a :class:`KeyframeRecord` a keyframe; :func:`scene_infos` turns the records of a scene
-into the entries of ``data_list``, and :func:`write` saves them. File names carry no folders, as mmdet3d has it.
+into the entries of ``data_list``, and :func:`write` saves them with what :func:`metainfo` says of all of them. Paths of
+images and points start from the dataroot, wherever the recording keeps them.
 """
 
 import pickle
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -14,8 +16,13 @@ import numpy as np
 from project.formats import FORMATS
 from project.formats.common import named_errors, written_whole
 from project.formats.pickles import load_plain
+from project.label_set import LabelSet, category_labels
+from project.sources.base import Lidar, PointLayout, Rig
 from project.sources.records import BoxRecords, CameraRecord, Keyframe, KeyframeRecord
-from project.taxonomy import CLASSES, LEARNING_MAP, OPENOCC_CLASSES, RAW_NAMES
+from project.taxonomy import NOISE, OPENOCC_CLASSES, Taxonomy
+
+INFO_VERSION = '2.0'
+"""Raised when what an index holds changes its meaning; 2.0 has paths from the dataroot, labels and the rig."""
 
 DETECTION_CLASSES = OPENOCC_CLASSES[:10]
 """Classes of boxes in the order of nuScenes detection, mmdet3d's ``bbox_label_3d``."""
@@ -24,35 +31,92 @@ NO_VELOCITY_AFTER_S = 1.5
 """Annotations further apart than this tell nothing about velocity (nuscenes-devkit's ``max_time_diff``)."""
 
 
-def scene_infos(records: Sequence[KeyframeRecord]) -> list[dict]:
+def metainfo(version: str, taxonomy: Taxonomy | None = None, rig: Rig | None = None) -> dict:
+    """What an index says of all its keyframes.
+
+    Args:
+        version: e.g. ``v1.0-trainval``.
+        taxonomy: the categories; those of nuScenes by default.
+        rig: the sensors; those of nuScenes by default.
+
+    Returns:
+        mmdet3d's keys, with ``categories`` for the numbers of boxes; ``label_names`` and ``palette`` of the labels 0-17
+        and ``category_labels``, see :mod:`project.label_set`; ``rig``, see :func:`rig_of`.
+    """
+    taxonomy, rig = taxonomy or Taxonomy.nuscenes(), rig or Rig.nuscenes()
+    names = LabelSet.of(taxonomy).names
+    lidars = [
+        {
+            'name': lidar.name,
+            'columns': list(lidar.points.columns),
+            'dtype': lidar.points.dtype,
+            'intensity_max': lidar.points.intensity_max,
+        }
+        for lidar in rig.lidars
+    ]
+    content = {
+        'dataset': 'nuscenes',
+        'version': version,
+        'info_version': INFO_VERSION,
+        'categories': {names[label]: number for number, label in enumerate(_box_labels(taxonomy))},
+        **LabelSet.of(taxonomy).as_dict(),
+        'category_labels': category_labels(taxonomy),
+        'rig': {'cameras': list(rig.cameras), 'lidars': lidars},
+    }
+    return _interned(content)
+
+
+def rig_of(metainfo: dict) -> Rig:
+    """The sensors that an index names: cameras in order, lidars and how their files hold points."""
+    lidars = [
+        Lidar(lidar['name'], PointLayout(tuple(lidar['columns']), lidar['dtype'], lidar['intensity_max']))
+        for lidar in metainfo['rig']['lidars']
+    ]
+    return replace(Rig.nuscenes(metainfo['rig']['cameras']), lidars=tuple(lidars))
+
+
+def scene_infos(
+    records: Sequence[KeyframeRecord], taxonomy: Taxonomy | None = None, rig: Rig | None = None
+) -> list[dict]:
     """Entries of ``data_list`` for all keyframes of one scene, given in order of time.
 
     Beside mmdet3d's keys each has ``scene_name`` and ``scene_token``, ``prev`` and ``next`` (tokens of the neighbouring
-    keyframes, empty at the ends), and ``occupancy_path``: file of each label format below the root of the labels.
+    keyframes, empty at the ends), and ``occupancy_path``: file of each label format below the root of the labels. Each
+    box has ``occupancy_label``, 0-16, and ``lidar_points`` the ``name`` of the lidar.
+
+    Args:
+        records: of the keyframes.
+        taxonomy: gives boxes their labels; that of nuScenes by default.
+        rig: the sensors; those of nuScenes by default.
     """
+    box_labels = _BoxLabels(taxonomy or Taxonomy.nuscenes())
+    columns = {lidar.name: len(lidar.points.columns) for lidar in (rig or Rig.nuscenes()).lidars}
     tokens = ['', *(record.keyframe.sample_token for record in records), '']
     velocities = _velocities(records)
     infos = []
     for i, record in enumerate(records):
-        info = _keyframe_info(record, velocities[i])
+        info = _keyframe_info(record, velocities[i], box_labels)
+        info['lidar_points']['num_pts_feats'] = columns.get(record.lidar_name)
         info.update(prev=tokens[i], next=tokens[i + 2])
         infos.append(info)
     return _interned(infos)
 
 
-def write(path: str | Path, infos: Sequence[dict], version: str) -> None:
+def write(path: str | Path, infos: Sequence[dict], metainfo: dict) -> None:
     """Save the infos of whole scenes, one scene after the other; the same infos give the same bytes.
 
     Args:
         path: ``.../nuscenes_infos_train.pkl`` or ``..._val.pkl``; written aside and renamed.
         infos: entries that :func:`scene_infos` made.
-        version: e.g. ``v1.0-trainval``.
+        metainfo: what :func:`metainfo` made.
     """
-    categories = {name: label for label, name in enumerate(DETECTION_CLASSES)}
-    metainfo = {'dataset': 'nuscenes', 'version': version, 'info_version': '1.1', 'categories': categories}
     data_list = [{'sample_idx': index, **info} for index, info in enumerate(infos)]
     with written_whole(path) as file:
         pickle.dump({'metainfo': metainfo, 'data_list': data_list}, file, protocol=4)
+
+
+class OldIndexError(ValueError):
+    """An index of an earlier version, without labels, rig and paths from the dataroot."""
 
 
 def read(path: str | Path) -> dict:
@@ -61,6 +125,7 @@ def read(path: str | Path) -> dict:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or was not written by this project.
+        OldIndexError: it was written by an earlier version of this project.
     """
     with named_errors(path, 'an index of keyframes that data_converter.py wrote'):
         with open(path, 'rb') as file:
@@ -68,7 +133,12 @@ def read(path: str | Path) -> dict:
         entries = content.get('data_list') if isinstance(content, dict) else None
         if entries is None or not all('occupancy_path' in info for info in entries[:1]):
             raise ValueError('it has no "data_list" of keyframes with an "occupancy_path"')
-        return content
+    if content.get('metainfo', {}).get('info_version') != INFO_VERSION:
+        raise OldIndexError(
+            f'{path}: an index of an earlier version, which does not say where files are and which classes there are; '
+            'run data_converter.py again, which writes it anew'
+        )
+    return content
 
 
 def keyframe(info: dict) -> Keyframe:
@@ -78,7 +148,7 @@ def keyframe(info: dict) -> Keyframe:
     return Keyframe(info['scene_name'], info['scene_token'], info['token'], lidar['sample_data_token'], file)
 
 
-def _keyframe_info(record: KeyframeRecord, velocities: np.ndarray) -> dict:
+def _keyframe_info(record: KeyframeRecord, velocities: np.ndarray, box_labels: '_BoxLabels') -> dict:
     keyframe = record.keyframe
     global_from_lidar = record.global_from_ego @ record.ego_from_lidar
     return {
@@ -86,13 +156,13 @@ def _keyframe_info(record: KeyframeRecord, velocities: np.ndarray) -> dict:
         'timestamp': record.timestamp_us / 1e6,
         'ego2global': record.global_from_ego.tolist(),
         'lidar_points': {
-            'num_pts_feats': 5,
-            'lidar_path': keyframe.lidar_file,
+            'lidar_path': record.lidar_path or keyframe.lidar_file,
+            'name': record.lidar_name,
             'lidar2ego': record.ego_from_lidar.tolist(),
             'sample_data_token': keyframe.lidar_token,
         },
         'images': {name: _image_info(camera, global_from_lidar) for name, camera in record.cameras.items()},
-        'instances': _instances(record.boxes, global_from_lidar, velocities),
+        'instances': _instances(record.boxes, global_from_lidar, velocities, box_labels),
         'scene_name': keyframe.scene_name,
         'scene_token': keyframe.scene_token,
         'occupancy_path': {name: module.path(keyframe).as_posix() for name, module in FORMATS.items()},
@@ -102,8 +172,10 @@ def _keyframe_info(record: KeyframeRecord, velocities: np.ndarray) -> dict:
 def _image_info(camera: CameraRecord, global_from_lidar: np.ndarray) -> dict:
     # The car moves between the sweep and the image, so the way leads through both ego poses.
     camera_from_lidar = np.linalg.inv(camera.global_from_ego @ camera.ego_from_camera) @ global_from_lidar
+    size = {} if camera.size_px is None else dict(zip(('width', 'height'), map(int, camera.size_px), strict=True))
     return {
-        'img_path': PurePath(camera.file).name,
+        'img_path': camera.file,
+        **size,
         'sample_data_token': camera.token,
         'timestamp': camera.timestamp_us / 1e6,
         'cam2img': camera.camera_matrix.tolist(),
@@ -112,19 +184,22 @@ def _image_info(camera: CameraRecord, global_from_lidar: np.ndarray) -> dict:
     }
 
 
-def _instances(boxes: BoxRecords, global_from_lidar: np.ndarray, velocities: np.ndarray) -> list[dict]:
+def _instances(
+    boxes: BoxRecords, global_from_lidar: np.ndarray, velocities: np.ndarray, box_labels: '_BoxLabels'
+) -> list[dict]:
     lidar_from_box = np.linalg.inv(global_from_lidar) @ boxes.global_from_box
     yaw = np.arctan2(lidar_from_box[:, 1, 0], lidar_from_box[:, 0, 0])
     boxes_3d = np.column_stack([lidar_from_box[:, :3, 3], boxes.sizes, yaw])
     local_velocities = velocities @ global_from_lidar[:3, :3]
     instances = []
     for i, category in enumerate(boxes.categories):
-        label = _detection_label(category)
+        label = box_labels.number(category)
         points = int(boxes.num_lidar_pts[i]), int(boxes.num_radar_pts[i])
         instances.append(
             {
                 'bbox_label': label,
                 'bbox_label_3d': label,
+                'occupancy_label': box_labels.label(category),
                 'bbox_3d': boxes_3d[i].tolist(),
                 'bbox_3d_isvalid': sum(points) > 0,
                 'velocity': local_velocities[i, :2].tolist(),
@@ -135,9 +210,28 @@ def _instances(boxes: BoxRecords, global_from_lidar: np.ndarray, velocities: np.
     return instances
 
 
-def _detection_label(category: str) -> int:
-    label = LEARNING_MAP[RAW_NAMES.index(category)] if category in RAW_NAMES else 0
-    return DETECTION_CLASSES.index(CLASSES[label - 1]) if label else -1
+def _box_labels(taxonomy: Taxonomy) -> list[int]:
+    """Labels of things with boxes, in the order in which boxes count: that of nuScenes detection, then by label."""
+    movable = taxonomy.label_of[: taxonomy.static.start].tolist()
+    order = {name: number for number, name in enumerate(DETECTION_CLASSES)}
+    return sorted(set(movable) - {NOISE}, key=lambda label: (order.get(taxonomy.labels[label], len(order)), label))
+
+
+class _BoxLabels:
+    """Label of each category, and its number among the classes of boxes."""
+
+    def __init__(self, taxonomy: Taxonomy):
+        self._labels = category_labels(taxonomy)
+        self._order = _box_labels(taxonomy)
+
+    def label(self, category: str) -> int:
+        """Label 0-16."""
+        return self._labels.get(category, NOISE)
+
+    def number(self, category: str) -> int:
+        """Place in the ``categories`` of the index, -1 for none."""
+        label = self.label(category)
+        return self._order.index(label) if label in self._order else -1
 
 
 def _velocities(records: Sequence[KeyframeRecord]) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 from project.formats import common
 from project.formats.common import MASKS, Keyframe, OccupancyLabels
 from project.grid import VoxelGrid
-from project.taxonomy import LABEL_NAMES
+from project.label_set import LabelSet
 
 NAME = 'voxels'
 GRID = VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.2)
@@ -59,16 +59,17 @@ def _unpacked(name: str, mask: np.ndarray) -> np.ndarray:
     return np.unpackbits(mask).view(bool).reshape(GRID.shape)
 
 
-def write_manifest(root: str | Path, settings: dict, class_names: tuple[str, ...] = LABEL_NAMES) -> None:
+def write_manifest(root: str | Path, settings: dict) -> None:
     """Write ``voxels/manifest.json`` below the root folder of the labels.
 
     Args:
         root: root folder of the labels.
-        settings: what made the labels, as JSON can hold it: dataset version, window, steps and their parameters.
-        class_names: name of each label 0-17.
+        settings: what made the labels, as JSON can hold it: dataset version, labels and categories (see
+            :mod:`project.label_set`; those of nuScenes where it does not say), window, steps and their parameters.
     """
     grid = {'frame': GRID.frame, 'extent': GRID.extent, 'voxel_size': GRID.voxel_size, 'shape': GRID.shape}
-    content = {'format': NAME, 'version': VERSION, 'grid': grid, 'classes': class_names, 'settings': settings}
+    labels = LabelSet.stated_in(settings).as_dict()
+    content = {'format': NAME, 'version': VERSION, 'grid': grid, **labels, 'settings': settings}
     with common.written_whole(Path(root) / NAME / 'manifest.json') as file:
         file.write(json.dumps(content, indent=2).encode())
 

@@ -21,7 +21,6 @@ from project.engine.versions import versions
 from project.formats.common import written_whole
 from project.inference.predictor import Predictor
 from project.inference.program import Program
-from project.taxonomy import LABEL_NAMES
 
 INPUTS = ('images', 'image_from_grid', 'slots')
 OUTPUTS = ('labels', 'most_seen')
@@ -99,7 +98,7 @@ def describe(predictor: Predictor, size: tuple[int, int]) -> dict[str, Any]:
         'std': preprocessor.std.flatten().tolist(),
         'pad_divisor': preprocessor.pad_divisor,
         'grid': {'frame': grid.frame, 'extent': grid.extent, 'voxel_size': grid.voxel_size, 'shape': grid.shape},
-        'labels': LABEL_NAMES,
+        **predictor.labels.as_dict(),
         'queries': queries,
         'slots': queries // 4,
         'device': str(predictor.device),

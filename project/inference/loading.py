@@ -14,6 +14,9 @@ from project.engine.weights import load_strictly, weights_of
 def load_model(config: Config, checkpoint: str | Path, device: str | torch.device | None = None) -> nn.Module:
     """The model of a config with the weights of a checkpoint, in evaluation.
 
+    Its ``dataset_meta`` is what the checkpoint says of the data that it was trained on: ``label_names``, ``palette``
+    (see :mod:`project.label_set`) and ``cameras``; it is empty for checkpoints of other programs.
+
     Args:
         config: of an experiment.
         checkpoint: file with the weights of this very model.
@@ -25,7 +28,9 @@ def load_model(config: Config, checkpoint: str | Path, device: str | torch.devic
     """
     device = _usable(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model = MODELS.build(config.model)
-    load_strictly(model, weights_of(read_checkpoint(checkpoint)), str(checkpoint))
+    content = read_checkpoint(checkpoint)
+    load_strictly(model, weights_of(content), str(checkpoint))
+    model.dataset_meta = content.get('meta', {}).get('dataset_meta', {})
     return model.to(device).eval()
 
 

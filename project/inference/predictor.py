@@ -18,6 +18,7 @@ from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
 from project.inference.calibration import checked_matrix, image_from_grid
 from project.inference.loading import load_model
+from project.label_set import LabelSet
 from project.taxonomy import CAMERAS
 
 
@@ -44,6 +45,7 @@ class Predictor:
     Attributes:
         cameras: names of the cameras, in the order in which the model was trained with them.
         grid: voxels of the predictions.
+        labels: names and colours of the labels that it predicts.
         queue_length: T.
         model, device, amp: the detector, and how it computes.
         steps: of the test pipeline, without those for labels.
@@ -58,9 +60,11 @@ class Predictor:
     ):
         content = read_config(config)
         dataset = content.test_dataloader.dataset
-        self.cameras: tuple[str, ...] = tuple(dataset.get('cameras', CAMERAS))
         self.queue_length: int = dataset.get('queue_length', 1)
         self.model = load_model(content, checkpoint, device)
+        trained_with = self.model.dataset_meta.get('cameras', CAMERAS)
+        self.cameras: tuple[str, ...] = tuple(dataset.get('cameras') or trained_with)
+        self.labels = LabelSet.stated_in(self.model.dataset_meta)
         self.device = next(self.model.parameters()).device
         self.grid = cast(VoxelGrid, self.model.grid)
         steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
@@ -127,6 +131,7 @@ class Predictor:
         results = {
             'sample_token': 'as given',
             'image_files': [self.cameras] * len(moments),
+            'cameras': self.cameras,
             'imgs': [image for moment in moments for image in moment.images],
             'lidar2img': np.stack([moment.image_from_grid for moment in moments]),
             'global_from_grid': np.stack([moment.global_from_grid for moment in moments]),

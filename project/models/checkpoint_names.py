@@ -1,4 +1,4 @@
-"""The seed's names of parameters, and ours."""
+"""The baseline's names of parameters, and ours."""
 
 import re
 
@@ -27,14 +27,14 @@ RENAMED = (
     (r'fusion_head\.classifier\.', r'head.classifier.'),
     (r'pts_bbox_head\.(bev_mask|transformer\.encoder\.ref_[23]d)$', None),  # follow from the configuration
 )
-"""Beginnings of the seed's names and what takes their place; None for what we do not need."""
+"""Beginnings of the baseline's names and what takes their place; None for what we do not need."""
 
 
 def our_name(name: str) -> str | None:
-    """Our name of one of the seed's parameters, or None where we do not need it.
+    """Our name of one of the baseline's parameters, or None where we do not need it.
 
     Raises:
-        KeyError: the seed has no such parameter.
+        KeyError: the baseline has no such parameter.
     """
     for pattern, replacement in RENAMED:
         if re.match(pattern, name):
@@ -43,10 +43,10 @@ def our_name(name: str) -> str | None:
 
 
 def convert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The seed's weights under our names.
+    """The baseline's weights under our names.
 
     Raises:
-        ValueError: a weight is none of the seed's.
+        ValueError: a weight is none of the baseline's.
     """
     converted, unknown = {}, []
     for name, tensor in weights.items():
@@ -58,5 +58,5 @@ def convert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if renamed is not None:
             converted[renamed] = tensor
     if unknown:
-        raise ValueError(f'{len(unknown)} of {len(weights)} weights are none of the seed: {", ".join(unknown[:5])}')
+        raise ValueError(f'{len(unknown)} of {len(weights)} weights are none of the baseline: {", ".join(unknown[:5])}')
     return converted

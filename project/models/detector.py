@@ -29,9 +29,9 @@ class OccupancyBEVFormer(Base3DDetector):
 
     Args:
         img_backbone, img_neck, encoder, head: modules, or their configs; those of encoder and head need not repeat
-            `grid` and `seed_compatible`.
+            `grid` and `baseline_compatible`.
         grid: voxels of the output; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
-        seed_compatible: do as the seed does, errors included, so that its checkpoints give its predictions. (An
+        baseline_compatible: do as the baseline does, errors included, so that its checkpoints give its predictions. (An
             encoder and a head that are given as modules have been told already.)
         data_preprocessor, init_cfg: as in every mmdet3d detector.
     """
@@ -43,7 +43,7 @@ class OccupancyBEVFormer(Base3DDetector):
         encoder: nn.Module | dict,
         head: nn.Module | dict,
         grid: VoxelGrid | dict,
-        seed_compatible: bool = False,
+        baseline_compatible: bool = False,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ):
@@ -51,8 +51,8 @@ class OccupancyBEVFormer(Base3DDetector):
         self.grid = VoxelGrid.of(grid)
         self.img_backbone = build(img_backbone)
         self.img_neck = build(img_neck)
-        self.encoder = build(encoder, grid=self.grid, seed_compatible=seed_compatible)
-        self.head = build(head, grid=self.grid, seed_compatible=seed_compatible)
+        self.encoder = build(encoder, grid=self.grid, baseline_compatible=baseline_compatible)
+        self.head = build(head, grid=self.grid, baseline_compatible=baseline_compatible)
         self._graphs = Graphs(self)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> dict[str, Tensor]:

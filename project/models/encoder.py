@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from project.grid import VoxelGrid
 from project.models.build import build
-from project.models.geometry import align, pillar_anchors, project, seed_pillar_anchors
+from project.models.geometry import align, baseline_pillar_anchors, pillar_anchors, project
 from project.models.views import CameraViews, most_seen
 
 
@@ -74,10 +74,10 @@ class OccupancyEncoder(nn.Module):
         grid: voxels over the cells; ``grid.shape[:2]`` is (X, Y). A VoxelGrid or the arguments of
             ``VoxelGrid.from_range``.
         embed_dims: channels C of queries and image features.
-        num_cameras: cameras N; each has an embedding of its own.
+        num_cameras: the most cameras N; each has an embedding of its own. With fewer cameras the first ones are used.
         num_levels: levels of image features.
-        seed_compatible: do as the seed does, for its checkpoints: query [i, j] looks at the i-th cell along y and the
-            j-th along x, position embeddings are scrambled and are kept from the self-attention.
+        baseline_compatible: do as the baseline does, for its checkpoints: query [i, j] looks at the i-th cell along y
+            and the j-th along x, position embeddings are scrambled and are kept from the self-attention.
     """
 
     def __init__(
@@ -87,18 +87,18 @@ class OccupancyEncoder(nn.Module):
         embed_dims: int = 256,
         num_cameras: int = 6,
         num_levels: int = 4,
-        seed_compatible: bool = False,
+        baseline_compatible: bool = False,
     ):
         super().__init__()
         self.grid = VoxelGrid.of(grid)
         self.shape = self.grid.shape[:2]
-        self.seed_compatible = seed_compatible
+        self.baseline_compatible = baseline_compatible
         self.layers = nn.ModuleList(build(layer) for layer in layers)
         self.queries = nn.Parameter(torch.randn(self.shape[0] * self.shape[1], embed_dims))
         self.position = PositionEmbedding(self.shape, embed_dims)
         self.camera_embed = nn.Parameter(torch.randn(num_cameras, embed_dims))
         self.level_embed = nn.Parameter(torch.randn(num_levels, embed_dims))
-        anchors = seed_pillar_anchors if seed_compatible else pillar_anchors
+        anchors = baseline_pillar_anchors if baseline_compatible else pillar_anchors
         points = anchors(self.grid, self.layers[0].cross_attention.num_anchors)
         self.register_buffer('anchors', torch.from_numpy(points).flatten(0, 1).float(), persistent=False)
         self.register_buffer('reference', _cell_centres(self.shape), persistent=False)
@@ -117,25 +117,26 @@ class OccupancyEncoder(nn.Module):
             features: a level, (B, N, C, h, w) each.
             image_from_grid: (B, N, 4, 4) homogeneous pixels from the grid's frame.
             image_shape: rows and columns of the images that the features come from, padding included.
-            history: the view of a moment ago; not with `seed_compatible`.
+            history: the view of a moment ago; not with `baseline_compatible`.
             capacity: queries to compute in each camera, no less than ``most_seen`` says, as it does by default.
 
         Returns:
             (B, C, X, Y) bird's-eye view.
 
         Raises:
-            ValueError: there are more or fewer cameras or levels than the encoder was built for.
+            ValueError: there are more cameras than the encoder was built for, or another number of levels; or images
+                and projections are of different numbers of cameras.
         """
         query = self.queries.expand(len(image_from_grid), -1, -1)
         position = self._position()
         to_images = {
             'position': position,
-            'features': self._flatten(features),
+            'features': self._flatten(features, image_from_grid.shape[1]),
             'shapes': [level.shape[-2:] for level in features],
             'views': CameraViews.of(*project(self.anchors, image_from_grid, image_shape), capacity),
         }
         to_view = {
-            'position': None if self.seed_compatible else position,
+            'position': None if self.baseline_compatible else position,
             'reference': self.reference,
             'shape': self.shape,
             **self._past(history),
@@ -150,23 +151,30 @@ class OccupancyEncoder(nn.Module):
 
     def _position(self) -> Tensor:
         embedding = self.position()
-        if self.seed_compatible:
+        if self.baseline_compatible:
             return embedding.permute(2, 0, 1).reshape(len(self.queries), -1)
         return embedding.flatten(0, 1)
 
-    def _flatten(self, features: Sequence[Tensor]) -> Tensor:
-        found, expected = (features[0].shape[1], len(features)), (len(self.camera_embed), len(self.level_embed))
-        if found != expected:
-            raise ValueError(f'{found} cameras and levels of features; the encoder was built for {expected}')
-        embeddings = (self.camera_embed + self.level_embed[:, None])[:, :, None].to(features[0].dtype)
+    def _flatten(self, features: Sequence[Tensor], projections: int) -> Tensor:
+        cameras, most = features[0].shape[1], len(self.camera_embed)
+        if cameras != projections:
+            raise ValueError(f'the images are of {cameras} cameras, and the projections of {projections}')
+        if cameras > most:
+            raise ValueError(
+                f'the images are of {cameras} cameras, and the encoder was built for {most}: set '
+                f'model.encoder.num_cameras={cameras}, or choose cameras of the dataset'
+            )
+        if len(features) != len(self.level_embed):
+            raise ValueError(f'{len(features)} levels of features; the encoder was built for {len(self.level_embed)}')
+        embeddings = (self.camera_embed[:cameras] + self.level_embed[:, None])[:, :, None].to(features[0].dtype)
         flat = [level.flatten(3).transpose(2, 3) for level in features]
         return torch.cat([level + embedding for level, embedding in zip(flat, embeddings, strict=True)], dim=2)
 
     def _past(self, history: History | None) -> dict[str, Tensor]:
         if history is None:
             return {}
-        if self.seed_compatible:
-            raise ValueError('the seed has no history: use seed_compatible=False with queue_length > 1')
+        if self.baseline_compatible:
+            raise ValueError('the baseline has no history: use baseline_compatible=False with queue_length > 1')
         past, inside = align(history.bev, history.previous_from_current, self.grid)
         known = inside & history.exists[:, None, None]
         return {'past': past.flatten(2).transpose(1, 2), 'known': known.flatten(1)}

@@ -33,8 +33,8 @@ def pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
     return centres
 
 
-def seed_pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
-    """Anchors as the seed has them: cell [i, j] of (X, Y) cells looks at the i-th of X steps along y, the j-th along x.
+def baseline_pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
+    """Anchors as the baseline has them: cell [i, j] looks at the i-th of X steps along y and the j-th of Y along x.
 
     Its labels are [x, y, z] all the same, so that what a voxel is taught lies elsewhere.
     """

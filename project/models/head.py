@@ -19,7 +19,7 @@ class OccupancyHead(nn.Module):
         hidden_dims: channels between the two convolutions.
         num_classes: labels, 0 = noise and the last = free.
         losses: name to module or config; the names are those in the log.
-        seed_compatible: no activations, as in the seed, whose decoder is therefore affine.
+        baseline_compatible: no activations, as in the baseline, whose decoder is therefore affine.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class OccupancyHead(nn.Module):
         hidden_dims: int = 512,
         num_classes: int = len(LABEL_NAMES),
         losses: dict[str, nn.Module | dict] | None = None,
-        seed_compatible: bool = False,
+        baseline_compatible: bool = False,
     ):
         super().__init__()
         self.height_embed = nn.Parameter(torch.randn(VoxelGrid.of(grid).shape[2], embed_dims))
@@ -38,7 +38,7 @@ class OccupancyHead(nn.Module):
         self.conv2 = nn.Conv3d(hidden_dims, embed_dims, 3, padding=1)
         self.norm2 = nn.BatchNorm3d(embed_dims)
         self.classifier = nn.Conv3d(embed_dims, num_classes, 1)
-        self.activation = nn.Identity() if seed_compatible else nn.ReLU(inplace=True)
+        self.activation = nn.Identity() if baseline_compatible else nn.ReLU(inplace=True)
         self.losses = nn.ModuleDict({name: build(loss) for name, loss in (losses or {}).items()})
 
     def forward(self, bev: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class CameraRecord:
     """An image of a keyframe, and where its camera was when it was taken.
 
     Attributes:
-        file: file name, with or without folders.
+        file: path below the dataroot.
         token: token of the sample_data.
         timestamp_us: time of the image.
         camera_matrix: (3, 3) float64, camera frame to pixels.
@@ -79,6 +79,8 @@ class KeyframeRecord:
         global_from_ego: (4, 4) float64 at the time of the lidar sweep.
         cameras: image of each camera by channel, e.g. ``CAM_FRONT``.
         boxes: annotated boxes.
+        lidar_path: file of the lidar sweep below the dataroot; empty where only its name is known.
+        lidar_name: which lidar of the rig it is of.
     """
 
     keyframe: Keyframe
@@ -87,3 +89,5 @@ class KeyframeRecord:
     global_from_ego: np.ndarray
     cameras: dict[str, CameraRecord]
     boxes: BoxRecords
+    lidar_path: str = ''
+    lidar_name: str = 'LIDAR_TOP'

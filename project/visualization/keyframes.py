@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from project.formats import Keyframe, infos
-from project.sources.base import Lidar
+from project.label_set import LabelSet
 from project.sources.points import read_returns
-from project.taxonomy import CLASSES
 from project.visualization.frame import Box, CameraImage, Frame
 
 INDEX_FILES = ('nuscenes_infos_val.pkl', 'nuscenes_infos_train.pkl')
@@ -24,13 +23,17 @@ class Keyframes:
 
     Args:
         entries: of ``data_list`` in the index, see :mod:`project.formats.infos`.
-        dataroot: folder of nuScenes with the sensors' files; without it there are neither points nor images.
+        metainfo: of the index: the labels, and how files hold points.
+        dataroot: folder that paths of points and images start from; without it there are neither.
 
     Attributes:
         names: names of each keyframe, by sample token.
+        labels: names and colours of the labels.
     """
 
-    def __init__(self, entries: Iterable[dict], dataroot: Path | None = None):
+    def __init__(self, entries: Iterable[dict], metainfo: dict, dataroot: Path | None = None):
+        self.labels = LabelSet.stated_in(metainfo)
+        self._lidars = {lidar.name: lidar for lidar in infos.rig_of(metainfo).lidars}
         self._entries = {entry['token']: entry for entry in entries}
         self.names: dict[str, Keyframe] = {token: infos.keyframe(entry) for token, entry in self._entries.items()}
         self.dataroot = dataroot
@@ -48,7 +51,7 @@ class Keyframes:
         frame = replace(frame, boxes=[_box(instance, grid_from_lidar) for instance in entry['instances']])
         if self.dataroot is None:
             return frame
-        points = _points(self._lidar_file(entry), grid_from_lidar)
+        points = self._points(entry, grid_from_lidar)
         cameras = [
             CameraImage(channel, file, _projection(entry['images'][channel], grid_from_lidar))
             for channel, file in self._images(entry).items()
@@ -62,11 +65,19 @@ class Keyframes:
         return any(file.exists() for file in chain.from_iterable(files))
 
     def _lidar_file(self, entry: dict) -> Path:
-        return self.dataroot / 'samples' / 'LIDAR_TOP' / self.names[entry['token']].lidar_file
+        return self.dataroot / entry['lidar_points']['lidar_path']
 
     def _images(self, entry: dict) -> dict[str, Path]:
-        images = entry['images'].items()
-        return {channel: self.dataroot / 'samples' / channel / image['img_path'] for channel, image in images}
+        return {name: self.dataroot / image['img_path'] for name, image in entry['images'].items()}
+
+    def _points(self, entry: dict, grid_from_lidar: np.ndarray) -> np.ndarray | None:
+        file, lidar = self._lidar_file(entry), self._lidars.get(entry['lidar_points']['name'])
+        if lidar is None or not file.exists():
+            return None
+        points = read_returns(file, lidar)[:, :3]
+        # Returns within a metre are no-returns and hits on the car itself.
+        points = points[np.linalg.norm(points, axis=1) > 1]
+        return (points @ grid_from_lidar[:3, :3].T + grid_from_lidar[:3, 3]).astype(np.float32)
 
 
 def keyframes_beside(root: Path, wanted: Sequence[str], named_by: str, dataroot: Path | None) -> Keyframes | None:
@@ -78,17 +89,21 @@ def keyframes_beside(root: Path, wanted: Sequence[str], named_by: str, dataroot:
         named_by: field of :class:`Keyframe` that these names are.
         dataroot: as for :class:`Keyframes`.
     """
-    entries, missing = [], set(wanted)
+    entries, metainfo, missing = [], None, set(wanted)
     for name in INDEX_FILES:
         if missing and (root / name).exists():
             try:
-                entries += infos.read(root / name)['data_list']
+                content = infos.read(root / name)
+            except infos.OldIndexError:
+                raise
             except ValueError:
                 # Other programs write files of this name, with other contents.
                 continue
+            entries += content['data_list']
+            metainfo = metainfo or content['metainfo']
             missing -= {getattr(infos.keyframe(entry), named_by) for entry in entries}
     entries.sort(key=lambda entry: entry['scene_name'])
-    return Keyframes(entries, dataroot) if entries else None
+    return Keyframes(entries, metainfo, dataroot) if entries else None
 
 
 def keyframes_of_tables(dataroot: Path, version: str | None = None) -> Keyframes:
@@ -115,16 +130,7 @@ def keyframes_of_tables(dataroot: Path, version: str | None = None) -> Keyframes
             scenes.append(infos.scene_infos(keyframe_records(tables, scene)))
         except ValueError as error:
             raise ValueError(f'{dataroot / version}, {scene["name"]}: {error}') from None
-    return Keyframes(chain.from_iterable(scenes), dataroot)
-
-
-def _points(file: Path, grid_from_lidar: np.ndarray) -> np.ndarray | None:
-    if not file.exists():
-        return None
-    points = read_returns(file, Lidar('LIDAR_TOP'))[:, :3]
-    # Returns within a metre are no-returns and hits on the car itself.
-    points = points[np.linalg.norm(points, axis=1) > 1]
-    return (points @ grid_from_lidar[:3, :3].T + grid_from_lidar[:3, 3]).astype(np.float32)
+    return Keyframes(chain.from_iterable(scenes), infos.metainfo(tables.version), dataroot)
 
 
 def _box(instance: dict, grid_from_lidar: np.ndarray) -> Box:
@@ -132,9 +138,7 @@ def _box(instance: dict, grid_from_lidar: np.ndarray) -> Box:
     pose = np.eye(4)
     pose[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
     pose[:3, 3] = centre
-    number = instance['bbox_label_3d']
-    label = 0 if number < 0 else CLASSES.index(infos.DETECTION_CLASSES[number]) + 1
-    return Box(grid_from_lidar @ pose, (length, width, height), label)
+    return Box(grid_from_lidar @ pose, (length, width, height), instance['occupancy_label'])
 
 
 def _projection(image: dict, grid_from_lidar: np.ndarray) -> np.ndarray:

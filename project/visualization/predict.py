@@ -35,8 +35,9 @@ class ModelSource:
     ):
         content = read_config(config, options)
         self.dataset = DATASETS.build(content.test_dataloader.dataset)
-        entries = infos.read(self.dataset.ann_file)['data_list'] if dataroot else ()
-        self.keyframes = Keyframes(entries, dataroot and Path(dataroot))
+        content = infos.read(self.dataset.ann_file)
+        entries = content['data_list'] if dataroot else ()
+        self.keyframes = Keyframes(entries, content['metainfo'], dataroot and Path(dataroot))
         self.model = load_model(content, checkpoint)
         self.scenes: dict[str, list[str]] = {}
         self._places: dict[tuple[str, int], int] = {}

@@ -1,8 +1,5 @@
 """Frames from what the data pipeline packs and the model returns; plain torch."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 from torch import Tensor
 
@@ -20,7 +17,6 @@ def sample_frame(images: Tensor, sample, index: int) -> Frame:
     """
     meta = sample.metainfo
     image_from_grid = np.asarray(meta['lidar2img'])
-    files: Sequence[str] = meta['image_files'][-1]
     if images.dim() == 5:
         images, image_from_grid = images[-1], image_from_grid[-1]
     pictures = images.detach().cpu().float().round().clamp(0, 255).byte().permute(0, 2, 3, 1).flip(-1).numpy()
@@ -34,9 +30,8 @@ def sample_frame(images: Tensor, sample, index: int) -> Frame:
         prediction=arrays['pred_occupancy'],
         masks={name: arrays[array] for name, array in MASKS.items() if arrays[array] is not None},
         cameras=[
-            # Images lie in one folder for each camera, which has its name.
-            CameraImage(Path(file).parent.name, np.ascontiguousarray(picture), projection[:3])
-            for file, picture, projection in zip(files, pictures, image_from_grid, strict=True)
+            CameraImage(name, np.ascontiguousarray(picture), projection[:3])
+            for name, picture, projection in zip(meta['cameras'], pictures, image_from_grid, strict=True)
         ],
     )
 

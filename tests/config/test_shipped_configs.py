@@ -55,7 +55,7 @@ def test_its_model_is_built(name):
     config = read(name)
     assert model.encoder.grid == model.grid
     assert sum(parameter.numel() for parameter in model.parameters()) > 1e6
-    assert model.encoder.seed_compatible is config.model.get('seed_compatible', False)
+    assert model.encoder.baseline_compatible is config.model.get('baseline_compatible', False)
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -110,7 +110,7 @@ def test_every_parameter_takes_part(name):
     assert [key for key, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-def test_the_baseline_has_the_seeds_parameters():
+def test_the_baseline_has_the_parameters_as_published():
     assert sum(parameter.numel() for parameter in build('occupancy').parameters()) == 61_505_360
 
 

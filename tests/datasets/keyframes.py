@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from project.formats import FORMATS, Keyframe, OccupancyLabels, infos
+from project.sources.base import Rig
 
 CHANNELS = ('CAM_FRONT', 'CAM_BACK')
 SIZE = (90, 160)
@@ -31,7 +32,9 @@ def make_records(seed: int = 0) -> dict[str, list[infos.KeyframeRecord]]:
         records[scene] = []
         for k in range(count):
             cameras = {
-                name: infos.CameraRecord(f'{scene}_{k}.png', f'{name}{k}', k, intrinsics, pose(rng, 2), pose(rng, 500))
+                name: infos.CameraRecord(
+                    f'images/{name}/{scene}_{k}.png', f'{name}{k}', k, intrinsics, pose(rng, 2), pose(rng, 500)
+                )
                 for name in CHANNELS
             }
             keyframe = Keyframe(scene, f'{scene}-token', f'{scene}-{k}', f'lidar-{k}', f'{scene}_{k}.pcd.bin')
@@ -44,10 +47,14 @@ def write_data(root: Path, labels: dict[str, OccupancyLabels] | None = None) -> 
     """Write index, images (each of one grey level) and labels below a root, and return the records."""
     records = make_records()
     entries = [entry for scene in records.values() for entry in infos.scene_infos(scene)]
-    infos.write(root / 'occupancy' / 'nuscenes_infos_train.pkl', entries, 'v1.0-mini')
+    infos.write(
+        root / 'occupancy' / 'nuscenes_infos_train.pkl',
+        entries,
+        infos.metainfo('v1.0-mini', rig=Rig.nuscenes(CHANNELS)),
+    )
     for number, entry in enumerate(entries):
-        for c, (name, image) in enumerate(entry['images'].items()):
-            file = root / 'samples' / name / image['img_path']
+        for c, image in enumerate(entry['images'].values()):
+            file = root / image['img_path']
             file.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(file), np.full((*SIZE, 3), grey(number, c), np.uint8))
     for scene in records.values():

@@ -68,7 +68,7 @@ def test_queue_stays_in_the_scene_and_says_what_does_not_exist(root, records):
             pose = records[number].global_from_ego @ records[number].ego_from_lidar
             np.testing.assert_allclose(info['global_from_grid'][frame], pose, atol=1e-9)
             assert info['image_files'][frame] == [
-                str(root / 'samples' / channel / records[number].cameras[channel].file) for channel in CHANNELS
+                str(root / records[number].cameras[channel].file) for channel in CHANNELS
             ]
 
 
@@ -106,7 +106,7 @@ def test_it_is_registered_lazy_and_serialised(root):
 
 def test_an_index_without_keyframes_is_named(tmp_path):
     (tmp_path / 'occupancy').mkdir()
-    infos.write(tmp_path / INDEX, [], 'v1.0-mini')
+    infos.write(tmp_path / INDEX, [], infos.metainfo('v1.0-mini'))
     with pytest.raises(ValueError, match='infos_train.pkl: lists no keyframes'):
         open_index(tmp_path)
 

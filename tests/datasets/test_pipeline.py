@@ -166,16 +166,16 @@ def test_missing_files_are_named_with_a_remedy(root, tmp_path):
     write_data(tmp_path)
     with pytest.raises(FileNotFoundError, match=r'scene-0001-0\.npz: missing.*data_converter\.py .*--format voxels'):
         make_dataset(tmp_path)[0]
-    (tmp_path / 'samples' / 'CAM_BACK' / 'scene-0001_0.png').unlink()
+    (tmp_path / 'images' / 'CAM_BACK' / 'scene-0001_0.png').unlink()
     with pytest.raises(FileNotFoundError, match=r'CAM_BACK/scene-0001_0\.png: missing'):
         make_dataset(tmp_path)[0]
-    (tmp_path / 'samples' / 'CAM_BACK' / 'scene-0001_0.png').write_bytes(b'no image')
+    (tmp_path / 'images' / 'CAM_BACK' / 'scene-0001_0.png').write_bytes(b'no image')
     with pytest.raises(ValueError, match=r'scene-0001_0\.png: not an image'):
         make_dataset(tmp_path)[0]
 
 
 @pytest.mark.parametrize(
-    'options', [{'format': 'kitti'}, {'mask': 'radar'}, {'seed_compatible': True}, {'label_mapping': 'a.yaml'}]
+    'options', [{'format': 'kitti'}, {'mask': 'radar'}, {'baseline_compatible': True}, {'label_mapping': 'a.yaml'}]
 )
 def test_options_that_do_not_exist_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):

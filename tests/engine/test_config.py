@@ -39,6 +39,18 @@ def test_options_replace_entries():
     assert read_config(TOY, ['log_processor.window_size=5', 'find_unused_parameters=True']).find_unused_parameters
 
 
+def test_earlier_names_are_understood(tmp_path):
+    (tmp_path / 'old.py').write_text(
+        f"_base_ = '{TOY}'\n"
+        "pipeline = [dict(type='LoadOccupancyLabels', seed_compatible=True)]\n"
+        "param_scheduler = [dict(type='OccupancySeedLR', by_epoch=False)]\n"
+    )
+    config = read_config(tmp_path / 'old.py', ['model.seed_compatible=True'])
+    assert config.model.baseline_compatible and config.pipeline[0].baseline_compatible
+    assert 'seed_compatible' not in config.pretty_text
+    assert config.param_scheduler[0].type == 'OccupancyBaselineLR'
+
+
 @pytest.mark.parametrize(
     ('option', 'fault'),
     [

@@ -32,11 +32,11 @@ def optimiser(*base_rates: float) -> torch.optim.Optimizer:
 
 
 @pytest.mark.skipif(not GOLDEN.exists(), reason=f'no golden numbers at {GOLDEN} (set OCCUPANCY_GOLDEN)')
-def test_the_seeds_schedule():
+def test_the_schedule_of_the_baseline():
     golden = np.load(GOLDEN)
     total = int(golden['t_initial'])
     schedule = dict(
-        type='OccupancySeedLR',
+        type='OccupancyBaselineLR',
         by_epoch=False,
         warmup=int(golden['warmup_t']),
         start=float(golden['warmup_lr_init']),

@@ -1,4 +1,4 @@
-"""Counting of voxel labels, against truth worked out by hand and against the seed's numbers."""
+"""Counting of voxel labels, against truth worked out by hand and against the baseline's numbers."""
 
 import os
 from pathlib import Path
@@ -98,7 +98,7 @@ def test_bands_follow_the_horizontal_distance():
 
 @pytest.mark.skipif(not GOLDEN.exists(), reason=f'no golden numbers at {GOLDEN} (set OCCUPANCY_GOLDEN)')
 @pytest.mark.parametrize('case', ['all_classes', 'class9_never_in_target', 'random'])
-def test_numbers_of_the_seed(case):
+def test_numbers_of_the_baseline(case):
     golden = np.load(GOLDEN)
     if f'{case}.pred' not in golden:
         pytest.skip(f'{GOLDEN} has no case {case}')
@@ -107,7 +107,7 @@ def test_numbers_of_the_seed(case):
     assert (matrix.sum(axis=1)[1:FREE] == golden[f'{case}.total_seen']).all()
     assert (matrix.sum(axis=0)[1:FREE] == golden[f'{case}.total_positive']).all()
     assert (matrix.diagonal()[1:FREE] == golden[f'{case}.total_correct']).all()
-    # The seed gives a class that never occurs IoU 1.
+    # The baseline gives a class that never occurs IoU 1.
     iou = np.nan_to_num(class_iou(matrix), nan=1.0)
     np.testing.assert_allclose(iou, golden[f'{case}.per_class_iou'], atol=1e-6)
     assert 100 * iou.mean() == pytest.approx(golden[f'{case}.miou_percent'].item(), abs=1e-5)

@@ -2,12 +2,16 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from project.formats import Keyframe, infos
+from project.label_set import LabelSet
+from project.sources.base import Lidar, PointLayout, Rig
+from project.taxonomy import Taxonomy
 
 CATEGORIES = ('vehicle.car', 'human.pedestrian.adult', 'animal')
 
@@ -40,9 +44,24 @@ def make_records(count: int = 3, instances: tuple[str, ...] = ('a', 'b', 'c')) -
                 500_000 * k, random_pose(rng, 2), random_pose(rng, 1000), cameras,
                 infos.BoxRecords(instances, CATEGORIES[:size], boxes, np.full((size, 3), (4.5, 1.9, 1.6)),
                                  np.arange(size), np.zeros(size, int)),
+                f'samples/LIDAR_TOP/{k}.pcd.bin',
             )
         )  # fmt: skip
     return records
+
+
+def trams() -> Taxonomy:
+    """Categories and labels of a recording of its own."""
+    return replace(
+        Taxonomy.nuscenes(),
+        categories=('noise', 'tram', 'cyclist', 'street'),
+        ground=range(3, 4),
+        static=range(3, 4),
+        porous=frozenset(),
+        own_vehicle=None,
+        labels=('noise', 'bicycle', 'tram', 'street'),
+        label_of=np.array([0, 2, 1, 3, *[0] * 252], np.uint8),
+    )
 
 
 def test_lidar_point_takes_the_way_through_both_ego_poses():
@@ -53,7 +72,7 @@ def test_lidar_point_takes_the_way_through_both_ego_poses():
     image = infos.scene_infos([record])[0]['images']['CAM_BACK']
     through_camera = camera.global_from_ego @ camera.ego_from_camera @ np.array(image['lidar2cam']) @ point
     np.testing.assert_allclose(through_camera, expected, atol=1e-9)
-    assert image['img_path'] == '1.jpg' and image['timestamp'] == 0.465
+    assert image['img_path'] == 'samples/CAM_BACK/1.jpg' and image['timestamp'] == 0.465
 
 
 def test_boxes_are_in_the_lidar_frame_with_detection_labels():
@@ -105,9 +124,9 @@ def test_scene_without_boxes():
 
 def test_file_round_trip_same_bytes_whatever_made_the_strings(tmp_path):
     entries = infos.scene_infos(make_records())
-    infos.write(tmp_path / 'a.pkl', entries, 'v1.0-mini')
+    infos.write(tmp_path / 'a.pkl', entries, infos.metainfo('v1.0-mini'))
     travelled = infos.scene_infos(pickle.loads(pickle.dumps(copy.deepcopy(make_records()))))
-    infos.write(tmp_path / 'b.pkl', travelled, 'v1.0-mini')
+    infos.write(tmp_path / 'b.pkl', travelled, infos.metainfo('v1.0-mini'))
     assert (tmp_path / 'a.pkl').read_bytes() == (tmp_path / 'b.pkl').read_bytes()
     content = infos.read(tmp_path / 'a.pkl')
     assert [info['sample_idx'] for info in content['data_list']] == [0, 1, 2]
@@ -137,12 +156,51 @@ def test_other_files_are_refused(content, tmp_path):
 def test_dataset_of_mmdet3d_reads_it(tmp_path):
     from mmdet3d.datasets import NuScenesDataset
 
-    infos.write(tmp_path / 'a.pkl', infos.scene_infos(make_records()), 'v1.0-mini')
+    infos.write(tmp_path / 'a.pkl', infos.scene_infos(make_records()), infos.metainfo('v1.0-mini'))
     dataset = NuScenesDataset(
         data_root=str(tmp_path), ann_file='a.pkl', modality={'use_camera': True, 'use_lidar': True},
-        data_prefix={'pts': 'samples/LIDAR_TOP', 'CAM_FRONT': 'samples/CAM_FRONT', 'CAM_BACK': 'samples/CAM_BACK'},
+        data_prefix={'pts': '', 'CAM_FRONT': '', 'CAM_BACK': ''},
     )  # fmt: skip
     info = dataset.get_data_info(1)
     assert info['images']['CAM_FRONT']['img_path'] == f'{tmp_path}/samples/CAM_FRONT/1.jpg'
     assert info['lidar_points']['lidar_path'] == f'{tmp_path}/samples/LIDAR_TOP/1.pcd.bin'
     assert info['ann_info']['gt_labels_3d'].tolist() == [7, -1]
+
+
+def test_an_index_of_an_earlier_version_is_told(tmp_path):
+    content = {'metainfo': {'version': 'v1.0-mini', 'info_version': '1.1'}, 'data_list': [{'occupancy_path': {}}]}
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(content))
+    with pytest.raises(infos.OldIndexError, match=r'a\.pkl: an index of an earlier version.*data_converter\.py again'):
+        infos.read(tmp_path / 'a.pkl')
+
+
+def test_classes_categories_and_rig_come_back(tmp_path):
+    layout = PointLayout(('x', 'y', 'z', 'reflectance'), 'float64', 1.0)
+    rig = Rig((Lidar('roof', layout), Lidar('bumper')), ('left', 'right'), np.zeros((2, 3)))
+    infos.write(tmp_path / 'a.pkl', [], infos.metainfo('own', trams(), rig))
+    metainfo = infos.read(tmp_path / 'a.pkl')['metainfo']
+    assert LabelSet.stated_in(metainfo) == LabelSet.of(trams())
+    assert metainfo['category_labels'] == {'noise': 0, 'tram': 2, 'cyclist': 1, 'street': 3}
+    found = infos.rig_of(metainfo)
+    assert found.cameras == rig.cameras and found.lidars == rig.lidars
+
+
+def test_boxes_of_other_classes():
+    records = [replace(record, boxes=replace(record.boxes, categories=('tram', 'cyclist', 'street'))) for record in
+               make_records()]  # fmt: skip
+    instances = infos.scene_infos(records, trams())[0]['instances']
+    assert [instance['occupancy_label'] for instance in instances] == [2, 1, 3]
+    assert infos.metainfo('own', trams())['categories'] == {'bicycle': 0, 'tram': 1}
+    assert [instance['bbox_label_3d'] for instance in instances] == [1, 0, -1]
+
+
+def test_paths_and_sizes_are_as_the_recording_has_them():
+    (entry,) = infos.scene_infos(make_records(1))
+    assert entry['lidar_points']['lidar_path'] == 'samples/LIDAR_TOP/0.pcd.bin'
+    assert entry['lidar_points']['name'] == 'LIDAR_TOP' and entry['lidar_points']['num_pts_feats'] == 5
+    assert 'width' not in entry['images']['CAM_FRONT']
+    record = make_records(1)[0]
+    sized = {name: replace(camera, size_px=(1600, 900)) for name, camera in record.cameras.items()}
+    (entry,) = infos.scene_infos([replace(record, cameras=sized)])
+    assert (entry['images']['CAM_FRONT']['width'], entry['images']['CAM_FRONT']['height']) == (1600, 900)
+    assert infos.keyframe(entry) == record.keyframe

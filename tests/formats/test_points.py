@@ -1,4 +1,4 @@
-"""Point files, the vote that turns them into voxels, and the seed's own voxeliser."""
+"""Point files, the vote that turns them into voxels, and the baseline's own voxeliser."""
 
 import os
 from pathlib import Path
@@ -84,7 +84,9 @@ def test_seed_voxeliser_is_reproduced():
         shape = tuple(golden[f'{case}.grid_size'].tolist())
         extent = (*golden['min_bound'].tolist(), *golden['max_bound'].tolist())
         fill = int(golden[f'{case}.fill_label'])
-        dense = points.voxelise_like_seed(golden[f'{case}.points'], golden[f'{case}.labels'][:, 0], extent, shape, fill)
+        dense = points.voxelise_like_baseline(
+            golden[f'{case}.points'], golden[f'{case}.labels'][:, 0], extent, shape, fill
+        )
         np.testing.assert_array_equal(dense, golden[f'{case}.voxel_label'], err_msg=case)
 
 
@@ -92,6 +94,6 @@ def test_seed_voxeliser_clips_lets_noise_win_and_wraps_its_counters():
     rows = labelled(
         [(99.0, 0, 0, 1)] + [(-9, 9, 9, 0)] * 2 + [(-9, 9, 9, 5)] + [(3, 2, 0, 9)] * 65536 + [(3, 2, 0, 12)]
     )
-    dense = points.voxelise_like_seed(rows, rows[:, 4].astype(np.uint8), GRID.extent, GRID.shape)
+    dense = points.voxelise_like_baseline(rows, rows[:, 4].astype(np.uint8), GRID.extent, GRID.shape)
     assert dense[6, 0, 0] == 1 and dense[0, 4, 2] == 0 and dense[2, 1, 0] == 12
     assert (dense == 17).sum() == GRID.size - 3

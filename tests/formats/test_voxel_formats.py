@@ -209,7 +209,7 @@ def test_manifest_states_grid_classes_and_settings(tmp_path):
     grid = content['grid']
     assert grid['frame'] == 'lidar' and grid['extent'] == [-51.2, -51.2, -5.0, 51.2, 51.2, 3.0]
     assert grid['voxel_size'] == [0.2, 0.2, 0.2] and grid['shape'] == [512, 512, 40]
-    assert content['classes'][4] == 'car' and content['settings'] == {'num_sweeps': 10}
+    assert content['label_names'][4] == 'car' and content['settings'] == {'num_sweeps': 10}
     (tmp_path / 'voxels' / 'manifest.json').write_text('{"version": 2}')
     with pytest.raises(ValueError, match=r'manifest.json.*version 2'):
         voxels.read_manifest(tmp_path)

@@ -26,7 +26,7 @@ def keyframes(tiny_world, labels) -> dict[str, tuple[dict, dict, np.ndarray]]:
     """Files of the images, calibration and pose of each validation keyframe, one after the other, by token."""
     found = {}
     for entry in infos.read(labels / 'nuscenes_infos_val.pkl')['data_list']:
-        images = {name: tiny_world / 'samples' / name / each['img_path'] for name, each in entry['images'].items()}
+        images = {name: tiny_world / each['img_path'] for name, each in entry['images'].items()}
         calibration = {
             name: {'intrinsics': each['cam2img'], 'lidar_from_camera': np.linalg.inv(each['lidar2cam']).tolist()}
             for name, each in entry['images'].items()

@@ -112,7 +112,7 @@ def test_the_description_says_what_a_user_must_know(program):
     assert about['grid'] == dict(
         frame='lidar', extent=[-51.2, -51.2, -5, 51.2, 51.2, 3], voxel_size=[2.048, 2.048, 1], shape=[50, 50, 8]
     )
-    assert about['labels'][4] == 'car' and about['labels'][17] == 'free'
+    assert about['label_names'][4] == 'car' and about['label_names'][17] == 'free'
     assert about['cameras'][1] == 'CAM_FRONT_RIGHT' and about['versions']['torch']
     assert sorted(path.name for path in program.parent.iterdir()) == ['model.pt2', 'model.pt2.json']
 

@@ -1,4 +1,4 @@
-"""The seed's golden numbers: its small model rebuilt with our parts from the golden folder's own configuration."""
+"""The baseline's golden numbers: its small model rebuilt with our parts from the golden folder's own configuration."""
 
 import json
 import os
@@ -17,7 +17,8 @@ from project.models.checkpoint_names import convert
 FOLDER = Path(os.environ.get('OCCUPANCY_GOLDEN', Path(__file__).parents[3] / 'shared' / 'golden'))
 
 needs_golden = pytest.mark.skipif(
-    not (FOLDER / 'config.json').exists(), reason=f'no golden numbers of the seed in {FOLDER} (set OCCUPANCY_GOLDEN)'
+    not (FOLDER / 'config.json').exists(),
+    reason=f'no numbers of the baseline in {FOLDER} (set OCCUPANCY_GOLDEN)',
 )
 
 
@@ -34,10 +35,10 @@ def numbers(name: str) -> dict:
     return json.loads((FOLDER / f'{name}.json').read_text())
 
 
-def seed_model() -> OccupancyBEVFormer:
-    """Our model in seed-compatible mode with the golden weights, in evaluation mode."""
+def baseline_model() -> OccupancyBEVFormer:
+    """Our model in baseline-compatible mode with the golden weights, in evaluation mode."""
     config = numbers('config')
-    model = OccupancyBEVFormer(**parts(config['model']), grid=grid(config), seed_compatible=True)
+    model = OccupancyBEVFormer(**parts(config['model']), grid=grid(config), baseline_compatible=True)
     model.load_state_dict(convert(arrays('state_dict')), strict=True)
     return model.eval()
 
@@ -49,9 +50,9 @@ def grid(config: dict) -> VoxelGrid:
     return VoxelGrid.from_range('lidar', (*low, *high), tuple(size))
 
 
-def parts(seed: dict) -> dict:
-    """The seed's configuration in our terms."""
-    transformer = seed['pts_bbox_head']['transformer']
+def parts(baseline: dict) -> dict:
+    """The baseline's configuration in our terms."""
+    transformer = baseline['pts_bbox_head']['transformer']
     layers = transformer['encoder']['transformerlayers']
     cross_attention = layers['attn_cfgs'][1]
     sampling, dims = cross_attention['deformable_attention'], transformer['embed_dims']
@@ -69,18 +70,18 @@ def parts(seed: dict) -> dict:
             points_per_anchor=sampling['num_points'] // anchors,
         ),
     )
-    fusion = seed['fusion_head']
+    fusion = baseline['fusion_head']
     losses = dict(ce=dict(type='OccupancyCrossEntropy'), lovasz=dict(type='OccupancyLovaszSoftmax'))
-    dcn = dict(seed['img_backbone']['dcn'], type='OccupancyDCNv2')
+    dcn = dict(baseline['img_backbone']['dcn'], type='OccupancyDCNv2')
     cameras = len(arrays('state_dict')['pts_bbox_head.transformer.cams_embeds'])
     return dict(
         img_backbone=dict(
-            seed['img_backbone'],
+            baseline['img_backbone'],
             type='mmdet.ResNet',
             dcn=dcn,
-            stem_channels=seed['img_backbone'].get('stem_channels', 64),
+            stem_channels=baseline['img_backbone'].get('stem_channels', 64),
         ),
-        img_neck=dict(seed['img_neck'], type='mmdet.FPN'),
+        img_neck=dict(baseline['img_neck'], type='mmdet.FPN'),
         encoder=dict(
             type='OccupancyEncoder',
             layers=[layer] * transformer['encoder']['num_layers'],

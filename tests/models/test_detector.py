@@ -182,9 +182,19 @@ def test_labels_of_another_grid_are_refused(detector):
         detector(images(), [data_sample], mode='loss')
 
 
-def test_missing_cameras_are_named(detector):
-    with pytest.raises(ValueError, match=r'\(3, 2\) cameras and levels of features; .* for \(4, 2\)'):
-        detector(images(cameras=3), [sample(lidar2img=rig()[:3])], mode='tensor')
+def test_a_missing_camera_is_like_one_that_sees_nothing(detector):
+    blind, inputs = rig(), images()
+    blind[3, 2] = [0, 0, 0, -1]
+    with_blind = run(detector, inputs, [sample(lidar2img=blind)])
+    without = run(detector, {'imgs': inputs['imgs'][:, :3]}, [sample(lidar2img=rig()[:3])])
+    torch.testing.assert_close(without, with_blind, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match='images are of 3 cameras, and the projections of 4'):
+        run(detector, {'imgs': inputs['imgs'][:, :3]}, [sample()])
+
+
+def test_more_cameras_than_the_encoder_has_are_refused(detector):
+    with pytest.raises(ValueError, match=r'of 5 cameras.* built for 4: set model\.encoder\.num_cameras=5'):
+        detector(images(cameras=5), [sample(lidar2img=np.concatenate([rig(), rig()[:1]]))], mode='tensor')
 
 
 def test_missing_metainfo_is_named(detector):
@@ -194,7 +204,7 @@ def test_missing_metainfo_is_named(detector):
         detector(images(), [data_sample], mode='tensor')
 
 
-def test_the_seed_has_no_history():
-    encoder = small_encoder(seed_compatible=True)
+def test_the_baseline_has_no_history():
+    encoder = small_encoder(baseline_compatible=True)
     with pytest.raises(ValueError, match='queue_length'):
         encoder._past(object())

@@ -8,12 +8,12 @@ from torch.nn.functional import layer_norm
 
 from project.models import OccupancyEncoderLayer
 from project.models.encoder import History
-from project.models.geometry import pillar_anchors, seed_pillar_anchors
+from project.models.geometry import baseline_pillar_anchors, pillar_anchors
 
 
-@pytest.mark.parametrize(('seed_compatible', 'anchors'), [(False, pillar_anchors), (True, seed_pillar_anchors)])
-def test_a_query_looks_from_its_cell_and_is_put_there(seed_compatible, anchors):
-    encoder = small_encoder(seed_compatible=seed_compatible)
+@pytest.mark.parametrize(('baseline_compatible', 'anchors'), [(False, pillar_anchors), (True, baseline_pillar_anchors)])
+def test_a_query_looks_from_its_cell_and_is_put_there(baseline_compatible, anchors):
+    encoder = small_encoder(baseline_compatible=baseline_compatible)
     encoder.layers = nn.ModuleList()  # nothing but the queries
     features = [torch.randn(1, 4, DIMS, 6, 10), torch.randn(1, 4, DIMS, 3, 5)]
     bev = encoder(features, torch.from_numpy(rig())[None], IMAGE)
@@ -59,9 +59,9 @@ def test_a_cell_is_told_its_own_column_and_row():
         assert torch.equal(position[i, j], expected)
 
 
-@pytest.mark.parametrize('seed_compatible', [False, True])
-def test_both_attentions_know_the_position_but_in_the_seed(seed_compatible):
-    encoder, told = small_encoder(seed_compatible=seed_compatible).eval(), {}
+@pytest.mark.parametrize('baseline_compatible', [False, True])
+def test_both_attentions_know_the_position_but_in_the_seed(baseline_compatible):
+    encoder, told = small_encoder(baseline_compatible=baseline_compatible).eval(), {}
     for layer in encoder.layers:
         for name in ('self_attention', 'cross_attention'):
             module, given = layer.get_submodule(name), told.setdefault(name, [])
@@ -73,7 +73,7 @@ def test_both_attentions_know_the_position_but_in_the_seed(seed_compatible):
         encoder(features, torch.from_numpy(rig())[None], IMAGE)
     assert len(told['self_attention']) == len(told['cross_attention']) == len(encoder.layers)
     assert all(torch.equal(each, encoder._position()) for each in told['cross_attention'])
-    if seed_compatible:
+    if baseline_compatible:
         assert told['self_attention'] == [None, None]
     else:
         assert all(torch.equal(each, encoder._position()) for each in told['self_attention'])

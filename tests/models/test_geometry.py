@@ -6,7 +6,7 @@ import torch
 from small_model import GRID, IMAGE, rig
 
 from project.grid import VoxelGrid
-from project.models.geometry import align, pillar_anchors, project, seed_pillar_anchors
+from project.models.geometry import align, baseline_pillar_anchors, pillar_anchors, project
 
 
 def test_anchors_stand_on_the_cells_at_even_heights():
@@ -21,8 +21,8 @@ def test_anchors_stay_inside_a_grid_lower_than_a_metre():
     np.testing.assert_allclose(pillar_anchors(low, 4)[..., 2], 0, atol=1e-12)
 
 
-def test_the_seeds_anchors_run_along_y_first():
-    anchors = seed_pillar_anchors(GRID, 1)
+def test_anchors_of_the_baseline_run_along_y_first():
+    anchors = baseline_pillar_anchors(GRID, 1)
     assert anchors.shape == (7, 5, 1, 3)
     np.testing.assert_allclose(anchors[0, :, 0, 0], -14 + (np.arange(5) + 0.5) * 28 / 5)
     np.testing.assert_allclose(anchors[:, 0, 0, 1], -10 + (np.arange(7) + 0.5) * 20 / 7)

@@ -1,8 +1,8 @@
-"""The seed-compatible model reproduces the seed: every stage, the losses and the gradients."""
+"""The baseline-compatible model reproduces the baseline: every stage, the losses and the gradients."""
 
 import pytest
 import torch
-from golden_model import FOLDER, arrays, batch, needs_golden, numbers, seed_model
+from golden_model import FOLDER, arrays, baseline_model, batch, needs_golden, numbers
 
 from project.models.checkpoint_names import our_name
 from project.models.geometry import project
@@ -22,7 +22,7 @@ def difference(ours, golden):
 
 @pytest.fixture(scope='module')
 def model():
-    return seed_model()
+    return baseline_model()
 
 
 @pytest.fixture(scope='module')
@@ -36,7 +36,7 @@ def views(model):
 
 @pytest.fixture(scope='module')
 def stages(model):
-    """Our value of each of the seed's stages, in its layout."""
+    """Our value of each of the baseline's stages, in its layout."""
     found = {}
 
     def keep(module, *names):
@@ -96,7 +96,7 @@ def test_cameras_see_the_same_anchors(views):
     assert difference(places[0][seen], golden['reference_points_cam'][:, 0][seen]) < FORWARD_TOLERANCE
 
 
-def test_anchors_and_cells_are_the_seeds(model):
+def test_anchors_and_cells_are_the_baselines(model):
     golden = arrays('outputs')
     low, high = (torch.tensor(corner) for corner in (model.grid.minimum, model.grid.maximum))
     anchors = (model.encoder.anchors - low) / (high - low)

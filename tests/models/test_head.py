@@ -22,9 +22,9 @@ def head_of_voxels(**options):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('seed_compatible', [False, True])
-def test_a_voxel_is_its_cell_and_its_height(seed_compatible):
-    head = head_of_voxels(seed_compatible=seed_compatible)
+@pytest.mark.parametrize('baseline_compatible', [False, True])
+def test_a_voxel_is_its_cell_and_its_height(baseline_compatible):
+    head = head_of_voxels(baseline_compatible=baseline_compatible)
     bev = torch.randn(2, DIMS, *GRID.shape[:2])
     logits = head(bev)
     assert logits.shape == (2, 18, *GRID.shape)
@@ -32,13 +32,13 @@ def test_a_voxel_is_its_cell_and_its_height(seed_compatible):
         voxel = bev[:, :, i, j] + head.height_embed[k]
         for norm in (head.norm1, head.norm2):
             voxel = voxel + norm.bias
-            voxel = voxel if seed_compatible else voxel.relu()  # the seed forgot it
+            voxel = voxel if baseline_compatible else voxel.relu()  # the baseline forgot it
         weight = head.classifier.weight[:, :, 0, 0, 0]
         torch.testing.assert_close(logits[:, :, i, j, k], voxel @ weight.T + head.classifier.bias)
 
 
 def test_a_voxel_sees_three_cells_far():
-    head = OccupancyHead(GRID, DIMS, hidden_dims=10, seed_compatible=True).eval()
+    head = OccupancyHead(GRID, DIMS, hidden_dims=10, baseline_compatible=True).eval()
     bev = torch.randn(1, DIMS, 9, 11, requires_grad=True)
     head(bev)[0, 0, 4, 5, 1].backward()
     seen = bev.grad.abs().sum(1)[0] > 0

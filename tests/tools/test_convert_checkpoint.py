@@ -1,4 +1,4 @@
-"""tools/convert_checkpoint.py on the golden weights of the seed."""
+"""tools/convert_checkpoint.py on the golden weights of the baseline."""
 
 import os
 import runpy
@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = Path(os.environ.get('OCCUPANCY_GOLDEN', ROOT.parent / 'shared' / 'golden'))
 
 pytestmark = pytest.mark.skipif(
-    not (GOLDEN / 'state_dict.npz').exists(), reason=f'no golden numbers of the seed in {GOLDEN} (set OCCUPANCY_GOLDEN)'
+    not (GOLDEN / 'state_dict.npz').exists(),
+    reason=f'no numbers of the baseline in {GOLDEN} (set OCCUPANCY_GOLDEN)',
 )
 
 
@@ -48,7 +49,7 @@ def config(tmp_path_factory):
     path = tmp_path_factory.mktemp('config') / 'golden.py'
     golden = numbers('config')
     box = grid(golden)
-    options = dict(type='OccupancyBEVFormer', seed_compatible=True, **parts(golden['model']))
+    options = dict(type='OccupancyBEVFormer', baseline_compatible=True, **parts(golden['model']))
     options['grid'] = dict(frame=box.frame, extent=box.extent, voxel_size=box.voxel_size)
     Config(dict(model=options)).dump(path)
     return path
@@ -56,8 +57,8 @@ def config(tmp_path_factory):
 
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_golden_weights_fit_the_golden_model(convert, weights, config, tmp_path, capsys, prefix):
-    torch.save({'state_dict': {prefix + name: tensor for name, tensor in weights.items()}}, tmp_path / 'seed.pth')
-    convert(tmp_path / 'seed.pth', tmp_path / 'ours.pth', '--config', config)
+    torch.save({'state_dict': {prefix + name: tensor for name, tensor in weights.items()}}, tmp_path / 'baseline.pth')
+    convert(tmp_path / 'baseline.pth', tmp_path / 'ours.pth', '--config', config)
     assert f'{len(weights) - 3} of {len(weights)} weights renamed' in capsys.readouterr().out
     ours = torch.load(tmp_path / 'ours.pth', weights_only=True)['state_dict']
     assert torch.equal(ours['encoder.queries'], weights['pts_bbox_head.bev_embedding.weight'])
@@ -70,10 +71,10 @@ def test_a_checkpoint_that_does_not_fit_is_refused(convert, weights, config, tmp
         del weights['fusion_head.classifier.bias']
     else:
         weights['fusion_head.extra.weight'] = torch.zeros(1)
-    torch.save({'state_dict': weights}, tmp_path / 'seed.pth')
+    torch.save({'state_dict': weights}, tmp_path / 'baseline.pth')
     named = {'drop': 'head.classifier.bias', 'add': 'fusion_head.extra.weight'}[change]
     with pytest.raises(SystemExit, match='2'):
-        convert(tmp_path / 'seed.pth', tmp_path / 'ours.pth', '--config', config)
+        convert(tmp_path / 'baseline.pth', tmp_path / 'ours.pth', '--config', config)
     error = capsys.readouterr().err
     assert error.startswith('error: ') and named in error
     assert not (tmp_path / 'ours.pth').exists()
@@ -81,14 +82,14 @@ def test_a_checkpoint_that_does_not_fit_is_refused(convert, weights, config, tmp
 
 def test_wrong_files_are_one_sentence(convert, weights, config, tmp_path, capsys):
     torch.save({'state_dict': torch.zeros(3)}, tmp_path / 'tensor.pth')
-    torch.save({'state_dict': weights}, tmp_path / 'seed.pth')
+    torch.save({'state_dict': weights}, tmp_path / 'baseline.pth')
     (tmp_path / 'unknown.py').write_text('model = unknown')
     (tmp_path / 'empty.py').write_text('a = 1')
     for checkpoint, output, wrong, sentence in [
         ('tensor.pth', 'ours.pth', config, 'tensor.pth: its "state_dict" is a Tensor'),
-        ('seed.pth', 'ours.pth', tmp_path / 'unknown.py', "line 1: NameError: name 'unknown'"),
-        ('seed.pth', 'ours.pth', tmp_path / 'empty.py', 'empty.py: sets no model'),
-        ('seed.pth', 'seed.pth/ours.pth', config, 'seed.pth'),
+        ('baseline.pth', 'ours.pth', tmp_path / 'unknown.py', "line 1: NameError: name 'unknown'"),
+        ('baseline.pth', 'ours.pth', tmp_path / 'empty.py', 'empty.py: sets no model'),
+        ('baseline.pth', 'baseline.pth/ours.pth', config, 'baseline.pth'),
     ]:
         with pytest.raises(SystemExit, match='2'):
             convert(tmp_path / checkpoint, tmp_path / output, '--config', wrong)

@@ -51,7 +51,7 @@ def case(tmp_path_factory):
             write_dense(root / f'method{m}' / f'{keyframe.sample_token}.npz', plain)
             file = root / f'openocc{m}' / f'{keyframe.sample_token}.npz'
             write_dense(file, volume, 'pred', openocc_classes=True)
-    infos.write(root / 'val.pkl', infos.scene_infos([record(i) for i in range(3)]), 'v1.0-mini')
+    infos.write(root / 'val.pkl', infos.scene_infos([record(i) for i in range(3)]), infos.metainfo('v1.0-mini'))
     return root, truths, predictions
 
 
@@ -140,7 +140,7 @@ def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
     for posed in records:
         labels = OccupancyLabels.from_dense(FORMATS['occ3d'].GRID, volume.semantics)
         FORMATS['occ3d'].write(tmp_path / FORMATS['occ3d'].path(posed.keyframe), labels)
-    infos.write(tmp_path / 'all.pkl', infos.scene_infos(records), 'v1.0-mini')
+    infos.write(tmp_path / 'all.pkl', infos.scene_infos(records), infos.metainfo('v1.0-mini'))
     arguments = [tmp_path, tmp_path, '--protocol', 'rayiou']
     from_tables = run(tmp_path, *arguments, '--dataroot', tiny_world)
     assert from_tables == run(tmp_path, *arguments, '--infos', tmp_path / 'all.pkl')
@@ -159,7 +159,7 @@ def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
         (['method0', 'labels', '--protocol', 'rayiou'], '--infos'),
         (['method0', 'labels', '--protocol', 'surroundocc'], 'no labels for the protocol surroundocc'),
         (['absent', 'labels', '--protocol', 'occ3d'], 'absent: there are no predictions'),
-        (['openocc0', 'labels', '--protocol', 'seed'], 'no labels for the protocol seed'),
+        (['openocc0', 'labels', '--protocol', 'baseline'], 'no labels for the protocol baseline'),
         (['method0', 'labels', '--protocol', 'occ3d', '--write', 'openocc', 'out'], 'scene_name'),
         (['method0', 'labels', '--protocol', 'openocc', '--infos', 'val.pkl'], "OpenOcc's classes 0-16"),
         (['labels/gts', 'labels', '--protocol', 'occ3d', '--device', 'banana'], '--device banana: torch cannot use it'),

@@ -105,7 +105,9 @@ def test_a_dataset_that_knows_no_file_is_refused(tiny_world: Path, tmp_path: Pat
 def test_the_index_says_the_same_as_the_tables(tiny_world: Path, tmp_path: Path):
     scenes = make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world).scenes
     records = {scene.name: scene.records for scene in scenes}
-    infos.write(tmp_path / 'nuscenes_infos_train.pkl', infos.scene_infos(records['scene-0061']), 'v1.0-mini')
+    infos.write(
+        tmp_path / 'nuscenes_infos_train.pkl', infos.scene_infos(records['scene-0061']), infos.metainfo('v1.0-mini')
+    )
     expected = keyframes_of_tables(tiny_world)
     token = second_token(expected)
     found = keyframes_beside(tmp_path, [token], 'sample_token', tiny_world)

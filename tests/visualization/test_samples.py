@@ -26,7 +26,7 @@ def packed(queue: int = 1) -> tuple[torch.Tensor, OccupancyDataSample]:
         images = torch.stack([torch.zeros_like(images)] * (queue - 1) + [images])
         projections = np.stack([np.zeros_like(projections)] * (queue - 1) + [projections])
     meta = dict(scene_name='scene-0061', sample_token='t' * 32, grid=GRID, lidar2img=projections)
-    meta['image_files'] = [[f'samples/{channel}/a.jpg' for channel in CHANNELS]] * queue
+    meta['cameras'] = CHANNELS
     sample = OccupancyDataSample(metainfo=meta)
     sample.gt_occupancy = torch.full(GRID.shape, FREE, dtype=torch.uint8)
     sample.pred_occupancy = sample.gt_occupancy.clone()

@@ -50,7 +50,7 @@ def write_index(root: Path, numbers: tuple[int, ...] = (0, 1, 2)) -> None:
     """The index that data_converter.py writes beside labels."""
     none = infos.BoxRecords((), (), np.zeros((0, 4, 4)), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.int64))
     records = [infos.KeyframeRecord(keyframe(i), 500_000 * i, np.eye(4), np.eye(4), {}, none) for i in numbers]
-    infos.write(root / 'nuscenes_infos_val.pkl', infos.scene_infos(records), 'v1.0-mini')
+    infos.write(root / 'nuscenes_infos_val.pkl', infos.scene_infos(records), infos.metainfo('v1.0-mini'))
 
 
 @pytest.mark.parametrize('name', FORMATS)

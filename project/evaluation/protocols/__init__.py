@@ -11,7 +11,7 @@ scores::
 
 import numpy as np
 
-from project.evaluation.names import BAND_EDGES, PROTOCOLS, SEED_SHAPE
+from project.evaluation.names import BAND_EDGES, BASELINE_SHAPE, PROTOCOLS
 from project.evaluation.protocols.common import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
 from project.evaluation.protocols.rays import RayProtocol
 from project.evaluation.protocols.voxels import VoxelProtocol
@@ -19,12 +19,12 @@ from project.formats import occ3d, openoccupancy, surroundocc
 from project.grid import VoxelGrid
 from project.taxonomy import FREE, NOISE
 
-SEED_RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
+BASELINE_RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
 
 __all__ = [
     'BAND_EDGES',
+    'BASELINE_SHAPE',
     'PROTOCOLS',
-    'SEED_SHAPE',
     'Counts',
     'EvaluationProtocol',
     'RayProtocol',
@@ -41,24 +41,26 @@ def build_protocol(
     name: str,
     camera_mask: bool = True,
     edges: tuple[float, ...] = BAND_EDGES,
-    seed_shape: tuple[int, int, int] = SEED_SHAPE,
+    baseline_shape: tuple[int, int, int] = BASELINE_SHAPE,
 ) -> EvaluationProtocol:
     """The protocol of that name.
 
     Args:
-        name: one of :data:`PROTOCOLS`.
+        name: one of :data:`PROTOCOLS`; ``seed`` is an earlier name of ``baseline``.
         camera_mask: whether ``occ3d`` scores only voxels of the camera mask, as its benchmark does.
         edges: distances that part the distance bands, metres.
-        seed_shape: number of voxels along x, y, z over the seed's range, for ``seed``.
+        baseline_shape: number of voxels along x, y, z over the baseline's range, for ``baseline``.
 
     Raises:
         ValueError: there is no such protocol, or the distances are not positive and ascending.
     """
     if list(edges) != sorted({edge for edge in edges if edge > 0}):
         raise ValueError(f'distance bands end at {edges}: distances must be positive and ascend')
-    if name == 'seed':
-        size = tuple((high - low) / n for low, high, n in zip(SEED_RANGE[:3], SEED_RANGE[3:], seed_shape, strict=True))
-        return VoxelProtocol(name, VoxelGrid.from_range('lidar', SEED_RANGE, size), ('points', 'voxels'), edges=edges)
+    if name in ('baseline', 'seed'):
+        low, high = np.reshape(BASELINE_RANGE, (2, 3))
+        size = tuple(((high - low) / baseline_shape).tolist())
+        grid = VoxelGrid.from_range('lidar', BASELINE_RANGE, size)
+        return VoxelProtocol(name, grid, ('points', 'voxels'), edges=edges)
     if name == 'occ3d':
         return VoxelProtocol(name, occ3d.GRID, ('occ3d',), noise=True, camera_mask=camera_mask, edges=edges)
     if name == 'surroundocc':

@@ -13,7 +13,7 @@ from project.formats.common import written_whole
 from project.labels.poses.refinement import PoseReport
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
-from project.taxonomy import FREE, LABEL_NAMES, Taxonomy
+from project.taxonomy import Taxonomy
 
 SETTINGS_FILE = 'settings.json'
 LOCK_FILE = '.lock'
@@ -71,7 +71,7 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
         with written_whole(settings.save_path / SETTINGS_FILE) as file:
             file.write(json.dumps(stated | made, indent=1).encode())
         if voxels.NAME in made:
-            voxels.write_manifest(settings.save_path, made[voxels.NAME], (*taxonomy.labels, LABEL_NAMES[FREE]))
+            voxels.write_manifest(settings.save_path, made[voxels.NAME])
 
 
 def state_poses(save_path: Path, reports: Mapping[str, PoseReport | None]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from project.formats import infos
 from project.labels.run.folder import locked
-from project.sources.records import KeyframeRecord
+from project.sources.base import Scene
 
 SPLITS = ('train', 'val')
 
@@ -15,7 +15,7 @@ def write_infos(
     save_path: Path,
     version: str,
     splits: Mapping[str, Collection[str]],
-    records: Mapping[str, Sequence[KeyframeRecord]],
+    labelled: Sequence[Scene],
     failed: Collection[str] = (),
 ) -> dict[str, int]:
     """Write the index of both splits; scenes of earlier runs that are not among these stay in it.
@@ -24,7 +24,7 @@ def write_infos(
         save_path: root folder of the labels.
         version: e.g. ``v1.0-trainval``.
         splits: scene names of ``train`` and ``val``, from :func:`read_splits`.
-        records: keyframes of each scene that has labels, by scene name.
+        labelled: the scenes that have labels, all of one rig and one taxonomy.
         failed: names of scenes that have no labels or not all of them.
 
     Returns:
@@ -32,13 +32,17 @@ def write_infos(
     """
     paths = {split: save_path / f'nuscenes_infos_{split}.pkl' for split in SPLITS}
     with locked(save_path):
-        scenes = {name: entries for path in paths.values() for name, entries in _earlier_scenes(path, version).items()}
-        scenes |= {name: infos.scene_infos(scene_records) for name, scene_records in records.items()}
+        earlier = [content for path in paths.values() if (content := _earlier(path, version))]
+        scenes = {name: entries for content in earlier for name, entries in _scenes(content).items()}
+        scenes |= {scene.name: infos.scene_infos(scene.records, scene.taxonomy, scene.rig) for scene in labelled}
+        metainfo = earlier[0]['metainfo'] if earlier else infos.metainfo(version)
+        for scene in labelled[:1]:
+            metainfo = infos.metainfo(version, scene.taxonomy, scene.rig)
         counts = {}
         for split, path in paths.items():
             names = [name for name in sorted(scenes) if _belongs(name, split, splits) and name not in failed]
             entries = [entry for name in names for entry in scenes[name]]
-            infos.write(path, entries, version)
+            infos.write(path, entries, metainfo)
             counts[split] = len(entries)
     return counts
 
@@ -78,14 +82,21 @@ def _read_custom_splits(path: Path) -> dict[str, frozenset[str]]:
     return {split: frozenset(splits.get(split, ())) for split in SPLITS}
 
 
-def _earlier_scenes(path: Path, version: str) -> dict[str, list[dict]]:
-    """Entries of each scene in an index of the same version; none where there is no such index."""
+def _earlier(path: Path, version: str) -> dict | None:
+    """An index of the same version; None where there is no such index, or one that says too little to be kept."""
     if not path.is_file():
-        return {}
-    content = infos.read(path)
+        return None
+    try:
+        content = infos.read(path)
+    except infos.OldIndexError:
+        return None
+    return content if content['metainfo']['version'] == version else None
+
+
+def _scenes(content: dict) -> dict[str, list[dict]]:
+    """Entries of each scene in an index."""
     scenes: dict[str, list[dict]] = {}
-    if content['metainfo']['version'] == version:
-        for entry in content['data_list']:
-            entry.pop('sample_idx')
-            scenes.setdefault(entry['scene_name'], []).append(entry)
+    for entry in content['data_list']:
+        entry.pop('sample_idx')
+        scenes.setdefault(entry['scene_name'], []).append(entry)
     return scenes

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import project
 from project.formats import FORMATS, occ3d, openocc, openoccupancy, voxels
+from project.label_set import LabelSet, category_labels
 from project.labels.config import DEFAULT, LabelConfig
 from project.sources.records import Keyframe
 from project.taxonomy import Taxonomy
@@ -64,8 +65,8 @@ class Settings:
             'dataset': version,
             'generator': GENERATOR,
             'num_sweeps': self.num_sweeps,
-            'classes': list(taxonomy.labels),
-            'learning_map': taxonomy.label_of[: len(taxonomy.categories)].tolist(),
+            **LabelSet.of(taxonomy).as_dict(),
+            'category_labels': category_labels(taxonomy),
             'masks': self.with_masks(name),
             'flow': self.with_flow(name),
             'remove_ghosts': self.remove_ghosts,

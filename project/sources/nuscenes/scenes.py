@@ -8,7 +8,7 @@ import numpy as np
 
 from project.errors import what_is_wrong
 from project.geometry.rigid import poses
-from project.sources.base import Scene, cameras_of, tracks_of
+from project.sources.base import Rig, Scene, cameras_of, tracks_of
 from project.sources.nuscenes.tables import Tables
 from project.sources.records import BoxRecords, CameraRecord, Keyframe, KeyframeRecord
 from project.taxonomy import CAMERAS, RAW_NAMES, Taxonomy
@@ -64,6 +64,7 @@ def _scene(tables: Tables, scene: dict, records: list[KeyframeRecord], dataroot:
         tracks=tracks_of(records, taxonomy),
         cameras=tuple(cameras_of(record) for record in records),
         records=tuple(records),
+        rig=Rig.nuscenes([channel for channel in CAMERAS if any(channel in record.cameras for record in records)]),
         taxonomy=taxonomy,
     )
 
@@ -102,6 +103,7 @@ def _keyframe_record(tables: Tables, scene: dict, token: str, readings: dict[str
         global_from_ego=_ego_pose(tables, lidar),
         cameras=cameras,
         boxes=_box_records(boxes, token),
+        lidar_path=lidar['filename'],
     )
 
 

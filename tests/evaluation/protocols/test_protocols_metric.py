@@ -28,7 +28,7 @@ def write_infos(path) -> None:
         infos.KeyframeRecord(Keyframe('s', 'aa', token, f'cc{i}', f'{i}.bin'), i, ego_from_lidar, np.eye(4), {}, empty)
         for i, token in enumerate(TOKENS)
     ]
-    infos.write(path, infos.scene_infos(records), 'v1.0-mini')
+    infos.write(path, infos.scene_infos(records), infos.metainfo('v1.0-mini'))
 
 
 def samples(frames, grid: VoxelGrid) -> list[dict]:
@@ -95,10 +95,10 @@ def test_a_process_that_is_alone_keeps_one_sum():
 
 def test_another_grid_than_the_benchmarks_is_said(tmp_path):
     grid = VoxelGrid.from_range('lidar', (-51.2, -51.2, -5, 51.2, 51.2, 3), (2.048, 2.048, 1))
-    metric = ProtocolMetric(['seed'], json_path=tmp_path / 'scores.json')
+    metric = ProtocolMetric(['baseline'], json_path=tmp_path / 'scores.json')
     metric.process({}, samples(voxel_frames(grid), grid))
-    assert metric.evaluate(3)['seed/mIoU'] == pytest.approx(100 * (2 / 4 + 1 / 2 + 2 / 3) / 3)
-    assert "not the benchmark's" in json.loads((tmp_path / 'scores.json').read_text())['seed']['title']
+    assert metric.evaluate(3)['baseline/mIoU'] == pytest.approx(100 * (2 / 4 + 1 / 2 + 2 / 3) / 3)
+    assert "not the benchmark's" in json.loads((tmp_path / 'scores.json').read_text())['baseline']['title']
 
 
 def test_what_is_missing_is_said():

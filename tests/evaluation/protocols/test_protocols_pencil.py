@@ -26,7 +26,7 @@ def occurring(column: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in column.items() if not np.isnan(value)}
 
 
-@pytest.mark.parametrize('name', ['seed', 'surroundocc', 'openoccupancy'])
+@pytest.mark.parametrize('name', ['baseline', 'surroundocc', 'openoccupancy'])
 def test_voxels_without_noise(name):
     protocol = build_protocol(name)
     scores = score(protocol, voxel_frames(protocol.grid))
@@ -124,7 +124,7 @@ def test_perfect_and_empty_predictions(name):
 
 
 def test_unknown_protocol_and_wrong_bands():
-    with pytest.raises(ValueError, match='choose one of seed, occ3d'):
+    with pytest.raises(ValueError, match='choose one of baseline, occ3d'):
         build_protocol('kitti')
     for edges in ((35.0, 20.0), (0.0, 20.0), (20.0, 20.0)):
         with pytest.raises(ValueError, match='must be positive and ascend'):

@@ -51,8 +51,8 @@ def test_labels_beside_those_of_other_formats(tmp_path):
     assert open_labels(tmp_path, build_protocol('openocc')).layout == 'openocc'
 
 
-def test_seed_labels_from_points_and_from_fine_voxels(tmp_path):
-    protocol = build_protocol('seed')
+def test_baseline_labels_from_points_and_from_fine_voxels(tmp_path):
+    protocol = build_protocol('baseline')
     car = RAW_NAMES.index('vehicle.car')
     points.write(tmp_path / 'a' / points.path(KEYFRAMES[0]), np.array([[10.0, -20.0, 0.5, 0, car]]))
     indices, _ = FORMATS['voxels'].GRID.voxel_indices(np.array([[10.0, -20.0, 0.5]]))
@@ -65,13 +65,13 @@ def test_seed_labels_from_points_and_from_fine_voxels(tmp_path):
         np.testing.assert_array_equal(np.argwhere(semantics == 4), [expected])
 
 
-def test_fine_voxels_on_another_shape_of_the_seed(tmp_path):
+def test_fine_voxels_on_another_shape_of_the_baseline(tmp_path):
     module = FORMATS['voxels']
     write_labels(tmp_path, 'voxels')
-    odd = build_protocol('seed', seed_shape=(7, 5, 3))
+    odd = build_protocol('baseline', baseline_shape=(7, 5, 3))
     semantics = open_labels(tmp_path, odd).read('bb0').semantics
     assert semantics.shape == (7, 5, 3) and semantics[0, 0, 0] == 4 and (semantics.ravel()[1:] == FREE).all()
-    finer = build_protocol('seed', seed_shape=tuple(2 * n for n in module.GRID.shape))
+    finer = build_protocol('baseline', baseline_shape=tuple(2 * n for n in module.GRID.shape))
     with pytest.raises(ValueError, match='choose a coarser grid'):
         open_labels(tmp_path, finer).read('bb0')
 

@@ -124,7 +124,7 @@ def test_another_mapping_is_another_making(tmp_path):
     prepare_folder(Settings(tmp_path), 'v1.0-mini', [ONE])
     label(Settings(tmp_path), ONE)
     other = SimpleNamespace(**vars(ONE) | {'taxonomy': replace(Taxonomy.nuscenes(), label_of=np.zeros(256, np.uint8))})
-    with pytest.raises(ValueError, match='another learning_map'):
+    with pytest.raises(ValueError, match='another label_names and category_labels'):
         prepare_folder(Settings(tmp_path), 'v1.0-mini', [other])
 
 

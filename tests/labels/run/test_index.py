@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from dataclasses import replace
 
 import pytest
 
@@ -15,9 +16,8 @@ FOR_TRAINING = {'train': frozenset(NAMES), 'val': frozenset()}
 
 
 @pytest.fixture(scope='module')
-def records(tiny_world):
-    scenes = make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world).scenes
-    return {scene.name: scene.records for scene in scenes}
+def scenes(tiny_world):
+    return {scene.name: scene for scene in make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world).scenes}
 
 
 def scenes_of(root, split='train') -> list[str]:
@@ -25,15 +25,16 @@ def scenes_of(root, split='train') -> list[str]:
     return list(dict.fromkeys(entry['scene_name'] for entry in entries))
 
 
-def write_when_all_are_ready(root, records, barrier) -> None:
+def write_when_all_are_ready(root, labelled, barrier) -> None:
     barrier.wait()
-    write_infos(root, 'v1.0-mini', FOR_TRAINING, records)
+    write_infos(root, 'v1.0-mini', FOR_TRAINING, labelled)
 
 
-def test_conversions_at_the_same_time_lose_no_scene(records, tmp_path):
+def test_conversions_at_the_same_time_lose_no_scene(scenes, tmp_path):
     context = multiprocessing.get_context('fork')
     # Many keyframes, so that the two would meet without a lock.
-    parts, barrier = [{name: records[name] * 200} for name in NAMES], context.Barrier(2)
+    parts = [[replace(scenes[name], records=scenes[name].records * 200)] for name in NAMES]
+    barrier = context.Barrier(2)
     processes = [context.Process(target=write_when_all_are_ready, args=(tmp_path, part, barrier)) for part in parts]
     for process in processes:
         process.start()
@@ -42,19 +43,19 @@ def test_conversions_at_the_same_time_lose_no_scene(records, tmp_path):
     assert scenes_of(tmp_path) == list(NAMES)
 
 
-def test_a_scene_that_failed_is_taken_out(records, tmp_path):
-    write_infos(tmp_path, 'v1.0-mini', FOR_TRAINING, records)
-    only = {'scene-0103': records['scene-0103']}
+def test_a_scene_that_failed_is_taken_out(scenes, tmp_path):
+    write_infos(tmp_path, 'v1.0-mini', FOR_TRAINING, list(scenes.values()))
+    only = [scenes['scene-0103']]
     assert write_infos(tmp_path, 'v1.0-mini', FOR_TRAINING, only, ['scene-0061']) == {'train': 3, 'val': 0}
     assert scenes_of(tmp_path) == ['scene-0103']
 
 
-def test_scenes_follow_splits_that_change(records, tmp_path):
-    write_infos(tmp_path, 'v1.0-mini', FOR_TRAINING, records)
+def test_scenes_follow_splits_that_change(scenes, tmp_path):
+    write_infos(tmp_path, 'v1.0-mini', FOR_TRAINING, list(scenes.values()))
     splits = {'train': frozenset(), 'val': frozenset(['scene-0061'])}
-    write_infos(tmp_path, 'v1.0-mini', splits, {'scene-0103': records['scene-0103']})
+    write_infos(tmp_path, 'v1.0-mini', splits, [scenes['scene-0103']])
     assert (scenes_of(tmp_path), scenes_of(tmp_path, 'val')) == (['scene-0103'], ['scene-0061'])
-    write_infos(tmp_path, 'v1.0-mini', dict.fromkeys(('train', 'val'), frozenset(NAMES)), {})
+    write_infos(tmp_path, 'v1.0-mini', dict.fromkeys(('train', 'val'), frozenset(NAMES)), [])
     assert scenes_of(tmp_path) == scenes_of(tmp_path, 'val') == list(NAMES)
 
 

@@ -1,4 +1,4 @@
-"""From files to model inputs exactly as the seed's loader gives them, against its golden numbers."""
+"""From files to model inputs exactly as the baseline's loader gives them, against its golden numbers."""
 
 import json
 import os
@@ -16,7 +16,8 @@ from project.formats import infos
 FOLDER = Path(os.environ.get('OCCUPANCY_GOLDEN', Path(__file__).parents[3] / 'shared' / 'golden'))
 
 pytestmark = pytest.mark.skipif(
-    not (FOLDER / 'data_pipeline.npz').exists(), reason=f'no golden numbers of the seed in {FOLDER} (OCCUPANCY_GOLDEN)'
+    not (FOLDER / 'data_pipeline.npz').exists(),
+    reason=f'no numbers of the baseline in {FOLDER} (OCCUPANCY_GOLDEN)',
 )
 
 
@@ -44,7 +45,7 @@ def root(golden, tmp_path_factory) -> Path:
         lidar_from_camera[:3, :3] = golden['f64.sensor2lidar_rotation'][c]
         lidar_from_camera[:3, 3] = golden['f64.sensor2lidar_translation'][c]
         images[channel] = {
-            'img_path': '0.png',
+            'img_path': f'samples/{channel}/0.png',
             'cam2img': golden['f64.cam_intrinsic'][c].tolist(),
             'lidar2cam': np.linalg.inv(lidar_from_camera).tolist(),
         }
@@ -53,7 +54,7 @@ def root(golden, tmp_path_factory) -> Path:
         'ego2global': np.eye(4).tolist(), 'lidar_points': {'lidar2ego': np.eye(4).tolist()},
         'occupancy_path': {'points': '0.pcd.bin'},
     }  # fmt: skip
-    infos.write(root / 'occupancy' / 'infos.pkl', [entry], 'v1.0-mini')
+    infos.write(root / 'occupancy' / 'infos.pkl', [entry], infos.metainfo('v1.0-mini'))
     golden['occ_file_f16'].tofile(root / 'occupancy' / '0.pcd.bin')
     return root
 
@@ -65,7 +66,7 @@ def load(root: Path, config: dict, golden: dict, scale: float) -> tuple[torch.Te
     pipeline = [
         {'type': 'LoadSurroundImages', 'to_float32': True},
         {'type': 'ScaleSurroundImages', 'factor': scale},
-        {'type': 'LoadOccupancyLabels', 'grid': grid, 'format': 'points', 'seed_compatible': True},
+        {'type': 'LoadOccupancyLabels', 'grid': grid, 'format': 'points', 'baseline_compatible': True},
         {'type': 'PackOccupancyInputs'},
     ]
     dataset = NuScenesOccupancyDataset('occupancy/infos.pkl', data_root=str(root), pipeline=pipeline)
