@@ -1,0 +1,1 @@
+"""Labels judged without ground truth: what lidar saw must agree with them."""

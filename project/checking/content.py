@@ -1,0 +1,86 @@
+"""The report of a check as plain data, as JSON holds it and the page shows it."""
+
+import math
+from collections.abc import Sequence
+
+from project.checking.config import CheckConfig
+from project.checking.findings import REMEDIES, Finding
+from project.checking.scene import KeyframeReport, SceneReport
+from project.checking.verdict import Verdict, faults
+
+
+def content_of(scenes: Sequence[SceneReport], verdict: Verdict, about: dict, config: CheckConfig) -> dict:
+    """Everything that was found; figures that are not known are None.
+
+    Args:
+        scenes: what was found in each.
+        verdict: on all of them.
+        about: what was checked and how.
+        config: the thresholds.
+    """
+    classes = next((scene.classes for scene in scenes if scene.keyframes), ())
+    return _plain(
+        {
+            'about': about,
+            'verdict': {
+                'trusted': verdict.trusted, 'sentence': verdict.sentence, 'keyframes': verdict.keyframes,
+                'bad keyframes': verdict.bad,
+            },
+            'total': verdict.tally.summary,
+            'by range': verdict.tally.by_range,
+            'by class': verdict.tally.by_class(classes),
+            'advice': advice(scenes),
+            'scenes': [_scene(scene, config) for scene in scenes],
+            'thresholds': {name: vars(section) for name, section in vars(config).items()},
+        }
+    )  # fmt: skip
+
+
+def advice(scenes: Sequence[SceneReport]) -> list[dict]:
+    """What does not fit, by kind: how often, the first three cases, and what to do; what is found most often first."""
+    cases: dict[str, list[str]] = {}
+    for scene in scenes:
+        for finding in (*scene.findings, *(each for keyframe in scene.keyframes for each in keyframe.findings)):
+            cases.setdefault(finding.kind, []).append(f'{_where(scene, finding)}: {finding.sentence}')
+    ordered = sorted(cases.items(), key=lambda item: -len(item[1]))
+    return [{'kind': k, 'cases': len(each), 'examples': each[:3], 'remedy': REMEDIES[k]} for k, each in ordered]
+
+
+def _where(scene: SceneReport, finding: Finding) -> str:
+    return scene.name if finding.keyframe is None else f'{scene.name} keyframe {finding.keyframe}'
+
+
+def _scene(scene: SceneReport, config: CheckConfig) -> dict:
+    return {
+        'name': scene.name,
+        'error': scene.error,
+        'total': scene.tally.summary,
+        'by range': scene.tally.by_range,
+        'by class': scene.tally.by_class(scene.classes),
+        'poses moved, m': scene.moved_m,
+        'findings': [finding.as_json() for finding in scene.findings],
+        'keyframes': [_keyframe(keyframe, config) for keyframe in scene.keyframes],
+    }
+
+
+def _keyframe(keyframe: KeyframeReport, config: CheckConfig) -> dict:
+    return {
+        'index': keyframe.index,
+        'token': keyframe.token,
+        'trusted': not faults(keyframe, config.trust),
+        'faults': faults(keyframe, config.trust),
+        'sweeps': keyframe.sweeps,
+        **keyframe.tally.summary,
+        'ground differs, m': keyframe.ground_m,
+        'ground differs by given poses, m': keyframe.given_ground_m,
+        'ground in layers': 100 * keyframe.layered,
+        'findings': [finding.as_json() for finding in keyframe.findings],
+    }
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

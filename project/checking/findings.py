@@ -1,0 +1,41 @@
+"""What does not fit, in sentences, and what to do about it."""
+
+from dataclasses import asdict, dataclass
+
+REMEDIES = {
+    'ground': 'Make the labels with corrected poses (data_converter.py does so unless --no-refine-poses is given).',
+    'layers': 'Ground of several times lies in layers: correct the poses, or leave this keyframe out.',
+    'box': 'Look at the track in this keyframe: its box jumps, or belongs to something else; draw it anew or drop it.',
+    'box time': 'Shift the time stamps of the boxes, or of the lidar, by this much, and make the labels again.',
+    'sweep time': 'Look at the time stamps and poses of these sweeps in sample_data and ego_pose; leave out the sweep.',
+    'camera time': 'Look at the time stamp and ego pose of this camera: images will not lie on the labels.',
+    'tilt': 'Look at the rotation of lidar to ego (calibrated_sensor): roll and pitch.',
+    'yaw': 'Look at the rotation of lidar to ego (calibrated_sensor): yaw. Or the poses drift to that side.',
+    'pitch': 'Look at the rotation of lidar to ego (calibrated_sensor): pitch. Or the poses climb wrongly.',
+    'distance': 'Look at the time stamps of the sweeps, and at the scale of the odometry.',
+}
+"""What to do about each kind of finding."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not fit.
+
+    Attributes:
+        kind: one of the :data:`REMEDIES`.
+        sentence: what it is, with its numbers.
+        keyframe: number of the keyframe in its scene; None where it is of the whole scene.
+    """
+
+    kind: str
+    sentence: str
+    keyframe: int | None = None
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return REMEDIES[self.kind]
+
+    def as_json(self) -> dict:
+        """As JSON can hold it."""
+        return {**asdict(self), 'remedy': self.remedy}

@@ -1,0 +1,47 @@
+"""Pictures of a keyframe: its labels, and what rays tell of them."""
+
+import cv2
+import numpy as np
+
+from project.checking.scene import KeyframeReport, SceneReport
+from project.sources.base import Scene
+from project.taxonomy import FREE
+from project.visualization.drawing import caption
+from project.visualization.frame import Frame, Layer
+from project.visualization.picture import render_voxels
+from project.visualization.scenery import following_view, overhead_view
+
+COLOURS = {'labels': (205, 210, 216), 'stops rays too early': (213, 60, 0), 'empty, but rays end here': (0, 104, 190)}
+"""What voxels of the picture of rays are; told apart also by readers who confuse red and green."""
+
+HEIGHT_PX = 420
+
+
+def keyframe_pictures(given: Scene, scene: SceneReport, keyframe: KeyframeReport) -> dict[str, bytes]:
+    """JPEG pictures by their title: labels from behind, what rays tell from behind, and from above.
+
+    Raises:
+        FileNotFoundError, ValueError: the labels cannot be read any more.
+    """
+    labels = scene.labels.read(given.keyframes[keyframe.index])
+    grid, dense = labels.grid, labels.dense()
+    frame = Frame(scene.name, keyframe.index, keyframe.token, grid, dense)
+    codes = np.where(dense == FREE, np.uint8(255), np.uint8(0)).ravel()
+    codes[keyframe.ghosts], codes[keyframe.holes] = 1, 2
+    told = Layer('rays', codes.reshape(grid.shape), tuple(COLOURS), np.array(list(COLOURS.values()), np.uint8))
+    behind = following_view(grid, HEIGHT_PX * 4 // 3, HEIGHT_PX)
+    above = overhead_view(grid, HEIGHT_PX, HEIGHT_PX)
+    views = {
+        'labels': (frame.layers[0], behind),
+        'what rays tell': (told, behind),
+        'what rays tell, from above': (told, above),
+    }
+    return {title: _jpeg(render_voxels(frame, layer, view), title) for title, (layer, view) in views.items()}
+
+
+def _jpeg(picture: np.ndarray, title: str) -> bytes:
+    caption(picture, title[0].upper() + title[1:], 16)
+    done, content = cv2.imencode('.jpg', picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    if not done:
+        raise ValueError('a picture could not be encoded as JPEG')
+    return content.tobytes()

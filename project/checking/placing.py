@@ -1,0 +1,140 @@
+"""Rays of a sweep, placed where they would have been at a keyframe.
+
+The static world stands still, so that rays of other times tell of it as they are. An object carries the space around
+it: what a ray tells of an object it tells in the frame of the object's box, wherever the box is at the keyframe.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from project.checking.config import RayConfig
+from project.geometry.rigid import inverse
+from project.labels.aggregation.aggregate import Sweeps
+from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points
+from project.labels.aggregation.sweeps import UNLABELLED
+from project.labels.config import DEFAULT
+from project.sources.base import Scene
+from project.sources.points import read_returns
+
+NO_TRACK = -1
+
+
+@dataclass(frozen=True)
+class PlacedRays:
+    """N rays in the frame of a keyframe's grid, metres.
+
+    Attributes:
+        origins: (N, 3) float64 where each ray starts.
+        ends: (N, 3) float64 where it ended.
+        starts: (N,) float64 metres from the origin from which it is to be looked at.
+        tracks: (N,) int32 track of the object whose box it ended in, -1 for the world outside boxes.
+    """
+
+    origins: np.ndarray
+    ends: np.ndarray
+    starts: np.ndarray
+    tracks: np.ndarray
+
+    def __getitem__(self, selection: np.ndarray) -> 'PlacedRays':
+        return PlacedRays(*(getattr(self, field.name)[selection] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: list['PlacedRays']) -> 'PlacedRays':
+        """All rays of some."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) float64 metres."""
+        return np.linalg.norm(self.ends - self.origins, axis=1)
+
+
+class RayPlacer:
+    """Places rays of a scene's sweeps.
+
+    Args:
+        scene: the sweeps, with the poses to place rays by.
+        config: which rays.
+
+    Attributes:
+        scene: the same.
+        sweeps: its sweeps and the boxes at their times.
+    """
+
+    def __init__(self, scene: Scene, config: RayConfig):
+        self.scene, self.sweeps, self._config = scene, Sweeps(scene), config
+
+    def returns(self, sweep: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where the judged rays of a sweep start and end, each (N, 3) float64 in the scene's frame; the same rays
+        whoever asks.
+
+        Raises:
+            FileNotFoundError, ValueError: the file of the sweep is missing or damaged; the message names it.
+        """
+        scene, config = self.scene, self._config
+        returns = read_returns(scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep))
+        order = np.random.default_rng(sweep).permutation(len(returns))[: 3 * config.rays]
+        xyz = returns[order, :3].astype(np.float64)
+        distance = np.linalg.norm(xyz, axis=1)
+        body = moved(scene.ego_from_lidar[sweep], xyz)
+        own = ((body >= scene.rig.own_box[0]) & (body < scene.rig.own_box[1])).all(axis=1)
+        kept = np.flatnonzero((distance >= config.nearest_m) & (distance < config.farthest_m) & ~own)[: config.rays]
+        # The lidar moves while it turns.
+        first, last = self._way(sweep)
+        origins = first + ((order[kept] + 0.5) / len(returns))[:, None] * (last - first)
+        return origins, moved(self.sweeps.scene_from_lidar[sweep], xyz[kept])
+
+    def place(self, sweep: int, k: int, frame: str) -> PlacedRays:
+        """Rays of a sweep as they would have been at keyframe k, in the frame of a grid, 'lidar' or 'ego'.
+
+        At other times than the sweep's own, rays that end in a box are told from where they enter it, and left out
+        where the labels show no such object or the ground may be what they met.
+        """
+        scene, boxes = self.scene, self.sweeps.boxes[sweep]
+        origins, ends = self.returns(sweep)
+        box = box_of_points(ends.astype(np.float32), np.full(len(ends), UNLABELLED, np.uint8), boxes)
+        grid_from_global = scene.grid_from_global(k, frame)
+        grid_from_scene = grid_from_global @ inverse(self.sweeps.scene_from_global)
+        tracks = np.append(boxes.tracks, np.int32(NO_TRACK))[box]
+        starts = np.full(len(ends), self._config.start_m)
+        whole = PlacedRays(moved(grid_from_scene, origins), moved(grid_from_scene, ends), starts, tracks)
+        if sweep == scene.keyframe_sweeps[k]:
+            return whole
+        parts = [whole[box == OUTSIDE]]
+        shown = scene.tracks.present[k, boxes.tracks] & ~boxes.guessed
+        for b in np.unique(box[box != OUTSIDE]):
+            if shown[b]:
+                pose = grid_from_global @ scene.tracks.global_from_box[k, boxes.tracks[b]]
+                parts.append(self._carried(boxes, b, origins[box == b], ends[box == b], pose))
+        return PlacedRays.joined(parts)
+
+    def _carried(
+        self, boxes: Boxes, b: int, origins: np.ndarray, ends: np.ndarray, grid_from_box: np.ndarray
+    ) -> PlacedRays:
+        """Rays that end in a box, from where they enter it, carried with it to where it is at the keyframe."""
+        box_from_scene = inverse(boxes.scene_from_box[b])
+        origins, ends = moved(box_from_scene, origins), moved(box_from_scene, ends)
+        half = boxes.sizes[b] / 2
+        above = ends[:, 2] > -half[2] + self._config.floor_m
+        origins, ends = origins[above], ends[above]
+        way = ends - origins
+        borders = -np.sign(way) * (half + DEFAULT.boxes.margin_m) - origins
+        shares = np.divide(borders, way, out=np.zeros_like(way), where=way != 0)
+        starts = np.clip(shares.max(axis=1, initial=0), 0, 1) * np.linalg.norm(way, axis=1)
+        tracks = np.full(len(ends), boxes.tracks[b], np.int32)
+        return PlacedRays(moved(grid_from_box, origins), moved(grid_from_box, ends), starts, tracks)
+
+    def _way(self, sweep: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where the lidar was when a sweep began and when it ended, scene frame."""
+        positions, scene = self.sweeps.scene_from_lidar[:, :3, 3], self.scene
+        if sweep == 0 or scene.lidars is not None:
+            return positions[sweep], positions[sweep]
+        elapsed_s = (scene.timestamps_us[sweep] - scene.timestamps_us[sweep - 1]) / 1e6
+        follows = 0 < elapsed_s < DEFAULT.visibility.longest_sweep_s
+        return positions[sweep - 1 if follows else sweep], positions[sweep]
+
+
+def moved(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N, 3) points by a (4, 4) transform."""
+    return points @ transform[:3, :3].T + transform[:3, 3]

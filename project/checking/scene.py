@@ -1,0 +1,203 @@
+"""The labels of one scene are checked: rays, ground, boxes, times and calibration."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from project.checking.boxes import box_findings, box_lag
+from project.checking.config import CheckConfig, GroundConfig
+from project.checking.findings import Finding
+from project.checking.ground import ground_of_keyframes, layered_share
+from project.checking.holdout import held_out_sweeps, without_sweeps
+from project.checking.keyframe import judge_keyframe
+from project.checking.labels import LabelFolder
+from project.checking.placing import RayPlacer
+from project.checking.tally import Tally
+from project.checking.timing import calibration_findings, camera_findings, sweep_findings
+from project.geometry.rigid import inverse
+from project.labels.pipeline import label_scene
+from project.labels.poses.refinement import refined
+from project.labels.run.settings import Settings
+from project.sources.base import Scene
+from project.taxonomy import FREE, LABEL_NAMES
+
+
+@dataclass(frozen=True)
+class Task:
+    """How to check.
+
+    Attributes:
+        labels: the labels; None to make them.
+        hold_out: each so many-th sweep is held out, and labels are made without; None judges labels that are there.
+        settings: how to make labels; where they go is chosen for each scene below its `save_path`.
+        correct_poses: place rays by poses by which sweeps meet, not as given.
+        config: thresholds.
+    """
+
+    labels: LabelFolder | None
+    hold_out: int | None
+    settings: Settings
+    correct_poses: bool
+    config: CheckConfig
+
+
+@dataclass
+class KeyframeReport:
+    """What was found at a keyframe.
+
+    Attributes:
+        index: number in the scene.
+        token: of the keyframe.
+        sweeps: how many were judged.
+        tally: what became of rays.
+        ground_m: how the height of the ground differs from keyframes around, metres, by the poses that rays are placed
+            by; NaN where not known.
+        given_ground_m: the same by the poses of the recording.
+        layered: share of the ground whose labels lie in several layers; NaN where not known.
+        findings: what does not fit.
+        ghosts, holes: int32 positions of voxels that stop rays, and of empty ones in which rays ended.
+    """
+
+    index: int
+    token: str
+    sweeps: int
+    tally: Tally
+    ground_m: float
+    given_ground_m: float
+    layered: float
+    findings: list[Finding]
+    ghosts: np.ndarray
+    holes: np.ndarray
+
+
+@dataclass
+class SceneReport:
+    """What was found in a scene.
+
+    Attributes:
+        name: of the scene.
+        classes: names of the labels.
+        keyframes: those that were judged.
+        findings: what does not fit in the scene as a whole.
+        moved_m: how far correction moved poses against each other, from keyframe to keyframe, median metres.
+        labels: where its labels are.
+        error: why it could not be judged, None if it could.
+    """
+
+    name: str
+    classes: tuple[str, ...] = LABEL_NAMES[:FREE]
+    keyframes: list[KeyframeReport] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    moved_m: float = 0.0
+    labels: LabelFolder | None = None
+    error: str | None = None
+
+    @property
+    def tally(self) -> Tally:
+        """What became of all its rays."""
+        total = Tally()
+        for keyframe in self.keyframes:
+            total += keyframe.tally
+        return total
+
+
+def check_scene(given: Scene, task: Task, on_keyframe: Callable[[], None] = lambda: None) -> SceneReport:
+    """Check the labels of a scene.
+
+    Args:
+        given: the scene, with the poses of the recording.
+        task: how.
+        on_keyframe: called after each keyframe.
+
+    Raises:
+        FileNotFoundError, ValueError: a file is missing or damaged, or nothing can be held out.
+    """
+    config = task.config
+    scene = refined(given) if task.correct_poses else given
+    labels, judged = _labels_and_sweeps(scene, task)
+    placer = RayPlacer(scene, config.rays)
+    grounds, ground_m, given_ground_m = ground_of_keyframes(scene, given, config.ground)
+    names = [scene.taxonomy.categories[category] for category in scene.tracks.categories]
+    report = SceneReport(scene.name, tuple(scene.taxonomy.labels), moved_m=_moved(given, scene), labels=labels)
+    for k, sweeps in judged.items():
+        content = labels.read(scene.keyframes[k])
+        rays = judge_keyframe(placer, k, content, sweeps, config.rays)
+        grid_from_scene = scene.grid_from_global(k, content.grid.frame) @ inverse(placer.sweeps.scene_from_global)
+        layered = layered_share(grounds[k], content, grid_from_scene, config.ground)
+        findings = box_findings(rays.by_track, names, k, config.boxes)
+        findings += _ground_findings(k, ground_m[k], given_ground_m[k], layered, config.ground)
+        report.keyframes.append(
+            KeyframeReport(
+                k, scene.keyframes[k].sample_token, len(sweeps), rays.tally, float(ground_m[k]),
+                float(given_ground_m[k]), layered, findings, np.unique(rays.ghosts).astype(np.int32),
+                np.unique(rays.holes).astype(np.int32),
+            )
+        )  # fmt: skip
+        on_keyframe()
+    report.findings += sweep_findings(given, config.timing) + camera_findings(given, config.timing)
+    report.findings += calibration_findings(given, scene, grounds, config.timing)
+    report.findings += _lag_findings(placer, config)
+    return report
+
+
+def _labels_and_sweeps(scene: Scene, task: Task) -> tuple[LabelFolder, dict[int, list[int]]]:
+    """The labels to judge, made where sweeps are held out; and for each keyframe with labels the sweeps to judge by."""
+    if task.hold_out is None:
+        shown = [k for k, keyframe in enumerate(scene.keyframes) if task.labels.has(keyframe)]
+        return task.labels, {k: _sweeps_around(scene, k, np.arange(len(scene.sweep_files)), task) for k in shown}
+    out = held_out_sweeps(scene, task.hold_out)
+    folder = Path(tempfile.mkdtemp(prefix=f'{scene.name}-', dir=task.settings.save_path))
+    settings = Settings(**{**vars(task.settings), 'save_path': folder, 'refine_poses': False})
+    label_scene(without_sweeps(scene, out), settings)
+    labels = LabelFolder.find(folder, settings.formats[0])
+    shown = [k for k, keyframe in enumerate(scene.keyframes) if labels.has(keyframe)]
+    judged = {k: _sweeps_around(scene, k, out, task) for k in shown}
+    return labels, {k: sweeps for k, sweeps in judged.items() if sweeps}
+
+
+def _sweeps_around(scene: Scene, k: int, allowed: np.ndarray, task: Task) -> list[int]:
+    """Sweeps near a keyframe in time, itself among them where it is allowed; spread evenly before and after it."""
+    config, keyframe = task.config.rays, scene.keyframe_sweeps[k]
+    apart_s = (scene.timestamps_us - scene.timestamps_us[keyframe]) / 1e6
+    # Half way to the next keyframe, or to it where nothing is between.
+    reach_s = config.reach_s if task.hold_out else config.reach_s / 2
+    near = allowed[(np.abs(apart_s[allowed]) <= reach_s) & (scene.time_steps[allowed] >= 0)]
+    others = near[near != keyframe]
+    wanted = config.sweeps - int(keyframe in near)
+    chosen = others[np.unique(np.linspace(0, len(others) - 1, min(wanted, len(others))).round().astype(int))]
+    return sorted({*chosen.tolist(), *([int(keyframe)] if keyframe in near else [])})
+
+
+def _moved(given: Scene, used: Scene) -> float:
+    keyframes = given.keyframe_sweeps
+    motions = [inverse(s.global_from_ego[keyframes[:-1]]) @ s.global_from_ego[keyframes[1:]] for s in (given, used)]
+    apart = np.linalg.norm((motions[0] - motions[1])[:, :3, 3], axis=1)
+    return float(np.median(apart)) if len(apart) else 0.0
+
+
+def _ground_findings(
+    k: int, ground_m: float, given_ground_m: float, layered: float, config: GroundConfig
+) -> list[Finding]:
+    findings = []
+    if layered > config.layered:
+        sentence = f'{100 * layered:.0f} % of the ground is labelled in several layers'
+        if given_ground_m > config.differ_m:
+            sentence += (
+                f': by the poses of the recording its height differs by {given_ground_m:.2f} m from keyframes around'
+            )
+        findings.append(Finding('layers', sentence, k))
+    elif ground_m > config.differ_m:
+        sentence = f'the height of the ground differs by {ground_m:.2f} m from keyframes around'
+        findings.append(Finding('ground', sentence, k))
+    return findings
+
+
+def _lag_findings(placer: RayPlacer, config: CheckConfig) -> list[Finding]:
+    lag, boxes = box_lag(placer.sweeps, config.boxes)
+    if boxes < config.boxes.objects or abs(lag) < config.boxes.late_s:
+        return []
+    text = 'behind' if lag > 0 else 'ahead of'
+    return [Finding('box time', f'{boxes} boxes of moving objects are {abs(lag):.2f} s {text} their points')]

@@ -1,0 +1,198 @@
+#!/usr/bin/env python
+"""Judge labels without ground truth: what lidar saw must agree with them."""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from project.cli import run, usable_cores, whole_number
+from project.formats import FORMATS
+
+if TYPE_CHECKING:
+    from project.checking.scene import SceneReport, Task
+
+EXAMPLES = """\
+examples:
+  can these labels be trusted? some scenes, in a minute or two:
+    python tools/check_labels.py project/data/nuscenes/occupancy --dataroot project/data/nuscenes --html check.html
+
+  every scene, or one of them:
+    python tools/check_labels.py LABELS --dataroot NUSCENES --sample 0 --json check.json
+    python tools/check_labels.py LABELS --dataroot NUSCENES --scenes scene-0061
+
+  the honest measure: labels are made again without every second sweep, and judged by the sweeps left out:
+    python tools/check_labels.py LABELS --dataroot NUSCENES --hold-out 2
+
+  before any labels are made: how good will they be?
+    python tools/check_labels.py --dataroot NUSCENES --hold-out 2 --scenes scene-0061
+
+  labels of others, in any format that the project reads:
+    python tools/check_labels.py OCC3D/gts --dataroot NUSCENES --format occ3d
+
+The exit code is 0 where labels are trusted, 1 where they are not, and 2 where they could not be judged.
+docs/label_checks.md says what each figure means, and what right labels reach.
+"""
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('labels', metavar='LABELS', nargs='?', type=Path, help='folder of labels, of any format')
+    parser.add_argument('--dataroot', metavar='FOLDER', type=Path, required=True, help='nuScenes, whose sweeps judge')
+    parser.add_argument('--version', help='of nuScenes, where the folder holds several: v1.0-mini, v1.0-trainval')
+    parser.add_argument('--format', choices=list(FORMATS), help='of the labels, where a folder holds several')
+    parser.add_argument('--scenes', nargs='+', metavar='NAME', help='names of the scenes to check')
+    parser.add_argument(
+        '--sample', type=whole_number(0), default=800, metavar='N',
+        help='check scenes of about N keyframes, spread over all; 0 for every scene (%(default)s)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--hold-out', '--holdout', type=whole_number(1), metavar='N',
+        help='make labels without each N-th sweep, in a temporary folder, and judge them by those sweeps',
+    )  # fmt: skip
+    parser.add_argument(
+        '--refine-poses',
+        action=argparse.BooleanOptionalAction,
+        help='place rays by corrected poses (yes; with --hold-out as the labels were made)',
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write everything for programs')
+    parser.add_argument('--html', type=Path, metavar='FILE', help='write a page with pictures of the worst keyframes')
+    parser.add_argument('--pictures', type=whole_number(0), default=6, metavar='N', help='on the page (%(default)s)')
+    parser.add_argument(
+        '--workers', type=whole_number(1), default=usable_cores(), metavar='N', help='processes (%(default)s)'
+    )
+    options = parser.parse_args(arguments)
+    if options.labels is None and options.hold_out is None:
+        parser.error('give LABELS to judge, or --hold-out N to make some')
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = parse_arguments(arguments)
+    # Imported late: --help and a misspelt option should answer at once.
+    from rich.console import Console
+
+    from project.checking.config import CheckConfig
+    from project.checking.content import content_of
+    from project.checking.table import print_report
+    from project.checking.verdict import judge
+    from project.targets import check_target
+
+    config = CheckConfig()
+    try:
+        for target in filter(None, (options.json, options.html)):
+            check_target(target)
+        with tempfile.TemporaryDirectory(prefix='check-labels-') as folder:
+            task = make_task(options, Path(folder), config)
+            scenes, reports = check(options, task)
+            verdict = judge(reports, config.trust)
+            content = content_of(reports, verdict, about(options, task), config)
+            print_report(Console(), reports, verdict, config)
+            if options.json:
+                write_json(options.json, content)
+            if options.html:
+                write_html(options.html, content, scenes, reports, options.pictures)
+    except (OSError, ValueError, ImportError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return verdict.exit_code
+
+
+def about(options: argparse.Namespace, task: 'Task') -> dict[str, str]:
+    """What is checked and how, for the report."""
+    held_out = f'sweeps held out, each {options.hold_out}.'
+    return {
+        'labels': str(options.labels or 'made for this check'),
+        'recording': str(options.dataroot),
+        'judged by': held_out if options.hold_out else 'sweeps that may be in them',
+        'poses': 'corrected' if task.correct_poses else 'as given',
+    }
+
+
+def make_task(options: argparse.Namespace, folder: Path, config) -> 'Task':
+    """What is to be checked and how; labels are made below `folder`.
+
+    Raises:
+        ValueError: there are no labels, or they were not made by this program and so cannot be made again.
+    """
+    from project.checking.labels import LabelFolder
+    from project.checking.scene import Task
+    from project.labels.run.settings import Settings
+
+    labels = LabelFolder.find(options.labels, options.format) if options.labels else None
+    made = labels.made() if labels else {}
+    if labels and options.hold_out and not made:
+        raise ValueError(
+            f'{options.labels}: no settings.json says how these labels were made, so they cannot be made again without '
+            'some sweeps; leave --hold-out away to judge them by sweeps that may be in them'
+        )
+    stated = {name: made[name] for name in ('num_sweeps', 'remove_ghosts') if name in made}
+    layout = labels.layout if labels else options.format or 'voxels'
+    settings = Settings(folder, formats=(layout,), masks=False, flow=False, **stated)
+    correct = options.refine_poses
+    if correct is None:
+        correct = bool(made.get('refine_poses', True)) if options.hold_out else True
+    return Task(None if options.hold_out else labels, options.hold_out, settings, correct, config)
+
+
+def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneReport']]:
+    """The scenes that were checked, by name, and what was found in each."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from project.checking.run import check_scenes, sampled
+    from project.checking.scene import SceneReport
+    from project.sources.nuscenes.scenes import make_dataset
+    from project.sources.nuscenes.tables import find_version, read_tables
+
+    console = Console(stderr=True)
+    version = find_version(options.dataroot, options.version)
+    with console.status(f'reading the tables of {version}'):
+        dataset = make_dataset(read_tables(options.dataroot, version, options.scenes), options.dataroot)
+    chosen = dataset.scenes
+    if task.labels:
+        chosen = [scene for scene in chosen if any(map(task.labels.has, scene.keyframes))]
+        if not chosen:
+            raise ValueError(f'{options.labels}: no label is of a keyframe of {options.dataroot}')
+    everything = len(chosen)
+    chosen = sampled(chosen, options.sample)
+    if len(chosen) < everything:
+        console.print(f'checking {len(chosen)} of {everything} scenes; --sample 0 checks all', highlight=False)
+    with Progress(*Progress.get_default_columns(), console=console, transient=True) as bar:
+        progress = bar.add_task('keyframes', total=sum(len(scene.keyframes) for scene in chosen))
+        reports = check_scenes(chosen, task, options.workers, lambda done: bar.update(progress, completed=done))
+    reports += [SceneReport(name, error=error) for name, error in dataset.broken.items()]
+    return {scene.name: scene for scene in chosen}, reports
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write the report for programs."""
+    from project.formats.common import written_whole
+
+    with written_whole(path) as file:
+        file.write(json.dumps(content, indent=1).encode() + b'\n')
+
+
+def write_html(path: Path, content: dict, scenes: dict, reports: list['SceneReport'], count: int) -> None:
+    """Write the report as a page."""
+    from project.checking.page import write_page
+    from project.checking.pictures import keyframe_pictures
+    from project.checking.verdict import worst_keyframes
+
+    pictures = {
+        (scene.name, keyframe.index): keyframe_pictures(scenes[scene.name], scene, keyframe)
+        for scene, keyframe in worst_keyframes(reports, count)
+    }
+    write_page(path, content, pictures)
+
+
+if __name__ == '__main__':
+    sys.exit(run(main))
