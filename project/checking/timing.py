@@ -17,20 +17,20 @@ def sweep_findings(scene: Scene, config: TimingConfig) -> list[Finding]:
         elapsed = np.diff(scene.timestamps_us[sweeps]) / 1e6
         way = np.linalg.norm(np.diff(scene.global_from_ego[sweeps, :3, 3], axis=0), axis=1)
         same = np.flatnonzero(elapsed <= 0)
-        findings += [_sweep_finding(scene, sweeps[i + 1], 'has the time of the one before') for i in same]
+        findings += [_sweep_finding(scene, sweeps[i : i + 2], 'have one time') for i in same]
         if len(same) or len(elapsed) < 5:
             continue
         speed = way / elapsed
         around = np.array([np.median(np.delete(speed[max(i - 3, 0) : i + 4], min(i, 3))) for i in range(len(speed))])
         for i in np.flatnonzero(np.abs(speed - around) > config.jump_mps):
-            text = f'is reached at {speed[i]:.1f} m/s, while the car goes {around[i]:.1f} m/s around it'
-            findings.append(_sweep_finding(scene, sweeps[i + 1], text))
+            text = f'the car drives at {speed[i]:.1f} m/s, before and after at {around[i]:.1f} m/s'
+            findings.append(_sweep_finding(scene, sweeps[i : i + 2], text))
     return findings
 
 
-def _sweep_finding(scene: Scene, sweep: int, text: str) -> Finding:
-    k = int(np.abs(scene.keyframe_sweeps - sweep).argmin())
-    return Finding('sweep time', f'{scene.sweep_files[sweep]} {text}', k)
+def _sweep_finding(scene: Scene, pair: np.ndarray, text: str) -> Finding:
+    k = int(np.abs(scene.keyframe_sweeps - pair[1]).argmin())
+    return Finding('sweep time', f'{scene.sweep_files[pair[0]]} and {scene.sweep_files[pair[1]]}: {text}', k)
 
 
 def camera_findings(scene: Scene, config: TimingConfig) -> list[Finding]:
@@ -99,7 +99,7 @@ def _tilt(scene: Scene, grounds: list, config: TimingConfig) -> list[Finding]:
         slopes.append(np.degrees(np.arctan(plane[:2])))
     if not slopes:
         return []
-    along, across = np.median(slopes, axis=0)
+    along, across = np.median(slopes, axis=0).round(1) + 0.0
     if max(abs(along), abs(across)) <= config.tilt_deg:
         return []
     sentence = f'the ground leans by {along:.1f} degrees along and {across:.1f} across in the frame of the car'
