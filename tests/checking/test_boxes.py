@@ -31,13 +31,15 @@ def traffic(root, rng: np.random.Generator, lag_s: float) -> Scene:
             end = rng.uniform((1.9, -1, -0.4), (2, 1, 0.8), (80, 3)) * (-np.sign(x) or 1, 1, 1)
             points.append(np.concatenate([side, end]) + np.array([x, y, -1.0]))
             turned = [1, 0, 0, 0] if direction > 0 else [0, 0, 0, 1]
+            turned = [1, 0, 0, 0] if direction > 0 else [0, 0, 0, 1]
             boxes[k, track] = poses(turned, [x - direction * SPEED * lag_s, y, -1.0])
         points = np.concatenate(points)
         np.column_stack([points, np.zeros((len(points), 2))]).astype(np.float32).tofile(root / f'{k}.bin')
         files.append(f'{k}.bin')
     present = np.ones((keyframes, len(lanes)), bool)
     return Scene(
-        name='traffic', dataroot=root, keyframes=tuple(Keyframe('traffic', 't', str(k), str(k), f'{k}.bin') for k in range(keyframes)),
+        name='traffic', dataroot=root,
+        keyframes=tuple(Keyframe('traffic', 't', str(k), str(k), f'{k}.bin') for k in range(keyframes)),
         keyframe_sweeps=np.arange(keyframes), sweep_files=tuple(files), label_files=(None,) * keyframes,
         timestamps_us=(seconds * 1e6).astype(np.int64), global_from_ego=np.tile(np.eye(4), (keyframes, 1, 1)),
         ego_from_lidar=np.tile(np.eye(4), (keyframes, 1, 1)),
