@@ -7,7 +7,7 @@ from numba import njit
 
 from project.checking.config import RayConfig
 from project.checking.placing import PlacedRays
-from project.geometry.traversal import clip_to_grid, longest_traversal, transformed, traverse
+from project.geometry.traversal import advance, begin, clip_to_grid, transformed
 from project.grid import VoxelGrid
 
 AGREES, EARLY, HOLE = range(3)
@@ -60,14 +60,14 @@ def cast(
     )  # fmt: skip
     _cast(
         rays.origins, rays.ends, rays.starts, occupied, hits, passes, grid.voxels_from_frame, size, grid.shape, limits,
-        np.empty(longest_traversal(grid.shape), np.int64), result.outcomes, result.errors, result.stops, result.ends,
+        result.outcomes, result.errors, result.stops, result.ends,
     )  # fmt: skip
     return result
 
 
 @njit(cache=True, error_model='numpy')
 def _cast(
-    origins, ends, starts, occupied, hits, passes, voxels_from_frame, size, shape, limits, path,
+    origins, ends, starts, occupied, hits, passes, voxels_from_frame, size, shape, limits,
     outcomes, errors, stops, end_voxels,
 ):  # fmt: skip
     depth, beyond, gap, core, noise, slope = limits
@@ -84,19 +84,23 @@ def _cast(
         if enter >= leave:
             continue
         whole = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
-        steps = traverse(_at(start, whole, enter), _at(start, whole, leave), shape, path)
-        for step in range(steps):
-            position = path[step]
+        position, steps, on = begin(_at(start, whole, enter), _at(start, whole, leave), shape)
+        share = 0.0
+        for step in range(steps + 1):
+            if step:
+                change, _, share, on = advance(on)
+                position += change
             if not occupied[position]:
                 continue
-            x, rest = divmod(position, shape[1] * shape[2])
-            y, z = divmod(rest, shape[2])
-            error = (_entry(origin, way, (x, y, z), 0.0) - 1) * length
+            # Where the ray enters the voxel.
+            error = starts[i] + (enter + share * (leave - enter)) * (length + beyond - starts[i]) - length
             if error >= -depth:
                 if stops[i] < 0:
                     errors[i], stops[i] = error, position
                 break
-            if np.isinf(_entry(origin, way, (x, y, z), core)):
+            x, rest = divmod(position, shape[1] * shape[2])
+            y, z = divmod(rest, shape[2])
+            if not _through_core(origin, way, (x, y, z), core):
                 continue
             if passes[position] < 255:
                 passes[position] += 1
@@ -122,20 +126,18 @@ def _at(origin, way, share):
 
 
 @njit(inline='always', error_model='numpy')
-def _entry(origin, way, cell, margin):
-    """Share of a line at which it enters a voxel, less a margin on each side; infinite where it does not."""
+def _through_core(origin, way, cell, margin):
+    """Whether a line passes through a voxel less a margin on each side."""
     enter, leave = -np.inf, np.inf
     for axis in range(3):
+        place = origin[axis] - cell[axis]
         if way[axis] == 0.0:
-            if not margin <= origin[axis] - cell[axis] <= 1 - margin:
-                return np.inf
+            if not margin <= place <= 1 - margin:
+                return False
             continue
-        low, high = (
-            (cell[axis] + margin - origin[axis]) / way[axis],
-            (cell[axis] + 1 - margin - origin[axis]) / way[axis],
-        )
-        enter, leave = max(enter, min(low, high)), min(leave, max(low, high))
-    return enter if margin == 0.0 or enter < leave else np.inf
+        first, second = (margin - place) / way[axis], (1 - margin - place) / way[axis]
+        enter, leave = max(enter, min(first, second)), min(leave, max(first, second))
+    return enter < leave
 
 
 @njit(cache=True, error_model='numpy')

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from project.checking.config import CheckConfig
 from project.checking.findings import REMEDIES, Finding
@@ -57,7 +58,7 @@ def _scene(scene: SceneReport, config: CheckConfig) -> dict:
         'total': scene.tally.summary,
         'by range': scene.tally.by_range,
         'by class': scene.tally.by_class(scene.classes),
-        'poses moved, m': scene.moved_m,
+        'poses': scene.poses and asdict(scene.poses),
         'findings': [finding.as_json() for finding in scene.findings],
         'keyframes': [_keyframe(keyframe, config) for keyframe in scene.keyframes],
     }

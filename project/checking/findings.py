@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 REMEDIES = {
+    'poses': 'Too little stands still, or too little is seen: judge by --no-refine-poses, or leave the scene out.',
     'ground': 'Make the labels with corrected poses (data_converter.py does so unless --no-refine-poses is given).',
     'layers': 'Ground of several times lies in layers: correct the poses, or leave this keyframe out.',
     'box': 'Look at the track in this keyframe: its box jumps, or belongs to something else; draw it anew or drop it.',

@@ -19,7 +19,7 @@ from project.checking.tally import Tally
 from project.checking.timing import calibration_findings, camera_findings, sweep_findings
 from project.geometry.rigid import inverse
 from project.labels.pipeline import label_scene
-from project.labels.poses.refinement import refined
+from project.labels.poses.refinement import PoseReport, refined
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
 from project.taxonomy import FREE, LABEL_NAMES
@@ -82,7 +82,7 @@ class SceneReport:
         classes: names of the labels.
         keyframes: those that were judged.
         findings: what does not fit in the scene as a whole.
-        moved_m: how far correction moved poses against each other, from keyframe to keyframe, median metres.
+        poses: what became of its poses; None where rays are placed by the poses of the recording.
         labels: where its labels are.
         error: why it could not be judged, None if it could.
     """
@@ -91,7 +91,7 @@ class SceneReport:
     classes: tuple[str, ...] = LABEL_NAMES[:FREE]
     keyframes: list[KeyframeReport] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    moved_m: float = 0.0
+    poses: PoseReport | None = None
     labels: LabelFolder | None = None
     error: str | None = None
 
@@ -116,12 +116,12 @@ def check_scene(given: Scene, task: Task, on_keyframe: Callable[[], None] = lamb
         FileNotFoundError, ValueError: a file is missing or damaged, or nothing can be held out.
     """
     config = task.config
-    scene = refined(given) if task.correct_poses else given
+    scene, poses = refined(given, task.settings.config) if task.correct_poses else (given, None)
     labels, judged = _labels_and_sweeps(scene, task)
     placer = RayPlacer(scene, config.rays)
     grounds, ground_m, given_ground_m = ground_of_keyframes(scene, given, config.ground)
     names = [scene.taxonomy.categories[category] for category in scene.tracks.categories]
-    report = SceneReport(scene.name, tuple(scene.taxonomy.labels), moved_m=_moved(given, scene), labels=labels)
+    report = SceneReport(scene.name, tuple(scene.taxonomy.labels), poses=poses, labels=labels)
     for k, sweeps in judged.items():
         content = labels.read(scene.keyframes[k])
         rays = judge_keyframe(placer, k, content, sweeps, config.rays)
@@ -137,6 +137,7 @@ def check_scene(given: Scene, task: Task, on_keyframe: Callable[[], None] = lamb
             )
         )  # fmt: skip
         on_keyframe()
+    report.findings += _pose_findings(poses)
     report.findings += sweep_findings(given, config.timing) + camera_findings(given, config.timing)
     report.findings += calibration_findings(given, scene, grounds, config.timing)
     report.findings += _lag_findings(placer, config)
@@ -171,11 +172,13 @@ def _sweeps_around(scene: Scene, k: int, allowed: np.ndarray, task: Task) -> lis
     return sorted({*chosen.tolist(), *([int(keyframe)] if keyframe in near else [])})
 
 
-def _moved(given: Scene, used: Scene) -> float:
-    keyframes = given.keyframe_sweeps
-    motions = [inverse(s.global_from_ego[keyframes[:-1]]) @ s.global_from_ego[keyframes[1:]] for s in (given, used)]
-    apart = np.linalg.norm((motions[0] - motions[1])[:, :3, 3], axis=1)
-    return float(np.median(apart)) if len(apart) else 0.0
+def _pose_findings(poses: PoseReport | None) -> list[Finding]:
+    if poses is None or (poses.outcome != 'not registered' and 4 * poses.lost <= poses.sweeps):
+        return []
+    sentence = f'{poses.lost} of {poses.sweeps} sweeps could not be laid onto the others'
+    if poses.outcome == 'not registered':
+        sentence += '; rays are placed by the poses of the recording'
+    return [Finding('poses', sentence)]
 
 
 def _ground_findings(
