@@ -25,12 +25,12 @@ from project.cli import run, usable_cores, whole_number
 from project.formats import FORMATS
 from project.labels.run.convert import Outcome, convert
 from project.labels.run.folder import prepare_folder, state_poses
-from project.labels.run.index import read_splits, write_infos
+from project.labels.run.index import write_infos
 from project.labels.run.pose_files import corrected_records, read_report
 from project.labels.run.report import Report
 from project.labels.run.settings import Settings
-from project.sources.nuscenes.scenes import Dataset, make_dataset
-from project.sources.nuscenes.tables import find_version, read_tables
+from project.labels.run.survey import Survey, complete_scenes, survey
+from project.sources.nuscenes.source import NuScenesSource
 from project.taxonomy import Taxonomy
 
 
@@ -56,6 +56,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help='format to write; may be repeated (voxels)',
     )
     parser.add_argument('--scenes', nargs='+', metavar='NAME', help='names of the scenes to convert (all)')
+    parser.add_argument(
+        '--lidar', nargs='+', metavar='NAME',
+        help='lidars to use, the one first whose frame and time keyframes have (all, LIDAR_TOP first)',
+    )  # fmt: skip
     parser.add_argument(
         '--workers', type=whole_number(1), default=usable_cores(), metavar='N', help='processes (%(default)s)'
     )
@@ -99,7 +103,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program; the exit code is 0 when every scene was labelled, 1 when some were not, 2 when none could be."""
+    """Run the program; the exit code is 0 when all was labelled, 1 when scenes or records were left out, 2 when
+    nothing could be labelled."""
     options = parse_arguments(arguments)
     report = Report()
     start = time.perf_counter()
@@ -108,30 +113,28 @@ def main(arguments: list[str] | None = None) -> int:
         taxonomy = Taxonomy.nuscenes()
         if options.label_mapping:
             taxonomy = taxonomy.with_label_mapping(options.label_mapping)
-        version = find_version(options.dataroot, options.version)
-        splits = read_splits(options.dataroot, version)
-        with report.status(f'reading the tables of {version}'):
-            tables = read_tables(options.dataroot, version, options.scenes)
-            dataset = make_dataset(tables, options.dataroot, taxonomy)
-        report.warn_of_missing_cameras(dataset.scenes, settings)
+        with report.status(f'reading the tables of {options.dataroot}'):
+            source = NuScenesSource(options.dataroot, options.version, options.scenes, taxonomy, options.lidar or ())
+            seen = survey(source, settings, with_files=options.dry_run)
+        report.warn(seen, settings)
         if options.dry_run:
-            return 0 if report.plan(dataset, settings) else 1
-        prepare_folder(settings, version, dataset.scenes)
-        outcomes = label(dataset, settings, options.workers, report)
+            return 0 if report.plan(seen, settings) else 1
+        prepare_folder(settings, source.version, complete_scenes(source, seen))
+        outcomes = label(source, seen, settings, options.workers, report)
         failed = [outcome.scene_name for outcome in outcomes if outcome.error]
         counts = {}
         if len(failed) < len(outcomes):
-            labelled = [scene for scene in dataset.scenes if scene.name not in failed]
-            reports = {scene.name: read_report(settings.save_path, scene.name) for scene in labelled}
+            labelled = complete_scenes(source, seen, without=failed)
+            reports = {name: read_report(settings.save_path, name) for name in labelled.names}
             state_poses(settings.save_path, reports)
             indexed = [replace(scene, records=corrected_records(settings.save_path, scene)) for scene in labelled]
-            counts = write_infos(settings.save_path, version, splits, indexed, failed)
+            counts = write_infos(settings.save_path, source.version, source.splits, indexed, failed)
             report.poses(reports)
     except (OSError, ValueError) as error:
         report.error(error)
         return 2
-    report.summary(outcomes, counts, settings.save_path, time.perf_counter() - start)
-    return 0 if not failed else 1 if counts else 2
+    report.summary(outcomes, seen, counts, settings.save_path, time.perf_counter() - start)
+    return 0 if not (failed or seen.left_out) else 1 if counts else 2
 
 
 def make_settings(options: argparse.Namespace) -> Settings:
@@ -152,12 +155,11 @@ def make_settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def label(dataset: Dataset, settings: Settings, workers: int, report: Report) -> list[Outcome]:
+def label(source: NuScenesSource, seen: Survey, settings: Settings, workers: int, report: Report) -> list[Outcome]:
     """Label the scenes that are complete; returns what became of these, and of the others."""
-    missing = sum(bool(settings.missing(keyframe)) for scene in dataset.scenes for keyframe in scene.keyframes)
-    with report.progress(missing) as on_progress:
-        outcomes = convert(dataset.scenes, settings, workers, on_progress)
-    return outcomes + [Outcome(name, error=error) for name, error in dataset.broken.items()]
+    with report.progress(seen.todo) as on_progress:
+        outcomes = convert(complete_scenes(source, seen), settings, workers, on_progress)
+    return outcomes + [Outcome(name, error=error) for name, error in seen.broken.items()]
 
 
 if __name__ == '__main__':

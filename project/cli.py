@@ -10,7 +10,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from importlib.util import find_spec
 
-_MISSING = [name for name in ('numpy', 'numba', 'rich') if find_spec(name) is None]
+_MISSING = [name for name in ('numpy', 'numba', 'msgspec', 'rich') if find_spec(name) is None]
 if _MISSING:
     print(
         f'error: {sys.executable} has no package {", ".join(_MISSING)}: run make setup, then source .venv/bin/activate',

@@ -118,7 +118,7 @@ def test_a_scene_with_bad_files_is_named_and_the_other_is_finished(world, tmp_pa
         'sweep truncated': f'{sweep}: its ',
         'lidarseg missing': f'{lidarseg}: missing',
         'lidarseg short': f'{lidarseg}: has 100 labels',
-        'calibration': f'calibrated_sensor.json lacks the calibration of {record["filename"]}',
+        'calibration': f'of {record["token"]} leads to no record of calibrated_sensor.json',
     }[fault]
     if fault == 'sweep missing':
         sweep.unlink()

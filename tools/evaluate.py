@@ -152,14 +152,12 @@ def usable_device(name: str | None) -> str:
 def find_origins(options: argparse.Namespace, split, protocol):
     """Ray origins by sample token, from the index of keyframes or from the tables of nuScenes; None without either."""
     from project.evaluation.protocols.keyframes import OriginFinder
-    from project.sources.nuscenes.scenes import keyframe_records
-    from project.sources.nuscenes.tables import find_version, read_tables
+    from project.sources.nuscenes.source import NuScenesSource
 
     frames = split
     if options.dataroot:
-        version = find_version(options.dataroot, options.version)
-        tables = read_tables(options.dataroot, version, lidarseg=False)
-        frames = [record for scene in tables.scenes for record in keyframe_records(tables, scene)]
+        source = NuScenesSource(options.dataroot, options.version, labelled=False)
+        frames = [record for name in source.scene_names for record in source.keyframes(name)]
     if not protocol.needs_origins or frames is None:
         return None
     finder = OriginFinder(frames)

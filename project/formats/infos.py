@@ -63,7 +63,7 @@ def metainfo(version: str, taxonomy: Taxonomy | None = None, rig: Rig | None = N
         'category_labels': category_labels(taxonomy),
         'rig': {'cameras': list(rig.cameras), 'lidars': lidars},
     }
-    return _interned(content)
+    return interned(content)
 
 
 def rig_of(metainfo: dict) -> Rig:
@@ -99,7 +99,7 @@ def scene_infos(
         info['lidar_points']['num_pts_feats'] = columns.get(record.lidar_name)
         info.update(prev=tokens[i], next=tokens[i + 2])
         infos.append(info)
-    return _interned(infos)
+    return interned(infos)
 
 
 def write(path: str | Path, infos: Sequence[dict], metainfo: dict) -> None:
@@ -255,7 +255,7 @@ def _velocities(records: Sequence[KeyframeRecord]) -> list[np.ndarray]:
     return velocities
 
 
-def _interned(value):
+def interned(value):
     """The same plain data with one object for each distinct string.
 
     Pickle writes equal strings and the same string differently, and where strings come from must not show in the bytes.
@@ -263,5 +263,5 @@ def _interned(value):
     if isinstance(value, str):
         return sys.intern(value)
     if isinstance(value, dict):
-        return {sys.intern(key): _interned(item) for key, item in value.items()}
-    return [_interned(item) for item in value] if isinstance(value, list) else value
+        return {sys.intern(key): interned(item) for key, item in value.items()}
+    return [interned(item) for item in value] if isinstance(value, list) else value

@@ -126,6 +126,7 @@ class Scene:
         rig: the sensors.
         taxonomy: the categories.
         lidars: (S,) int64, which lidar of the rig each sweep is of.
+        left_out: sentences on input that was found and not used, or is missing, for the user.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Scene:
     rig: Rig = field(default_factory=Rig.nuscenes)
     taxonomy: Taxonomy = field(default_factory=Taxonomy.nuscenes)
     lidars: np.ndarray | None = None
+    left_out: tuple[str, ...] = ()
 
     def grid_from_global(self, k: int, frame: str) -> np.ndarray:
         """(4, 4) float64 into the frame ('lidar' or 'ego') of a grid that is fixed to keyframe k."""
@@ -183,6 +185,22 @@ class Scene:
                         steps[sweeps[nearest]] = 2 * k
 
 
+class Scenes(Sequence[Scene]):
+    """Scenes of a source, each loaded when it is asked for: all of a large data set do not fit into memory."""
+
+    def __init__(self, source: 'SceneSource', names: Sequence[str] | None = None):
+        self.source = source
+        self.names = tuple(source.scene_names if names is None else names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Scenes(self.source, self.names[index])
+        return self.source.load(self.names[index])
+
+
 class SceneSource(Protocol):
     """Recordings of some kind: the tables of nuScenes, a folder, a data set that another library reads.
 
@@ -190,11 +208,13 @@ class SceneSource(Protocol):
         version: name of the data, e.g. ``v1.0-trainval``; labels of two versions are not mixed.
         scene_names: names of the scenes.
         splits: names of the scenes of ``train`` and ``val``; a scene that neither names is for training.
+        left_out: sentences on input that is of no scene, for the user.
     """
 
     version: str
     scene_names: Sequence[str]
     splits: Mapping[str, frozenset[str]]
+    left_out: Sequence[str]
 
     def load(self, name: str) -> Scene:
         """A scene as plain arrays.

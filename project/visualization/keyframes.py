@@ -117,20 +117,12 @@ def keyframes_of_tables(dataroot: Path, version: str | None = None) -> Keyframes
         ValueError: the folder is not one of nuScenes, is damaged, or the version has to be said.
     """
     # Here, since most folders of labels have an index, and scipy takes a while to load.
-    from project.sources.nuscenes.scenes import keyframe_records
-    from project.sources.nuscenes.tables import find_version, read_tables
+    from project.sources.nuscenes.source import NuScenesSource
 
     # No labels can be made of the test split, but predictions of it can be shown.
-    if version != 'v1.0-test' or not (dataroot / version).is_dir():
-        version = find_version(dataroot, version)
-    tables = read_tables(dataroot, version, lidarseg=False)
-    scenes = []
-    for scene in tables.scenes:
-        try:
-            scenes.append(infos.scene_infos(keyframe_records(tables, scene)))
-        except ValueError as error:
-            raise ValueError(f'{dataroot / version}, {scene["name"]}: {error}') from None
-    return Keyframes(chain.from_iterable(scenes), infos.metainfo(tables.version), dataroot)
+    source = NuScenesSource(dataroot, version, labelled=False)
+    scenes = [infos.scene_infos(source.keyframes(name), source.taxonomy) for name in source.scene_names]
+    return Keyframes(chain.from_iterable(scenes), infos.metainfo(source.version, source.taxonomy), dataroot)
 
 
 def _box(instance: dict, grid_from_lidar: np.ndarray) -> Box:

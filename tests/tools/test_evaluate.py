@@ -10,8 +10,7 @@ from project.evaluation.protocols import Volume, build_protocol, total
 from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
 from project.evaluation.protocols.submissions import write_dense
 from project.formats import FORMATS, Keyframe, OccupancyLabels, infos
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import find_version, read_tables
+from project.sources.nuscenes.source import NuScenesSource
 from project.taxonomy import FREE
 from tools.evaluate import main
 
@@ -134,7 +133,7 @@ def test_two_methods_side_by_side(case, tmp_path, capsys):
 
 
 def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
-    dataset = make_dataset(read_tables(tiny_world, find_version(tiny_world)), tiny_world)
+    dataset = NuScenesSource(tiny_world)
     records = [record for scene in dataset.scenes for record in scene.records]
     volume = random_volume(0)
     for posed in records:
@@ -147,7 +146,7 @@ def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
     both = tmp_path / 'both'
     both.mkdir()
     for version in ('v1.0-mini', 'v1.0-trainval'):
-        (both / version).symlink_to(tiny_world / find_version(tiny_world))
+        (both / version).symlink_to(tiny_world / dataset.version)
     (both / 'samples').symlink_to(tiny_world / 'samples')
     assert from_tables == run(tmp_path, *arguments, '--dataroot', both, '--version', 'v1.0-trainval')
     assert from_tables[str(tmp_path)]['summary']['RayIoU'] == 100

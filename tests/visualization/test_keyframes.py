@@ -9,8 +9,7 @@ from nuscenes import NuScenes
 
 from project.formats import FORMATS, OccupancyLabels, infos
 from project.grid import VoxelGrid
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import read_tables
+from project.sources.nuscenes.source import NuScenesSource
 from project.taxonomy import FREE
 from project.visualization.frame import Frame
 from project.visualization.keyframes import Keyframes, keyframes_beside, keyframes_of_tables
@@ -103,7 +102,7 @@ def test_a_dataset_that_knows_no_file_is_refused(tiny_world: Path, tmp_path: Pat
 
 
 def test_the_index_says_the_same_as_the_tables(tiny_world: Path, tmp_path: Path):
-    scenes = make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world).scenes
+    scenes = NuScenesSource(tiny_world).scenes
     records = {scene.name: scene.records for scene in scenes}
     infos.write(
         tmp_path / 'nuscenes_infos_train.pkl', infos.scene_infos(records['scene-0061']), infos.metainfo('v1.0-mini')

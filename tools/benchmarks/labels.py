@@ -31,8 +31,7 @@ from project.labels.run.convert import convert
 from project.labels.run.settings import Settings
 from project.labels.voxelization.voting import vote_keyframe
 from project.sources.base import Scene
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import find_version, read_tables
+from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic import Difficulties, WorldSettings, make_world
 from project.synthetic.truth import Truth, keyframe_truth
 from project.visualization.files import few_colours
@@ -95,7 +94,7 @@ def run(arguments: argparse.Namespace) -> dict:
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         root = arguments.world or _make_world(Path(folder) / 'world', arguments)
-        scenes = make_dataset(read_tables(root, find_version(root)), root).scenes
+        scenes = NuScenesSource(root).scenes
         figures, posed = {}, [refined(scene)[0] for scene in scenes] if arguments.refine_poses else scenes
         if 'quality' not in arguments.skip:
             figures['quality'] = _quality(console, root, posed, arguments.every, arguments.pictures)

@@ -19,8 +19,7 @@ from project.formats import occ3d, voxels
 from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
 from project.labels.voxelization.voting import vote_keyframe
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import find_version, read_tables
+from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic import WorldSettings, make_world
 from project.visualization.frame import Frame
 from project.visualization.server import ViewerServer
@@ -87,7 +86,7 @@ def _make_clips(keyframes: int) -> dict[str, list[Frame]]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / 'world'
         make_world(root, WorldSettings(keyframes=keyframes, scenes=1, images=False), usable_cores())
-        (scene,) = make_dataset(read_tables(root, find_version(root)), root).scenes
+        (scene,) = NuScenesSource(root).scenes
         world = aggregate(scene)
     for k in range(keyframes):
         for name, grid in GRIDS.items():

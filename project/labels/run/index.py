@@ -1,14 +1,12 @@
 """``nuscenes_infos_{train,val}.pkl`` beside the labels: which keyframes there are to train and to validate on."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from project.formats import infos
 from project.labels.run.folder import locked
 from project.sources.base import Scene
-
-SPLITS = ('train', 'val')
+from project.sources.nuscenes.splits import SPLITS
 
 
 def write_infos(
@@ -23,7 +21,7 @@ def write_infos(
     Args:
         save_path: root folder of the labels.
         version: e.g. ``v1.0-trainval``.
-        splits: scene names of ``train`` and ``val``, from :func:`read_splits`.
+        splits: scene names of ``train`` and ``val``, of the source.
         labelled: the scenes that have labels, all of one rig and one taxonomy.
         failed: names of scenes that have no labels or not all of them.
 
@@ -53,35 +51,6 @@ def _belongs(scene_name: str, split: str, splits: Mapping[str, Collection[str]])
     return split in named
 
 
-def read_splits(dataroot: Path, version: str) -> dict[str, frozenset[str]]:
-    """Scene names of ``train`` and ``val``: those of ``splits.json`` among the tables (where
-    nuscenes-devkit looks for custom splits) if there is one, and of the official splits otherwise.
-
-    Raises:
-        ValueError: ``splits.json`` does not hold lists of scene names.
-    """
-    custom = dataroot / version / 'splits.json'
-    if custom.is_file():
-        return _read_custom_splits(custom)
-    # Imported late: the devkit takes longer to import than a small dataset to convert.
-    from nuscenes.utils.splits import create_splits_scenes
-
-    official = create_splits_scenes()
-    prefix = 'mini_' if version == 'v1.0-mini' else ''
-    return {split: frozenset(official[prefix + split]) for split in SPLITS}
-
-
-def _read_custom_splits(path: Path) -> dict[str, frozenset[str]]:
-    try:
-        splits = json.loads(path.read_bytes())
-        lists = isinstance(splits, dict) and all(isinstance(splits.get(split, []), list) for split in SPLITS)
-        if not lists or not all(isinstance(name, str) for split in SPLITS for name in splits.get(split, [])):
-            raise ValueError('it is not like {"train": ["scene-0061"], "val": ["scene-0103"]}')
-    except ValueError as error:
-        raise ValueError(f'{path}: does not hold lists of scene names: {error}') from None
-    return {split: frozenset(splits.get(split, ())) for split in SPLITS}
-
-
 def _earlier(path: Path, version: str) -> dict | None:
     """An index of the same version; None where there is no such index, or one that says too little to be kept."""
     if not path.is_file():
@@ -96,7 +65,8 @@ def _earlier(path: Path, version: str) -> dict | None:
 def _scenes(content: dict) -> dict[str, list[dict]]:
     """Entries of each scene in an index."""
     scenes: dict[str, list[dict]] = {}
-    for entry in content['data_list']:
+    # As new ones: where strings come from must not show in the bytes.
+    for entry in infos.interned(content['data_list']):
         entry.pop('sample_idx')
         scenes.setdefault(entry['scene_name'], []).append(entry)
     return scenes

@@ -17,13 +17,15 @@ from project.errors import what_is_wrong
 from project.labels.poses.refinement import PoseReport
 from project.labels.run.convert import Outcome
 from project.labels.run.settings import Settings
-from project.sources.base import Scene
-from project.sources.nuscenes.scenes import Dataset
+from project.labels.run.survey import Survey
 
 KEYFRAME_MB = {
     'voxels': 0.5, 'points': 3.0, 'occ3d': 0.2, 'surroundocc': 0.4, 'openoccupancy': 2.0, 'openocc': 0.1,
 }  # fmt: skip
 """Size of a keyframe's file in each format, generously: twice what it is in a made world, or more."""
+
+SHOWN = 10
+"""Sentences of one kind that are shown."""
 
 
 MOST_SCENES = 20
@@ -45,14 +47,17 @@ class Report:
         """Say why nothing could be done."""
         self._say('error', what_is_wrong(error))
 
-    def warn_of_missing_cameras(self, scenes: Sequence[Scene], settings: Settings) -> None:
-        """Warn where masks are wanted and a keyframe has no camera that could see."""
-        without = [scene.name for scene in scenes if not all(len(cameras.matrices) for cameras in scene.cameras)]
-        if without and any(map(settings.with_masks, settings.formats)):
+    def warn(self, seen: Survey, settings: Settings) -> None:
+        """Say what was left out, and warn where masks are wanted and a keyframe has no camera that could see."""
+        for sentence in seen.left_out[:SHOWN]:
+            self._say('warning', sentence)
+        if len(seen.left_out) > SHOWN:
+            self._say('warning', f'and {len(seen.left_out) - SHOWN} more of this kind')
+        if seen.blind and any(map(settings.with_masks, settings.formats)):
             self._say(
                 'warning',
-                f'sample_data.json has no image of a camera for keyframes of {", ".join(without[:5])}'
-                f'{" and others" if len(without) > 5 else ""}: their mask of what cameras see is empty',
+                f'sample_data.json has no image of a camera for keyframes of {", ".join(seen.blind[:5])}'
+                f'{" and others" if len(seen.blind) > 5 else ""}: their mask of what cameras see is empty',
             )
 
     @contextmanager
@@ -77,29 +82,26 @@ class Report:
 
             yield on_progress
 
-    def plan(self, dataset: Dataset, settings: Settings) -> bool:
+    def plan(self, seen: Survey, settings: Settings) -> bool:
         """Show what would be labelled, what of its files is missing, and the space it takes; whether all is there."""
-        scenes = dataset.scenes
-        todo = [settings.missing(keyframe) for scene in scenes for keyframe in scene.keyframes]
-        files = [
-            scene.dataroot / name for scene in scenes for name in (*scene.sweep_files, *filter(None, scene.label_files))
-        ]
-        missing = [str(file) for file in files if not file.is_file()]
         existing = next(path for path in (settings.save_path, *settings.save_path.absolute().parents) if path.exists())
         table = Table(show_header=False, box=None)
-        table.add_row('scenes', f'{len(scenes)}, and {len(dataset.broken)} that the tables do not describe completely')
-        table.add_row('keyframes', f'{sum(map(bool, todo))} to label, {todo.count([])} are there already')
-        table.add_row('files of lidar', f'{len(files)}, {len(missing)} of them missing')
-        needed_gb = sum(KEYFRAME_MB[name] for names in todo for name in names) / 1000
+        table.add_row('scenes', f'{len(seen.complete)}, and {len(seen.broken)} that cannot be labelled')
+        table.add_row('keyframes', f'{seen.todo} to label, {seen.done} are there already')
+        table.add_row('files of lidar', f'{seen.files}, {len(seen.missing)} of them missing')
+        needed_gb = sum(KEYFRAME_MB[name] * count for name, count in seen.labels.items()) / 1000
         table.add_row('space', f'up to {needed_gb:.1f} GB; {shutil.disk_usage(existing).free / 1e9:.1f} GB are free')
+        table.add_row('left out', _left_out(seen))
         self._console.print(table)
-        for name, error in dataset.broken.items():
-            self._say('error', f'{name}: {error}')
-        for file in missing[:10]:
+        for error in seen.broken.values():
+            self._say('error', error)
+        for file in seen.missing[:SHOWN]:
             self._say('error', f'{file}: missing')
-        return not (missing or dataset.broken)
+        return not (seen.missing or seen.broken or seen.left_out)
 
-    def summary(self, outcomes: Sequence[Outcome], counts: Mapping[str, int], save_path: Path, seconds: float) -> None:
+    def summary(
+        self, outcomes: Sequence[Outcome], seen: Survey, counts: Mapping[str, int], save_path: Path, seconds: float
+    ) -> None:
         """Show what became of all scenes, and the number of keyframes of each split in the index."""
         labelled = sum(outcome.labelled for outcome in outcomes)
         present = sum(outcome.present for outcome in outcomes)
@@ -110,6 +112,7 @@ class Report:
         table.add_row('time', f'{seconds:.1f} s' + (f', {seconds / labelled:.3f} s a keyframe' if labelled else ''))
         splits = ', '.join(f'{split}: {count} keyframes' for split, count in counts.items())
         table.add_row('index', splits or 'not written, for there is nothing new in it')
+        table.add_row('left out', _left_out(seen))
         table.add_row('written to', str(save_path))
         self._console.print(table)
         for outcome in failed:
@@ -143,3 +146,7 @@ class Report:
     def _say(self, kind: str, text: str) -> None:
         colour = {'error': 'red', 'warning': 'yellow'}[kind]
         self._errors.print(f'[{colour}]{kind}:[/] {escape(text)}', highlight=False, soft_wrap=True)
+
+
+def _left_out(seen: Survey) -> str:
+    return f'{len(seen.left_out)} kinds of input, see the warnings' if seen.left_out else 'nothing'

@@ -1,173 +1,209 @@
-"""Scenes as plain data, made of the tables of nuScenes."""
+"""A scene as plain data, made of the tables of nuScenes."""
 
-from dataclasses import dataclass
-from operator import itemgetter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from project.errors import what_is_wrong
+from project.errors import UserError
 from project.geometry.rigid import poses
 from project.sources.base import Rig, Scene, cameras_of, tracks_of
-from project.sources.nuscenes.tables import Tables
+from project.sources.nuscenes import schema
+from project.sources.nuscenes.keyframes import KeyframeReadings, keyframe_readings
+from project.sources.nuscenes.tables import Calibration, Tables
+from project.sources.plausible import check_plausible, reachable
 from project.sources.records import BoxRecords, CameraRecord, Keyframe, KeyframeRecord
-from project.taxonomy import CAMERAS, RAW_NAMES, Taxonomy
+from project.taxonomy import CAMERAS, Taxonomy
+
+REFERENCE = 'LIDAR_TOP'
+"""The lidar whose frame and time keyframes have, unless another one is asked for."""
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """The scenes of a folder of nuScenes.
+def make_scene(
+    tables: Tables, scene: schema.SceneRow, dataroot: Path, taxonomy: Taxonomy, lidars: Sequence[str] = ()
+) -> Scene:
+    """A scene as plain arrays.
 
-    Attributes:
-        version: e.g. ``v1.0-mini``.
-        scenes: the scenes that are complete.
-        broken: what is wrong with the others, by name.
+    Args:
+        tables: what was read of the tables.
+        scene: which scene.
+        dataroot: folder that file names start from.
+        taxonomy: the categories.
+        lidars: the lidars to use, the first one for the frame and time of keyframes; all by default.
+
+    Raises:
+        UserError: the tables do not describe the scene completely, or hold what cannot be.
     """
-
-    version: str
-    scenes: list[Scene]
-    broken: dict[str, str]
-
-
-def make_dataset(tables: Tables, dataroot: Path, taxonomy: Taxonomy | None = None) -> Dataset:
-    """Scenes of tables; one that the tables do not describe completely is reported, not raised."""
-    taxonomy = taxonomy or Taxonomy.nuscenes()
-    dataset = Dataset(tables.version, [], {})
-    for scene in tables.scenes:
-        try:
-            records = keyframe_records(tables, scene)
-            dataset.scenes.append(_scene(tables, scene, records, dataroot, taxonomy))
-        except Exception as error:
-            dataset.broken[scene['name']] = what_is_wrong(error)
-    return dataset
-
-
-def _scene(tables: Tables, scene: dict, records: list[KeyframeRecord], dataroot: Path, taxonomy: Taxonomy) -> Scene:
-    readings = [reading for reading in tables.sensor_data[scene['token']] if reading['channel'] == 'LIDAR_TOP']
-    readings.sort(key=lambda reading: reading['timestamp'])
-    tokens = [reading['token'] for reading in readings]
+    channels = lidars_of(tables, scene, lidars)
+    records, notes = _records(tables, scene, channels[0])
+    sweeps = _sweeps(tables, scene, channels)
+    rows = [reading for reading, _ in sweeps]
+    numbers = {reading.token: number for number, reading in enumerate(rows)}
     keyframes = tuple(record.keyframe for record in records)
-    without = [keyframe.lidar_token for keyframe in keyframes if keyframe.lidar_token not in tables.lidarseg_files]
-    if without:
-        raise ValueError(f'lidarseg.json has no labels for the keyframe with LIDAR_TOP token {without[0]}')
-    lidarseg_files = {keyframe.lidar_token: tables.lidarseg_files[keyframe.lidar_token] for keyframe in keyframes}
-    return Scene(
-        name=scene['name'],
+    _check_labels(tables, keyframes)
+    rig = Rig.nuscenes(camera_order({name for record in records for name in record.cameras}))
+    made = Scene(
+        name=scene.name,
         dataroot=dataroot,
         keyframes=keyframes,
-        keyframe_sweeps=np.array([tokens.index(keyframe.lidar_token) for keyframe in keyframes]),
-        sweep_files=tuple(reading['filename'] for reading in readings),
-        label_files=tuple(lidarseg_files.get(token) for token in tokens),
-        timestamps_us=np.array([reading['timestamp'] for reading in readings]),
-        global_from_ego=np.stack([_ego_pose(tables, reading) for reading in readings]),
-        ego_from_lidar=np.stack([_calibration(tables, reading)[0] for reading in readings]),
+        keyframe_sweeps=np.array([numbers[keyframe.lidar_token] for keyframe in keyframes]),
+        sweep_files=tuple(reading.filename for reading in rows),
+        label_files=tuple(tables.label_files.get(reading.token) for reading in rows),
+        timestamps_us=np.array([reading.timestamp for reading in rows]),
+        global_from_ego=ego_poses(tables, rows),
+        ego_from_lidar=np.stack([calibration.ego_from_sensor for _, calibration in sweeps]),
         tracks=tracks_of(records, taxonomy),
         cameras=tuple(cameras_of(record) for record in records),
         records=tuple(records),
-        rig=Rig.nuscenes([channel for channel in CAMERAS if any(channel in record.cameras for record in records)]),
+        rig=replace(rig, lidars=tuple(replace(rig.lidars[0], name=channel) for channel in channels)),
         taxonomy=taxonomy,
+        lidars=np.array([channels.index(calibration.channel) for _, calibration in sweeps]) if channels[1:] else None,
+        left_out=tuple(notes),
     )
+    check_plausible(made)
+    return made
 
 
-def keyframe_records(tables: Tables, scene: dict) -> list[KeyframeRecord]:
-    """The keyframes of a scene in order of time, as the index has them; needs no lidarseg.
+def keyframe_records(
+    tables: Tables, scene: schema.SceneRow, lidars: Sequence[str] = ()
+) -> tuple[list[KeyframeRecord], list[str]]:
+    """The keyframes of a scene in order of time, as the index has them, and what was left out of them.
 
     Raises:
-        ValueError: the tables do not describe the scene completely.
+        UserError: the tables do not describe the scene completely.
     """
-    samples, sensor_data = tables.samples[scene['token']], tables.sensor_data[scene['token']]
-    _check_times('sample', samples)
-    _check_times('sample_data', sensor_data)
-    samples = sorted(samples, key=itemgetter('timestamp'))
-    by_sample: dict[str, dict[str, dict]] = {sample['token']: {} for sample in samples}
-    for reading in sensor_data:
-        _calibration(tables, reading)
-        if reading['is_key_frame']:
-            by_sample[reading['sample_token']][reading['channel']] = reading
-    if not by_sample:
-        raise ValueError('sample.json has no keyframe of this scene')
-    return [_keyframe_record(tables, scene, token, readings) for token, readings in by_sample.items()]
+    return _records(tables, scene, lidars_of(tables, scene, lidars)[0])
 
 
-def _keyframe_record(tables: Tables, scene: dict, token: str, readings: dict[str, dict]) -> KeyframeRecord:
-    lidar = readings.get('LIDAR_TOP')
-    if lidar is None:
-        raise ValueError(f'sample_data.json has no LIDAR_TOP for the keyframe {token}')
-    keyframe = Keyframe(scene['name'], scene['token'], token, lidar['token'], Path(lidar['filename']).name)
-    cameras = {channel: _camera(tables, readings[channel]) for channel in CAMERAS if channel in readings}
-    boxes = tables.annotations.get(token, [])
-    return KeyframeRecord(
-        keyframe=keyframe,
-        timestamp_us=lidar['timestamp'],
-        ego_from_lidar=_calibration(tables, lidar)[0],
-        global_from_ego=_ego_pose(tables, lidar),
-        cameras=cameras,
-        boxes=_box_records(boxes, token),
-        lidar_path=lidar['filename'],
-    )
+def _records(tables: Tables, scene: schema.SceneRow, reference: str) -> tuple[list[KeyframeRecord], list[str]]:
+    keyframes, notes = keyframe_readings(tables, scene, reference)
+    readings = [reading for keyframe in keyframes for reading in (keyframe.lidar, *keyframe.cameras.values())]
+    pose_of = dict(zip((reading.token for reading in readings), ego_poses(tables, readings), strict=True))
+    boxes = tables.annotations.of([keyframe.sample.token for keyframe in keyframes])
+    records = [_record(tables, scene, *each, pose_of) for each in zip(keyframes, boxes, strict=True)]
+    records, unreachable = reachable(records)
+    return records, notes + unreachable
 
 
-def _check_times(table: str, records: list[dict]) -> None:
-    for record in records:
-        if not isinstance(record['timestamp'], int):
-            raise ValueError(f'{table}.json: {record["token"]} has the timestamp {record["timestamp"]}')
+def lidars_of(tables: Tables, scene: schema.SceneRow, wanted: Sequence[str] = ()) -> list[str]:
+    """Channels of the lidars of a scene, the one first that keyframes go by.
+
+    Raises:
+        UserError: there is none, or one that is wanted is not there.
+    """
+    found = {
+        calibration.channel
+        for reading in tables.readings[scene.token]
+        if (calibration := calibration_of(tables, reading)).modality == 'lidar'
+    }
+    if not found:
+        raise UserError('sample_data.json: has no file of a lidar of this scene')
+    missing = [channel for channel in wanted if channel not in found]
+    if missing:
+        raise UserError(f'sensor.json: this scene has no lidar {missing[0]}; it has {", ".join(sorted(found))}')
+    return list(wanted) or sorted(found, key=lambda channel: (channel != REFERENCE, channel))
 
 
-def _box_records(boxes: list[dict], sample_token: str) -> BoxRecords:
-    unknown = sorted({box['category_name'] for box in boxes} - set(RAW_NAMES))
-    if unknown:
-        raise ValueError(f'category.json has categories that lidarseg does not have: {", ".join(unknown)}')
-    numbers = [[*box['translation'], *box['size'], *box['rotation']] for box in boxes]
-    numbers = np.array(numbers, float).reshape(-1, 10)
-    translations, width_length_height, rotations = np.split(numbers, (3, 6), axis=1)
-    wrong = ~np.isfinite(numbers).all(axis=1) | (width_length_height < 0).any(axis=1) | ~rotations.any(axis=1)
-    if wrong.any():
-        box = boxes[np.argmax(wrong)]
-        raise ValueError(
-            f'sample_annotation.json: the box of instance {box["instance_token"]} in keyframe {sample_token} has the '
-            f'translation {box["translation"]}, size {box["size"]}, rotation {box["rotation"]}'
+def camera_order(names: set[str]) -> list[str]:
+    """Names of cameras in the order in which images are listed: those of nuScenes first, as mmdet3d has them."""
+    return [name for name in CAMERAS if name in names] + sorted(names - set(CAMERAS))
+
+
+def calibration_of(tables: Tables, reading: schema.ReadingRow) -> Calibration:
+    """Where the sensor of a reading was.
+
+    Raises:
+        UserError: its calibration or sensor is nowhere in the tables.
+    """
+    calibration = tables.calibrations.get(reading.calibrated_sensor_token)
+    if calibration is None:
+        raise UserError(
+            f'sample_data.json: the calibrated_sensor_token {reading.calibrated_sensor_token} of {reading.token} leads '
+            'to no record of calibrated_sensor.json'
         )
-    return BoxRecords(
-        instances=tuple(box['instance_token'] for box in boxes),
-        categories=tuple(box['category_name'] for box in boxes),
-        global_from_box=poses(rotations, translations),
-        sizes=width_length_height[:, [1, 0, 2]],
-        num_lidar_pts=np.array([box['num_lidar_pts'] for box in boxes], np.int64),
-        num_radar_pts=np.array([box['num_radar_pts'] for box in boxes], np.int64),
+    if not calibration.channel:
+        raise UserError(f'calibrated_sensor.json: the sensor_token of {calibration.token} leads to no sensor')
+    return calibration
+
+
+def ego_poses(tables: Tables, readings: Sequence[schema.ReadingRow]) -> np.ndarray:
+    """(N, 4, 4) float64 global frame from ego frame at the times of readings.
+
+    Raises:
+        UserError: one is missing, or is none.
+    """
+    index, numbers = tables.ego_poses.index, tables.ego_poses.numbers
+    missing = next((reading for reading in readings if reading.ego_pose_token not in index), None)
+    if missing is not None:
+        raise UserError(
+            f'sample_data.json: the ego_pose_token {missing.ego_pose_token} of {missing.token} leads to no record of '
+            'ego_pose.json'
+        )
+    chosen = numbers[[index[reading.ego_pose_token] for reading in readings]].reshape(-1, 7)
+    lengths = np.linalg.norm(chosen[:, :4], axis=1)
+    wrong = ~((lengths > 1e-6) & (lengths < 1e6))
+    if wrong.any():
+        i = wrong.argmax()
+        raise UserError(
+            f'ego_pose.json: {readings[i].ego_pose_token}: rotation is {chosen[i, :4].tolist()}, which is no '
+            'quaternion w, x, y, z'
+        )
+    return poses(chosen[:, :4], chosen[:, 4:])
+
+
+def _sweeps(
+    tables: Tables, scene: schema.SceneRow, channels: Sequence[str]
+) -> list[tuple[schema.ReadingRow, Calibration]]:
+    """All readings of some lidars in order of time; of equal times in that of the lidars."""
+    sweeps = [(reading, calibration_of(tables, reading)) for reading in tables.readings[scene.token]]
+    sweeps = [(reading, calibration) for reading, calibration in sweeps if calibration.channel in channels]
+    sweeps.sort(key=lambda sweep: (sweep[0].timestamp, channels.index(sweep[1].channel)))
+    return sweeps
+
+
+def _check_labels(tables: Tables, keyframes: Sequence[Keyframe]) -> None:
+    without = [keyframe.lidar_token for keyframe in keyframes if keyframe.lidar_token not in tables.label_files]
+    if without:
+        raise UserError(
+            f'lidarseg.json: has no labels for {len(without)} of {len(keyframes)} keyframes, as for the sample_data '
+            f'{without[0]}'
+        )
+
+
+def _record(
+    tables: Tables,
+    scene: schema.SceneRow,
+    readings: KeyframeReadings,
+    boxes: BoxRecords,
+    pose_of: dict[str, np.ndarray],
+) -> KeyframeRecord:
+    lidar, sample = readings.lidar, readings.sample
+    cameras = {}
+    for name in camera_order(set(readings.cameras)):
+        image = readings.cameras[name]
+        calibration = calibration_of(tables, image)
+        if calibration.camera_matrix.shape != (3, 3):
+            raise UserError(
+                f'calibrated_sensor.json: {calibration.token} of {name}: camera_intrinsic is '
+                f'{calibration.camera_matrix.tolist()}; it should be three rows of three numbers'
+            )
+        cameras[name] = CameraRecord(
+            file=image.filename,
+            token=image.token,
+            timestamp_us=image.timestamp,
+            camera_matrix=calibration.camera_matrix,
+            ego_from_camera=calibration.ego_from_sensor,
+            global_from_ego=pose_of[image.token],
+            size_px=None if image.width is None or image.height is None else (image.width, image.height),
+        )
+    return KeyframeRecord(
+        keyframe=Keyframe(scene.name, scene.token, sample.token, lidar.token, Path(lidar.filename).name),
+        timestamp_us=lidar.timestamp,
+        ego_from_lidar=calibration_of(tables, lidar).ego_from_sensor,
+        global_from_ego=pose_of[lidar.token],
+        cameras=cameras,
+        boxes=boxes,
+        lidar_path=lidar.filename,
+        lidar_name=calibration_of(tables, lidar).channel,
     )
-
-
-def _camera(tables: Tables, reading: dict) -> CameraRecord:
-    ego_from_camera, matrix = _calibration(tables, reading)
-    pose = _ego_pose(tables, reading)
-    size_px = reading['width'], reading['height']
-    return CameraRecord(
-        reading['filename'], reading['token'], reading['timestamp'], matrix, ego_from_camera, pose, size_px
-    )
-
-
-def _calibration(tables: Tables, reading: dict) -> tuple[np.ndarray, np.ndarray]:
-    """(4, 4) ego frame from the sensor's, and the camera matrix, (3, 3) for cameras."""
-    calibration = tables.calibrations.get(reading['calibrated_sensor_token'])
-    if calibration is None or calibration['channel'] is None:
-        raise ValueError(f'calibrated_sensor.json lacks the calibration of {reading["filename"]}')
-    matrix = np.array(calibration['camera_intrinsic'], float)
-    if calibration['channel'].startswith('CAM') and not (matrix.shape == (3, 3) and np.isfinite(matrix).all()):
-        raise ValueError(f'calibrated_sensor.json: {calibration["token"]} has no 3x3 camera_intrinsic')
-    return _pose(calibration, f'calibrated_sensor.json: {calibration["token"]}'), matrix
-
-
-def _ego_pose(tables: Tables, reading: dict) -> np.ndarray:
-    pose = tables.ego_poses.get(reading['ego_pose_token'])
-    if pose is None:
-        raise ValueError(f'ego_pose.json lacks the pose of {reading["filename"]}')
-    return _pose(pose, f'ego_pose.json: {reading["ego_pose_token"]}')
-
-
-def _pose(record: dict, name: str) -> np.ndarray:
-    """(4, 4) transform of a record; numbers that are none would become labels all the same."""
-    rotation, translation = (np.array(record[key], float) for key in ('rotation', 'translation'))
-    shapes = rotation.shape, translation.shape
-    if shapes != ((4,), (3,)) or not (0 < np.linalg.norm(rotation) < np.inf and np.isfinite(translation).all()):
-        raise ValueError(f'{name} has no rotation and translation: {record["rotation"]}, {record["translation"]}')
-    return poses(rotation, translation)

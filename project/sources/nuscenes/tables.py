@@ -1,206 +1,260 @@
-"""The tables of nuScenes, read once as a stream: v1.0-trainval has 2.6 million sample_data, of which a tenth is needed.
+"""What scenes need of the tables of nuScenes, read once.
 
-A record is kept only while it is of use and only what is needed of it, so that the full set fits into a few hundred
-megabytes (nuscenes-devkit keeps several gigabytes).
+A record is kept only while it is of use and only what is needed of it: v1.0-trainval has 2.6 million ``sample_data``,
+of which a fifth is needed.
 """
 
-import json
-from collections import Counter
-from collections.abc import Iterator
+from array import array
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
-from project.taxonomy import RAW_NAMES
+import numpy as np
 
-CHUNK = 1 << 22
+from project.errors import UserError
+from project.geometry.rigid import poses
+from project.sources.nuscenes import schema
+from project.sources.nuscenes.annotations import Annotations, read_annotations
+from project.sources.nuscenes.orphans import attach
+from project.sources.nuscenes.reader import read_table
 
-VERSIONS = ('v1.0-trainval', 'v1.0-mini')
-
-TEST = 'v1.0-test'
-UNLABELLED = f'{TEST}, which has neither boxes nor lidarseg: no labels can be made from it'
+R = TypeVar('R', bound=schema.Row)
 
 
-def find_version(dataroot: Path, version: str | None = None) -> str:
-    """Name of the folder of tables to use.
+@dataclass(frozen=True)
+class Calibration:
+    """Where a sensor is on the car.
 
-    Args:
-        dataroot: the root folder of nuScenes.
-        version: the folder asked for; None to look for the only one.
-
-    Raises:
-        ValueError: there is none or no single one, or it is one for which no labels can be made.
+    Attributes:
+        token: of its record.
+        channel: name of the sensor; empty if its sensor is nowhere in the tables.
+        modality: ``lidar``, ``camera``, ``radar`` or another word; empty as the channel.
+        ego_from_sensor: (4, 4) float64.
+        camera_matrix: (3, 3) float64 for cameras.
     """
-    if version == TEST:
-        raise ValueError(UNLABELLED)
-    if not dataroot.is_dir():
-        raise ValueError(
-            f'{dataroot}: no such folder; --dataroot names the folder that holds v1.0-trainval, samples, sweeps'
-        )
-    if version is not None:
-        if not (dataroot / version).is_dir():
-            raise ValueError(f'{dataroot / version}: no such folder; the tables of {version} are not in this dataroot')
-        return version
-    found = sorted(path.name for path in dataroot.glob('v1.0-*') if path.is_dir())
-    if found == [TEST]:
-        raise ValueError(f'{dataroot}: holds {UNLABELLED}')
-    found = [name for name in found if name != TEST]
-    if not found:
-        raise ValueError(f'{dataroot}: holds no folder of tables such as {" or ".join(VERSIONS)}')
-    if len(found) > 1:
-        raise ValueError(f'{dataroot}: holds {" and ".join(found)}; choose one with --version')
-    return found[0]
+
+    token: str
+    channel: str
+    modality: str
+    ego_from_sensor: np.ndarray
+    camera_matrix: np.ndarray
 
 
-def read_table(folder: Path, name: str) -> Iterator[dict]:
-    """Records of a table, one at a time.
+@dataclass(frozen=True)
+class Poses:
+    """P poses of the car: `index` is the row of each token, `numbers` (P, 7) rotation w, x, y, z and translation."""
 
-    Raises:
-        ValueError: the table is missing or damaged; the message names it.
-    """
-    path = folder / f'{name}.json'
-    try:
-        with open(path, encoding='utf-8') as file:
-            yield from _records(file, path)
-    except FileNotFoundError:
-        remedy = 'unpack nuScenes-lidarseg there' if name == 'lidarseg' else 'unpack the metadata of nuScenes there'
-        raise ValueError(f'{path}: this table is missing; {remedy}') from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: is not text in UTF-8 ({error}); the download is damaged') from None
-
-
-def _records(file, path: Path) -> Iterator[dict]:
-    decode = json.JSONDecoder().raw_decode
-    text, at = file.read(CHUNK).lstrip(), 1
-    if not text.startswith('['):
-        raise ValueError(f'{path}: is not a list of records')
-    while True:
-        while at < len(text) and text[at] in ' \t\r\n,':
-            at += 1
-        if text[at : at + 1] == ']':
-            return
-        try:
-            record, at = decode(text, at)
-        except json.JSONDecodeError:
-            more = file.read(CHUNK)
-            if not more:
-                raise ValueError(f'{path}: ends in the middle of a record; the download is damaged') from None
-            text, at = text[at:] + more, 0
-            continue
-        yield record
+    index: dict[str, int]
+    numbers: np.ndarray
 
 
 @dataclass
 class Tables:
-    """What the labels need of the tables; each dictionary is keyed by the token of its record unless said otherwise.
+    """What scenes need of the tables.
 
     Attributes:
-        version: e.g. ``v1.0-trainval``.
-        scenes: scene records, in the table's order.
+        folder: where they are.
+        scenes: the scenes asked for, by name.
         samples: keyframes of each scene, by scene token.
-        calibrations: calibrated sensors, with their ``channel``.
-        sensor_data: readings of each scene, by scene token: all of LIDAR_TOP, those of cameras at keyframes.
-        ego_poses: the poses of those readings.
-        annotations: boxes of each keyframe, by sample token, with ``category_name``.
-        lidarseg_files: file of lidarseg labels, by sample_data token.
+        calibrations: by token.
+        readings: of each scene, by scene token: all of lidars, those of cameras at keyframes.
+        ego_poses: of those readings.
+        annotations: boxes of the keyframes.
+        categories: the category table.
+        label_files: file with the category of each point, by sample_data token.
+        left_out: what was found and is of no use, for the user.
     """
 
-    version: str
-    scenes: list[dict] = field(default_factory=list)
-    samples: dict[str, list[dict]] = field(default_factory=dict)
-    calibrations: dict[str, dict] = field(default_factory=dict)
-    sensor_data: dict[str, list[dict]] = field(default_factory=dict)
-    ego_poses: dict[str, dict] = field(default_factory=dict)
-    annotations: dict[str, list[dict]] = field(default_factory=dict)
-    lidarseg_files: dict[str, str] = field(default_factory=dict)
+    folder: Path
+    scenes: dict[str, schema.SceneRow] = field(default_factory=dict)
+    samples: dict[str, list[schema.SampleRow]] = field(default_factory=dict)
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    readings: dict[str, list[schema.ReadingRow]] = field(default_factory=dict)
+    ego_poses: Poses = field(default_factory=lambda: Poses({}, np.zeros((0, 7))))
+    annotations: Annotations | None = None
+    categories: list[schema.CategoryRow] = field(default_factory=list)
+    label_files: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
 
-def read_tables(dataroot: Path, version: str, scene_names: list[str] | None = None, lidarseg: bool = True) -> Tables:
-    """Read what is needed for some scenes, or for all; without `lidarseg`, what needs no labels of points.
+def read_tables(folder: Path, scene_names: Collection[str] | None = None, labels: bool = True) -> Tables:
+    """Read what is needed for some scenes, or for all.
+
+    Args:
+        folder: folder of the tables.
+        scene_names: names of the scenes; None for all.
+        labels: whether categories of points are needed.
 
     Raises:
-        ValueError: a table is missing or damaged, or there is no scene of a name asked for.
+        UserError: a table is missing or damaged, records contradict each other, or there is no scene of a name asked
+            for.
     """
-    try:
-        return _read_tables(dataroot / version, version, scene_names, lidarseg)
-    except KeyError as key:
-        raise ValueError(f'{dataroot / version}: {key} is used by a record and is nowhere in the tables') from None
-
-
-def _read_tables(folder: Path, version: str, scene_names: list[str] | None, lidarseg: bool) -> Tables:
-    tables = Tables(version)
-    tables.scenes = [scene for scene in read_table(folder, 'scene') if not scene_names or scene['name'] in scene_names]
-    unknown = sorted(set(scene_names or ()) - {scene['name'] for scene in tables.scenes})
-    if unknown:
-        raise ValueError(f'{folder}: has no scene {", ".join(unknown)}')
-    name, times = max(Counter(scene['name'] for scene in tables.scenes).items(), key=itemgetter(1), default=('', 0))
-    if times > 1:
-        raise ValueError(f'{folder / "scene.json"}: {times} scenes are called {name}; their labels would be mixed')
-    tables.samples = {scene['token']: [] for scene in tables.scenes}
-    tables.sensor_data = {scene['token']: [] for scene in tables.scenes}
-    scene_of_sample = {}
-    for sample in read_table(folder, 'sample'):
-        if sample['scene_token'] in tables.samples:
-            tables.samples[sample['scene_token']].append(sample)
-            scene_of_sample[sample['token']] = sample['scene_token']
-    channels = {sensor['token']: sensor['channel'] for sensor in read_table(folder, 'sensor')}
-    for calibration in read_table(folder, 'calibrated_sensor'):
-        tables.calibrations[calibration['token']] = calibration | {'channel': channels.get(calibration['sensor_token'])}
-    _read_sensor_data(tables, folder, scene_of_sample)
-    _read_annotations(tables, folder, scene_of_sample)
-    for record in read_table(folder, 'lidarseg') if lidarseg else ():
-        tables.lidarseg_files[record['sample_data_token']] = record['filename']
+    tables = Tables(folder)
+    all_scenes = _unique(folder, 'scene', schema.SceneRow)
+    _choose_scenes(tables, all_scenes.values(), scene_names)
+    samples, others = _read_samples(tables, all_scenes)
+    _read_calibrations(tables)
+    _read_readings(tables, samples, others)
+    _read_poses(tables)
+    tables.categories = list(_unique(folder, 'category', schema.CategoryRow).values())
+    tables.annotations = read_annotations(folder, samples, others, tables.categories, tables.left_out)
+    if labels:
+        _read_label_files(tables)
     return tables
 
 
-_READING = (
-    'token',
-    'sample_token',
-    'ego_pose_token',
-    'calibrated_sensor_token',
-    'timestamp',
-    'is_key_frame',
-    'filename',
-    'width',
-    'height',
-)
-_BOX = ('instance_token', 'translation', 'size', 'rotation', 'num_lidar_pts', 'num_radar_pts')
+def _unique(folder: Path, name: str, row: type[R]) -> dict[str, R]:
+    """The records of a table by token; one that is there twice and the same is taken once."""
+    found: dict[str, R] = {}
+    for rows in read_table(folder, name, row):
+        for record in rows:
+            _add(found, record, folder / f'{name}.json')
+    return found
 
 
-def _read_sensor_data(tables: Tables, folder: Path, scene_of_sample: dict[str, str]) -> None:
-    poses = set()
-    for record in read_table(folder, 'sample_data'):
-        scene = scene_of_sample.get(record['sample_token'])
-        calibration = tables.calibrations.get(record['calibrated_sensor_token'])
-        # A reading without calibration could be of any sensor: it is kept, for its scene to be reported.
-        channel = calibration['channel'] if calibration else None
-        needed = channel in (None, 'LIDAR_TOP') or (channel.startswith('CAM') and record['is_key_frame'])
-        if scene is not None and needed:
-            tables.sensor_data[scene].append({key: record[key] for key in _READING} | {'channel': channel})
-            poses.add(record['ego_pose_token'])
-    for pose in read_table(folder, 'ego_pose'):
-        if pose['token'] in poses:
-            tables.ego_poses[pose['token']] = {key: pose[key] for key in ('rotation', 'translation')}
+def _add(found: dict[str, R], record: R, path: Path) -> bool:
+    earlier = found.setdefault(record.token, record)
+    if earlier is not record and earlier != record:
+        raise UserError(f'{path}: has two records of the token {record.token} that differ: {earlier} and {record}')
+    return earlier is record
 
 
-def _read_annotations(tables: Tables, folder: Path, scene_of_sample: dict[str, str]) -> None:
-    names = {}
-    for category in read_table(folder, 'category'):
-        _check_index(category, folder)
-        names[category['token']] = category['name']
-    categories = {item['token']: names[item['category_token']] for item in read_table(folder, 'instance')}
-    for record in read_table(folder, 'sample_annotation'):
-        if record['sample_token'] in scene_of_sample:
-            box = {key: record[key] for key in _BOX} | {'category_name': categories[record['instance_token']]}
-            tables.annotations.setdefault(record['sample_token'], []).append(box)
+def _choose_scenes(tables: Tables, scenes: Iterable[schema.SceneRow], names: Collection[str] | None) -> None:
+    path = tables.folder / 'scene.json'
+    for scene in scenes:
+        if names and scene.name not in names:
+            continue
+        if scene.name in tables.scenes:
+            raise UserError(
+                f'{path}: two scenes are called {scene.name} (tokens {tables.scenes[scene.name].token} and '
+                f'{scene.token}); their labels would be mixed'
+            )
+        if not scene.name.strip():
+            raise UserError(f'{path}: the scene of token {scene.token} has no name')
+        tables.scenes[scene.name] = scene
+    if not names and not tables.scenes:
+        raise UserError(f'{path}: has no scenes')
+    unknown = sorted(set(names or ()) - set(tables.scenes))
+    if unknown:
+        raise UserError(f'{path}: has no scene {", ".join(unknown)}')
 
 
-def _check_index(category: dict, folder: Path) -> None:
-    """Make sure that lidarseg counts categories as the taxonomy does, where the table says how it counts."""
-    name, index = category['name'], category.get('index')
-    if index is not None and (index not in range(len(RAW_NAMES)) or RAW_NAMES[index] != name):
-        expected = f'{RAW_NAMES.index(name)}' if name in RAW_NAMES else 'no such category'
-        raise ValueError(
-            f'{folder / "category.json"}: gives {name} the lidarseg index {index}, nuScenes-lidarseg has {expected}; '
-            'points would get labels of other classes'
+def _read_samples(
+    tables: Tables, all_scenes: dict[str, schema.SceneRow]
+) -> tuple[dict[str, schema.SampleRow], set[str]]:
+    """The keyframes of the scenes asked for, by token, and the tokens of all others."""
+    tables.samples = {scene.token: [] for scene in tables.scenes.values()}
+    chosen, others, nowhere = {}, set(), []
+    for sample in _unique(tables.folder, 'sample', schema.SampleRow).values():
+        if sample.scene_token in tables.samples:
+            tables.samples[sample.scene_token].append(sample)
+            chosen[sample.token] = sample
+        else:
+            others.add(sample.token)
+            if sample.scene_token not in all_scenes:
+                nowhere.append(sample.token)
+    if nowhere:
+        tables.left_out.append(
+            f'sample.json: {len(nowhere)} keyframes are left out whose scene_token leads to no scene, as that of '
+            f'{nowhere[0]}'
         )
+    return chosen, others
+
+
+def _read_calibrations(tables: Tables) -> None:
+    sensors = _unique(tables.folder, 'sensor', schema.SensorRow)
+    for row in _unique(tables.folder, 'calibrated_sensor', schema.CalibrationRow).values():
+        sensor = sensors.get(row.sensor_token)
+        channel, modality = (sensor.channel, modality_of(sensor)) if sensor else ('', '')
+        where = f'{tables.folder / "calibrated_sensor.json"}: {row.token}'
+        pose = poses(*_checked(where, np.array(row.rotation), np.array(row.translation)))
+        rows = row.camera_intrinsic
+        if len({len(numbers) for numbers in rows}) > 1:
+            raise UserError(f'{where}: camera_intrinsic is {rows}; it should be three rows of three numbers')
+        tables.calibrations[row.token] = Calibration(row.token, channel, modality, pose, np.array(rows, float))
+
+
+def modality_of(sensor: schema.SensorRow) -> str:
+    """Kind of a sensor: as the table says, or as its name does."""
+    if sensor.modality:
+        return sensor.modality.lower()
+    name = sensor.channel.lower()
+    return next((kind for kind, start in (('lidar', 'lidar'), ('camera', 'cam')) if name.startswith(start)), 'other')
+
+
+def _checked(where: str, rotation: np.ndarray, translation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if not 1e-6 < np.linalg.norm(rotation) < 1e6:
+        raise UserError(f'{where}: rotation is {rotation.tolist()}, which is no quaternion w, x, y, z')
+    return rotation, translation
+
+
+def _read_readings(tables: Tables, samples: dict[str, schema.SampleRow], others: set[str]) -> None:
+    path = tables.folder / 'sample_data.json'
+    tables.readings = {scene.token: [] for scene in tables.scenes.values()}
+    found: dict[str, schema.ReadingRow] = {}
+    orphans = []
+    field = 'sample_token' if others else ''
+    for rows in read_table(tables.folder, 'sample_data', schema.ReadingRow, field, others):
+        for row in rows:
+            if row.sample_token in others:
+                continue
+            calibration = tables.calibrations.get(row.calibrated_sensor_token)
+            # A reading without calibration could be of any sensor: it is kept, for its scene to be reported.
+            kind = calibration.modality if calibration else ''
+            if (kind not in ('lidar', '') and not (kind == 'camera' and row.is_key_frame)) or not _add(
+                found, row, path
+            ):
+                continue
+            sample = samples.get(row.sample_token)
+            if sample is None:
+                orphans.append(row)
+                continue
+            # One object for each token that many records have.
+            row.sample_token = sample.token
+            if calibration:
+                row.calibrated_sensor_token = calibration.token
+            tables.readings[sample.scene_token].append(row)
+    if orphans:
+        tables.left_out += attach(orphans, tables.readings, tables.samples)
+
+
+def _read_poses(tables: Tables) -> None:
+    path = tables.folder / 'ego_pose.json'
+    wanted = {reading.ego_pose_token for readings in tables.readings.values() for reading in readings}
+    index: dict[str, int] = {}
+    numbers = array('d')
+    for rows in read_table(tables.folder, 'ego_pose', schema.PoseRow, 'token', _AllBut(wanted)):
+        for row in rows:
+            if row.token not in wanted:
+                continue
+            if row.token not in index:
+                index[row.token] = len(index)
+                numbers.extend(row.rotation)
+                numbers.extend(row.translation)
+            elif tuple(numbers[7 * index[row.token] :][:7]) != row.rotation + row.translation:
+                raise UserError(f'{path}: has two records of the token {row.token} that differ')
+    tables.ego_poses = Poses(index, np.array(numbers).reshape(-1, 7))
+
+
+class _AllBut:
+    """Contains everything but the members of a set."""
+
+    def __init__(self, members: set[str]):
+        self._members = members
+
+    def __contains__(self, item: object) -> bool:
+        return item not in self._members
+
+
+def _read_label_files(tables: Tables) -> None:
+    """Categories of points: nuScenes-lidarseg, or nuScenes-panoptic where there is only that."""
+    panoptic = not (tables.folder / 'lidarseg.json').exists() and (tables.folder / 'panoptic.json').exists()
+    name = 'panoptic' if panoptic else 'lidarseg'
+    for record in _unique(tables.folder, name, schema.LabelsRow).values():
+        earlier = tables.label_files.setdefault(record.sample_data_token, record.filename)
+        if earlier != record.filename:
+            raise UserError(
+                f'{tables.folder / name}.json: has two files for the sample_data {record.sample_data_token}: '
+                f'{earlier} and {record.filename}'
+            )

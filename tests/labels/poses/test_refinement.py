@@ -15,8 +15,7 @@ from project.labels.config import DEFAULT
 from project.labels.poses.agreement import displacement
 from project.labels.poses.refinement import PoseReport, refined, registered_sweeps, with_heights, with_poses
 from project.labels.voxelization.voting import vote_keyframe
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import find_version, read_tables
+from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic import Difficulties, WorldSettings, make_world
 from project.synthetic.truth import load_scene
 from project.taxonomy import FREE
@@ -27,7 +26,7 @@ UNCERTAINTY_M = DEFAULT.poses.uncertainty_m
 
 
 def scenes_of(root):
-    return make_dataset(read_tables(root, find_version(root)), root).scenes
+    return NuScenesSource(root).scenes
 
 
 @pytest.fixture(scope='module')

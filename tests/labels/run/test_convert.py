@@ -12,13 +12,12 @@ import pytest
 from project.formats import FORMATS
 from project.labels.run.convert import convert
 from project.labels.run.settings import Settings
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import read_tables
+from project.sources.nuscenes.source import NuScenesSource
 
 
 @pytest.fixture(scope='module')
 def scenes(tiny_world: Path):
-    return make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world).scenes
+    return NuScenesSource(tiny_world).scenes
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -1,15 +1,13 @@
-"""The index of keyframes, written by many at once; and the splits it follows."""
+"""The index of keyframes, written by many at once."""
 
-import json
 import multiprocessing
 from dataclasses import replace
 
 import pytest
 
 from project.formats import infos
-from project.labels.run.index import read_splits, write_infos
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import read_tables
+from project.labels.run.index import write_infos
+from project.sources.nuscenes.source import NuScenesSource
 
 NAMES = ('scene-0061', 'scene-0103')
 FOR_TRAINING = {'train': frozenset(NAMES), 'val': frozenset()}
@@ -17,7 +15,7 @@ FOR_TRAINING = {'train': frozenset(NAMES), 'val': frozenset()}
 
 @pytest.fixture(scope='module')
 def scenes(tiny_world):
-    return {scene.name: scene for scene in make_dataset(read_tables(tiny_world, 'v1.0-mini'), tiny_world).scenes}
+    return {scene.name: scene for scene in NuScenesSource(tiny_world).scenes}
 
 
 def scenes_of(root, split='train') -> list[str]:
@@ -57,18 +55,3 @@ def test_scenes_follow_splits_that_change(scenes, tmp_path):
     assert (scenes_of(tmp_path), scenes_of(tmp_path, 'val')) == (['scene-0103'], ['scene-0061'])
     write_infos(tmp_path, 'v1.0-mini', dict.fromkeys(('train', 'val'), frozenset(NAMES)), [])
     assert scenes_of(tmp_path) == scenes_of(tmp_path, 'val') == list(NAMES)
-
-
-@pytest.mark.parametrize('content', ['{broken', '[]', '{"val": "scene-0061"}', '{"train": [3]}'])
-def test_damaged_splits_are_named(tmp_path, content):
-    (tmp_path / 'v1.0-mini').mkdir()
-    (tmp_path / 'v1.0-mini/splits.json').write_text(content)
-    with pytest.raises(ValueError, match=r'v1\.0-mini/splits\.json: does not hold lists of scene names'):
-        read_splits(tmp_path, 'v1.0-mini')
-
-
-def test_custom_and_official_splits(tmp_path):
-    assert read_splits(tmp_path, 'v1.0-mini')['val'] == {'scene-0103', 'scene-0916'}
-    (tmp_path / 'v1.0-mini').mkdir()
-    (tmp_path / 'v1.0-mini/splits.json').write_text(json.dumps({'val': ['a'], 'other': ['b']}))
-    assert read_splits(tmp_path, 'v1.0-mini') == {'train': frozenset(), 'val': {'a'}}

@@ -13,8 +13,7 @@ from project.geometry.rigid import inverse
 from project.labels.poses.refinement import PoseReport, refined, with_poses
 from project.labels.run.folder import SETTINGS_FILE
 from project.labels.run.pose_files import corrected_records, pose_file, read_report, write_poses
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import find_version, read_tables
+from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic import Difficulties, WorldSettings, make_world
 
 REPORT = PoseReport('corrected', 0.5, 0.4, None, 3, 1)
@@ -29,7 +28,7 @@ def world(tmp_path_factory):
 
 
 def scene_of(root):
-    return make_dataset(read_tables(root, find_version(root)), root).scenes[0]
+    return NuScenesSource(root).scenes[0]
 
 
 def convert(root, folder, *arguments):

@@ -8,15 +8,14 @@ import pytest
 from project.formats import FORMATS
 from project.labels.run.convert import convert
 from project.labels.run.settings import Settings
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import read_tables
+from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic.truth import keyframe_truth
 from project.taxonomy import FREE, MOVABLE, NOISE
 
 
 @pytest.fixture(scope='module')
 def scene(tiny_world: Path):
-    return make_dataset(read_tables(tiny_world, 'v1.0-mini', ['scene-0061']), tiny_world).scenes[0]
+    return NuScenesSource(tiny_world, scene_names=['scene-0061']).scenes[0]
 
 
 @pytest.fixture(scope='module')

@@ -1,0 +1,79 @@
+"""A look at all scenes before any is labelled: which are complete, what there is to do, what was left out."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from project.errors import what_is_wrong
+from project.labels.run.settings import Settings
+from project.sources.base import Scene, Scenes, SceneSource
+
+
+@dataclass
+class Survey:
+    """What was seen.
+
+    Attributes:
+        complete: names of the scenes that can be labelled.
+        broken: what is wrong with the others, by name.
+        left_out: sentences on input that is not used or is missing.
+        todo: keyframes that lack labels of a format.
+        done: keyframes that have all their labels.
+        labels: number of files of labels to write of each format.
+        files: files of lidar and of its categories that are needed.
+        missing: those of them that are not there, as far as was looked.
+        blind: names of scenes with a keyframe without a camera whose image size is known.
+    """
+
+    complete: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    todo: int = 0
+    done: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    files: int = 0
+    missing: list[Path] = field(default_factory=list)
+    blind: list[str] = field(default_factory=list)
+
+
+def survey(source: SceneSource, settings: Settings, with_files: bool = False) -> Survey:
+    """Look at all scenes of a source, one after the other.
+
+    Args:
+        source: the scenes.
+        settings: what labels to make.
+        with_files: whether to look for each file that is needed.
+    """
+    seen = Survey(left_out=list(source.left_out))
+    for name in source.scene_names:
+        try:
+            scene = source.load(name)
+        except (OSError, ValueError) as error:
+            seen.broken[name] = what_is_wrong(error)
+        else:
+            seen.complete.append(name)
+            _look_at(scene, settings, seen, with_files)
+    return seen
+
+
+def complete_scenes(source: SceneSource, seen: Survey, without: Iterable[str] = ()) -> Scenes:
+    """The scenes that can be labelled, each loaded when it is asked for."""
+    return Scenes(source, [name for name in seen.complete if name not in set(without)])
+
+
+def _look_at(scene: Scene, settings: Settings, seen: Survey, with_files: bool) -> None:
+    seen.left_out += [f'{scene.name}: {sentence}' for sentence in scene.left_out]
+    for keyframe in scene.keyframes:
+        names = settings.missing(keyframe)
+        seen.todo += bool(names)
+        seen.done += not names
+        for name in names:
+            seen.labels[name] = seen.labels.get(name, 0) + 1
+    if not all(len(cameras.matrices) for cameras in scene.cameras):
+        seen.blind.append(scene.name)
+    files = [*scene.sweep_files, *filter(None, scene.label_files)]
+    seen.files += len(files)
+    if with_files:
+        paths = [os.path.join(scene.dataroot, name) for name in files]
+        seen.missing += [Path(path) for path in paths if not os.path.isfile(path)]

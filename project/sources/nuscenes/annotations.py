@@ -1,0 +1,180 @@
+"""The annotated boxes of many keyframes, packed: v1.0-trainval has 1.1 million."""
+
+from array import array
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from project.errors import UserError
+from project.geometry.rigid import poses
+from project.sources.nuscenes import schema
+from project.sources.nuscenes.reader import read_table
+from project.sources.records import BoxRecords
+
+COUNT_UNKNOWN = -1
+"""Number of points in a box where the table does not say it."""
+
+
+@dataclass
+class Annotations:
+    """B boxes in the order of their keyframes.
+
+    Attributes:
+        keyframes: number of each keyframe, by token.
+        instances: token of each object.
+        categories: category name of each object; empty if it is nowhere in the tables.
+        keyframe_of, instance_of: (B,) int64 numbers of keyframe and object of each box.
+        numbers: (B, 10) float64 translation, size (width, length, height), rotation w, x, y, z.
+        points: (B, 2) int64 points of lidar and radar in the box.
+        unknown: what is wrong with boxes of a keyframe whose object is nowhere in the tables, by its token.
+    """
+
+    keyframes: dict[str, int]
+    instances: list[str]
+    categories: list[str]
+    keyframe_of: np.ndarray
+    instance_of: np.ndarray
+    numbers: np.ndarray
+    points: np.ndarray
+    unknown: dict[str, str] = field(default_factory=dict)
+
+    def of(self, sample_tokens: Sequence[str]) -> list[BoxRecords]:
+        """The boxes of some keyframes, each in the order of the table.
+
+        Raises:
+            UserError: a box cannot be used; the message names it.
+        """
+        unknown = [token for token in sample_tokens if token in self.unknown]
+        if unknown:
+            raise UserError(f'sample_annotation.json: keyframe {unknown[0]}: {self.unknown[unknown[0]]}')
+        keyframes = np.array([self.keyframes[token] for token in sample_tokens])
+        starts, ends = np.searchsorted(self.keyframe_of, [keyframes, keyframes + 1])
+        chosen = [self._without_copies(*each) for each in zip(sample_tokens, starts, ends, strict=True)]
+        rows = np.concatenate(chosen)
+        self._check(rows)
+        translations, sizes, rotations = np.split(self.numbers[rows], (3, 6), axis=1)
+        global_from_box, sizes = poses(rotations, translations), sizes[:, [1, 0, 2]]
+        cuts = np.cumsum([0, *map(len, chosen)])
+        return [self._records(mine, global_from_box[first:last], sizes[first:last])
+                for mine, (first, last) in zip(chosen, pairwise(cuts), strict=True)]  # fmt: skip
+
+    def _records(self, rows: np.ndarray, global_from_box: np.ndarray, sizes: np.ndarray) -> BoxRecords:
+        instances = self.instance_of[rows].tolist()
+        return BoxRecords(
+            instances=tuple([self.instances[i] for i in instances]),
+            categories=tuple([self.categories[i] for i in instances]),
+            global_from_box=global_from_box,
+            sizes=sizes,
+            num_lidar_pts=self.points[rows, 0],
+            num_radar_pts=self.points[rows, 1],
+        )
+
+    def _without_copies(self, sample_token: str, start: int, end: int) -> np.ndarray:
+        """Rows of a keyframe's boxes; of equal ones, which merged tables have, the first."""
+        rows, instances = np.arange(start, end), self.instance_of[start:end]
+        if len(set(instances.tolist())) == len(rows):
+            return rows
+        _, first, which = np.unique(instances, return_index=True, return_inverse=True)
+        differing = (self.numbers[rows] != self.numbers[rows[first[which]]]).any(axis=1)
+        if differing.any():
+            raise UserError(
+                f'sample_annotation.json: keyframe {sample_token} has two boxes of instance '
+                f'{self.instances[instances[differing.argmax()]]} that differ'
+            )
+        return rows[np.sort(first)]
+
+    def _check(self, rows: np.ndarray) -> None:
+        sizes, rotations = self.numbers[rows, 3:6], self.numbers[rows, 6:]
+        wrong = (sizes < 0).any(axis=1) | ~(np.abs(rotations).max(axis=1, initial=0) > 1e-6)
+        if wrong.any():
+            box = rows[wrong.argmax()]
+            token, instance = list(self.keyframes)[self.keyframe_of[box]], self.instances[self.instance_of[box]]
+            size, rotation = self.numbers[box, 3:6].tolist(), self.numbers[box, 6:].tolist()
+            raise UserError(
+                f'sample_annotation.json: the box of instance {instance} at keyframe {token} has the size {size} and '
+                f'the rotation {rotation}; sizes are not negative, and rotations are quaternions w, x, y, z'
+            )
+        for instance in np.unique(self.instance_of[rows]):
+            if not self.categories[instance]:
+                token = self.instances[instance]
+                raise UserError(f'instance.json: the category_token of {token} leads to no record of category.json')
+
+
+def read_annotations(
+    folder: Path,
+    samples: Mapping[str, schema.SampleRow],
+    others: Container[str],
+    categories: Sequence[schema.CategoryRow],
+    left_out: list[str],
+) -> Annotations:
+    """The boxes of some keyframes.
+
+    Args:
+        folder: folder of the tables.
+        samples: the keyframes, by token.
+        others: tokens of keyframes whose boxes are not wanted.
+        categories: the category table.
+        left_out: gets a sentence on boxes that are of no keyframe and on such that are missing.
+
+    Raises:
+        UserError: a table is missing or damaged.
+    """
+    names = {category.token: category.name for category in categories}
+    objects: dict[str, int] = {}
+    category_of: list[str] = []
+    kinds: dict[str, str] = {}
+    for instances in read_table(folder, 'instance', schema.InstanceRow):
+        for row in instances:
+            if kinds.setdefault(row.token, row.category_token) != row.category_token:
+                raise UserError(f'{folder / "instance.json"}: has two records of the token {row.token} that differ')
+            if row.token not in objects:
+                objects[row.token] = len(objects)
+                category_of.append(names.get(row.category_token, ''))
+    keyframes = {token: number for number, token in enumerate(samples)}
+    unknown: dict[str, str] = {}
+    nowhere, whole, numbers, links = [], array('q'), array('d'), array('q')
+    for rows in read_table(folder, 'sample_annotation', schema.AnnotationRow, 'sample_token' if others else '', others):
+        for box in rows:
+            k = keyframes.get(box.sample_token)
+            if k is None:
+                if box.sample_token not in others:
+                    nowhere.append(box.token)
+                continue
+            instance = objects.get(box.instance_token)
+            if instance is None:
+                unknown[box.sample_token] = (
+                    f'the instance_token {box.instance_token} of the box {box.token} leads to no record of '
+                    'instance.json'
+                )
+                continue
+            lidar, radar = box.num_lidar_pts, box.num_radar_pts
+            whole.extend(
+                (k, instance, COUNT_UNKNOWN if lidar is None else lidar, COUNT_UNKNOWN if radar is None else radar)
+            )
+            numbers.extend(box.translation)
+            numbers.extend(box.size)
+            numbers.extend(box.rotation)
+            links.extend((hash(box.token), hash(box.prev or ''), hash(box.next or '')))
+    if nowhere:
+        left_out.append(
+            f'sample_annotation.json: {len(nowhere)} boxes are left out whose sample_token leads to no keyframe, as '
+            f'that of {nowhere[0]}'
+        )
+    left_out += _missing_links(np.array(links, np.int64).reshape(-1, 3))
+    table = np.array(whole, np.int64).reshape(-1, 4)
+    order = np.argsort(table[:, 0], kind='stable')
+    table = table[order]
+    packed = np.frombuffer(numbers, np.float64).reshape(-1, 10)[order] if numbers else np.zeros((0, 10))
+    return Annotations(keyframes, list(objects), category_of, table[:, 0], table[:, 1], packed, table[:, 2:], unknown)
+
+
+def _missing_links(links: np.ndarray) -> list[str]:
+    """A sentence on boxes that others name as their neighbours in time, and that are not there; (B, 3) hashes."""
+    tokens, neighbours = links[:, 0], np.unique(links[:, 1:])
+    missing = int((~np.isin(neighbours, tokens, assume_unique=False) & (neighbours != hash(''))).sum())
+    if not missing:
+        return []
+    return [f'sample_annotation.json: lacks {missing} boxes that others name in prev or next']

@@ -1,0 +1,57 @@
+"""Readings whose keyframe is not said: they go where the chain of readings or their time has a place for them."""
+
+from collections.abc import Mapping, Sequence
+
+from project.sources.nuscenes.schema import ReadingRow, SampleRow
+
+
+def attach(
+    orphans: Sequence[ReadingRow], readings: Mapping[str, list[ReadingRow]], samples: Mapping[str, Sequence[SampleRow]]
+) -> list[str]:
+    """Add readings to the scenes that they are of.
+
+    A reading that ``prev`` or ``next`` of a scene's reading names is of that scene, and so are those that follow it.
+    Any other one is of the only scene during which it was taken, if there is one.
+
+    Args:
+        orphans: readings whose ``sample_token`` leads to no keyframe.
+        readings: those of each scene, by its token; grows.
+        samples: the keyframes of each scene, by its token.
+
+    Returns:
+        What is left out, in sentences.
+    """
+    at_keyframes = [reading.token for reading in orphans if reading.is_key_frame]
+    left = {reading.token: reading for reading in orphans}
+    for found in readings.values():
+        for reading in found:  # grows meanwhile
+            for token in (reading.prev, reading.next):
+                if token in left:
+                    found.append(_as_sweep(left.pop(token)))
+    spans = {
+        scene: (min(row.timestamp for row in rows), max(row.timestamp for row in rows))
+        for scene, rows in samples.items()
+        if rows
+    }
+    for reading in list(left.values()):
+        during = [scene for scene, (first, last) in spans.items() if first <= reading.timestamp <= last]
+        if len(during) == 1:
+            readings[during[0]].append(_as_sweep(left.pop(reading.token)))
+    said = []
+    if at_keyframes:
+        said.append(
+            f'sample_data.json: {len(at_keyframes)} files of sensors are of keyframes that sample.json does not have, '
+            f'as that of token {at_keyframes[0]}'
+        )
+    if left:
+        said.append(
+            f'sample_data.json: {len(left)} files of sensors are left out whose sample_token leads to no keyframe and '
+            f'which are of no scene by chain or time, as that of token {next(iter(left))}'
+        )
+    return said
+
+
+def _as_sweep(reading: ReadingRow) -> ReadingRow:
+    """A keyframe's own reading has to name its keyframe; without, it is one of the sweeps between."""
+    reading.is_key_frame = False
+    return reading
