@@ -2,6 +2,9 @@
 
 from project.datasets.data_sample import OccupancyDataSample
 from project.datasets.dataset import NuScenesOccupancyDataset
+from project.datasets.grid_augmentation import MoveOccupancyGrid
+from project.datasets.image_augmentation import FitSurroundImages
+from project.datasets.image_targets import RenderOccupancy
 from project.datasets.labels import LoadOccupancyLabels
 from project.datasets.preprocessor import OccupancyDataPreprocessor
 from project.datasets.transforms import (
@@ -13,11 +16,14 @@ from project.datasets.transforms import (
 
 __all__ = [
     'DistortSurroundImages',
+    'FitSurroundImages',
     'LoadOccupancyLabels',
     'LoadSurroundImages',
+    'MoveOccupancyGrid',
     'NuScenesOccupancyDataset',
     'OccupancyDataPreprocessor',
     'OccupancyDataSample',
     'PackOccupancyInputs',
+    'RenderOccupancy',
     'ScaleSurroundImages',
 ]

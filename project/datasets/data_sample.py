@@ -35,7 +35,7 @@ def _field(name: str, doc: str) -> property:
 
 
 class OccupancyDataSample(Det3DDataSample):
-    """A keyframe with its voxels; every field is a tensor over (X, Y, Z)."""
+    """A keyframe with its voxels, fields over (X, Y, Z), and what its images should be seen to show."""
 
     gt_occupancy = _field(
         'gt_occupancy', 'uint8 labels: 0 noise (ignored), 1-16 classes, 17 free, 255 unobserved (ignored).'
@@ -43,3 +43,10 @@ class OccupancyDataSample(Det3DDataSample):
     pred_occupancy = _field('pred_occupancy', 'uint8 predicted labels 0-17.')
     mask_lidar = _field('mask_lidar', 'bool, voxels that lidar observed; there where the label format has it.')
     mask_camera = _field('mask_camera', 'bool, voxels that a camera sees; there where the label format has it.')
+    gt_depths = _field(
+        'gt_depths',
+        '(N, h, w) float32 depth of what a pixel of a feature map sees first, metres; inf for nothing.',
+    )
+    gt_image_semantics = _field(
+        'gt_image_semantics', '(N, h, w) uint8 label of it: 0-16, 17 for nothing, 255 for what no voxel tells.'
+    )

@@ -118,3 +118,34 @@ def grid_mask(height: int, width: int, rng: np.random.Generator, ratio: float = 
     kept = min(max(round(period * ratio), 1), period - 1)
     rows, columns = ((np.arange(size) + rng.integers(period)) % period < kept for size in (height, width))
     return rows[:, None] | columns
+
+
+def cropped(image: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """A window of an image, whose corner may lie outside; what the window shows beyond the image is black."""
+    rows, columns = image.shape[:2]
+    window = np.zeros((height, width, *image.shape[2:]), image.dtype)
+    high, low = max(top, 0), min(top + height, rows)
+    begin, end = max(left, 0), min(left + width, columns)
+    if high < low and begin < end:
+        window[high - top : low - top, begin - left : end - left] = image[high:low, begin:end]
+    return window
+
+
+def turned(image: np.ndarray, degrees: float) -> np.ndarray:
+    """An image turned about its middle, clockwise as one looks at it; black where it does not reach."""
+    height, width = image.shape[:2]
+    # OpenCV has the middle of the first pixel at (0, 0).
+    matrix = _shifted(-0.5) @ turn_of_pixels(height, width, degrees) @ _shifted(0.5)
+    return cv2.warpAffine(image, matrix[:2, :3], (width, height), flags=cv2.INTER_LINEAR)
+
+
+def _shifted(by: float) -> np.ndarray:
+    """(3, 3) homogeneous pixels, shifted along both axes."""
+    return np.array([[1, 0, by], [0, 1, by], [0, 0, 1.0]])
+
+
+def turn_of_pixels(height: int, width: int, degrees: float) -> np.ndarray:
+    """(3, 3) homogeneous pixels of an image that was :func:`turned`, from those before."""
+    sine, cosine = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
+    x, y = width / 2, height / 2
+    return np.array([[cosine, -sine, x - cosine * x + sine * y], [sine, cosine, y - sine * x - cosine * y], [0, 0, 1]])

@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from project.formats import FORMATS, points
-from project.formats.common import MASKS
+from project.formats.common import MASKS, OccupancyLabels
 from project.formats.resample import DenseLabels, on_grid
 from project.grid import VoxelGrid
 from project.label_set import LabelSet, category_labels
@@ -21,7 +21,7 @@ class LoadOccupancyLabels(BaseTransform):
     """Load labels onto the model's grid, by :func:`project.formats.resample.on_grid`.
 
     Adds ``gt_occupancy`` (X, Y, Z) uint8, ``mask_lidar`` and ``mask_camera`` (bool, or None where the format has none),
-    ``grid`` and ``label_file``.
+    ``grid``, ``label_file`` and, unless they are like the baseline's, ``stored_labels``, as the file has them.
 
     Labels are fixed to the frame of their format: Occ3D's and OpenOcc's to the ego frame, all others to the lidar
     frame. A model trained on them works in that frame; the grid and the dataset must say so (``frame='ego'``).
@@ -85,41 +85,47 @@ class LoadOccupancyLabels(BaseTransform):
             )
         file = Path(results['label_root']) / results['occupancy_path'][self.format.NAME]
         try:
-            labels = self.load(file, results.get('category_labels'))
+            stored, labels = self.load(file, results.get('category_labels'))
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{file}: missing; make the labels with: python data_converter.py --dataroot {results["data_root"]} '
                 f'--save_path {results["label_root"]} --format {self.format.NAME}'
             ) from None
         results.update(gt_occupancy=labels.semantics, mask_lidar=labels.mask_lidar, mask_camera=labels.mask_camera)
-        results.update(grid=self.grid, label_file=str(file))
+        results.update(grid=self.grid, label_file=str(file), stored_labels=stored)
         return results
 
-    def load(self, file: Path, category_labels: Mapping[str, int] | None = None) -> DenseLabels:
-        """Labels of a file on the grid, with the mask applied.
+    def load(
+        self, file: Path, category_labels: Mapping[str, int] | None = None
+    ) -> tuple[OccupancyLabels | None, DenseLabels]:
+        """Labels as a file has them (those of points in the grid's voxels), and on the grid with the mask applied.
 
         Args:
             file: the file.
             category_labels: label of each category of points, as an index states it; that of nuScenes by default.
         """
         if self.format is points:
-            labels = self._of_points(file, self.stated.get('category_labels', category_labels))
+            stored, labels = self._of_points(file, self.stated.get('category_labels', category_labels))
         else:
-            labels = on_grid(self.format.read(file), self.grid)
+            stored = self.format.read(file)
+            labels = on_grid(stored, self.grid)
         if self.mask is not None:
             mask = getattr(labels, MASKS[self.mask])
             if mask is None:
                 raise ValueError(f'{file}: has no {self.mask} mask; load the labels with mask=None')
             labels.semantics[~mask] = UNOBSERVED
-        return labels
+        return stored, labels
 
-    def _of_points(self, file: Path, category_labels: Mapping[str, int] | None) -> DenseLabels:
+    def _of_points(
+        self, file: Path, category_labels: Mapping[str, int] | None
+    ) -> tuple[OccupancyLabels | None, DenseLabels]:
         label_of = points.labels_by_index(category_labels)
         content = points.read(file, len(label_of) - 1)
         if self.baseline_compatible:
             labels = label_of[content[:, 4].astype(np.uint8)]
             dense = points.voxelise_like_baseline(content, labels, self.grid.extent, self.grid.shape)
-            return DenseLabels(dense, None, None)
-        labels = on_grid(points.voxelise(content, self.grid, label_of), self.grid)
+            return None, DenseLabels(dense, None, None)
+        stored = points.voxelise(content, self.grid, label_of)
+        labels = on_grid(stored, self.grid)
         labels.semantics[~self.grid.within(points.GRID)] = UNOBSERVED
-        return labels
+        return stored, labels

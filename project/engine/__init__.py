@@ -1,6 +1,7 @@
 """How training and tests run: mmengine's runner, made exact to resume, safe to load and whole on disk."""
 
 from project.engine.amp import OccupancyBfloat16OptimWrapper
+from project.engine.averaging import OccupancyAverageHook, OccupancyMovingAverage
 from project.engine.checkpoint_hook import OccupancyCheckpointHook
 from project.engine.log import OccupancyLogProcessor
 from project.engine.loop import OccupancyTrainLoop
@@ -10,11 +11,13 @@ from project.engine.runner import OccupancyRunner
 from project.engine.schedule import OccupancyBaselineLR
 
 __all__ = [
+    'OccupancyAverageHook',
     'OccupancyBaselineLR',
     'OccupancyBfloat16OptimWrapper',
     'OccupancyCheckpointHook',
     'OccupancyLogProcessor',
     'OccupancyLossCheckHook',
+    'OccupancyMovingAverage',
     'OccupancyOptimWrapperConstructor',
     'OccupancyProgressHook',
     'OccupancyRunner',

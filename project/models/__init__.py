@@ -1,10 +1,20 @@
-"""Occupancy-BEVFormer: plain torch modules that are registered with mmdet3d when this package is imported."""
+"""Occupancy-BEVFormer and OccupancyLift: plain torch modules, which importing this package registers with mmdet3d."""
 
 from project.models.attention import OccupancySpatialAttention, OccupancyTemporalAttention
 from project.models.detector import OccupancyBEVFormer
 from project.models.encoder import OccupancyEncoder, OccupancyEncoderLayer
 from project.models.fpn import OccupancyFPN
 from project.models.head import OccupancyHead
+from project.models.lift import (
+    OccupancyDepthNet,
+    OccupancyHeightNet,
+    OccupancyImageLoss,
+    OccupancyLift,
+    OccupancyPull,
+    OccupancyTopDownNeck,
+    OccupancyVolumeNet,
+    OccupancyVoxelHead,
+)
 from project.models.losses import OccupancyCrossEntropy, OccupancyLovaszSoftmax
 from project.models.ops import ModulatedDeformableConv2d
 from project.models.resnet import OccupancyResNet
@@ -14,13 +24,21 @@ __all__ = [
     'ModulatedDeformableConv2d',
     'OccupancyBEVFormer',
     'OccupancyCrossEntropy',
+    'OccupancyDepthNet',
     'OccupancyEncoder',
     'OccupancyEncoderLayer',
     'OccupancyFPN',
     'OccupancyHead',
+    'OccupancyHeightNet',
+    'OccupancyImageLoss',
+    'OccupancyLift',
     'OccupancyLovaszSoftmax',
+    'OccupancyPull',
     'OccupancyResNet',
     'OccupancySpatialAttention',
     'OccupancyTemporalAttention',
     'OccupancyTimmBackbone',
+    'OccupancyTopDownNeck',
+    'OccupancyVolumeNet',
+    'OccupancyVoxelHead',
 ]

@@ -13,14 +13,14 @@ WARM_UP = 3
 
 
 class Part(nn.Module):
-    """A method of a model, with the model's parameters."""
+    """A method of a model, with the model's parameters and what else the method is to be told."""
 
-    def __init__(self, model: nn.Module, compute: Callable[..., Any], capacity: int):
+    def __init__(self, model: nn.Module, compute: Callable[..., Any], options: dict[str, Any]):
         super().__init__()
-        self.model, self.compute, self.capacity = model, compute, capacity
+        self.model, self.compute, self.options = model, compute, options
 
     def forward(self, *tensors: Tensor) -> Any:
-        return self.compute(*tensors, capacity=self.capacity)
+        return self.compute(*tensors, **self.options)
 
     def aliased(self, inputs: tuple[Tensor, ...]) -> tuple[list[nn.Parameter], list[Tensor], Callable[[], Any]]:
         """Parameters that are trained, other leaves in their memory, and the method as a function of those.

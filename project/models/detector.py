@@ -14,6 +14,7 @@ from project.grid import VoxelGrid
 from project.models.build import build
 from project.models.encoder import History
 from project.models.graphs import Graphs
+from project.models.metainfo import stacked_metainfo, to_device
 
 
 @MODELS.register_module()
@@ -74,7 +75,7 @@ class OccupancyBEVFormer(Base3DDetector):
     def _compute(self, compute: Callable, inputs: dict[str, Tensor], data_samples: Sequence, *target: Tensor) -> Any:
         """What ``_logits`` or ``_losses`` make of a batch."""
         images = inputs['imgs']
-        image_from_grid = _tensor(_stack(data_samples, 'lidar2img'), images.device)
+        image_from_grid = to_device(stacked_metainfo(data_samples, 'lidar2img'), images.device)
         if images.dim() == 5:
             return self._run(compute, images, image_from_grid, *target)
         motions, exists = self._motions(data_samples, images.device)
@@ -97,10 +98,10 @@ class OccupancyBEVFormer(Base3DDetector):
     @staticmethod
     def _motions(data_samples: Sequence, device: torch.device) -> tuple[Tensor, Tensor]:
         """(B, T - 1, 4, 4) each frame from the one after it, and (B, T) bool: the frame exists."""
-        poses = _stack(data_samples, 'global_from_grid')
+        poses = stacked_metainfo(data_samples, 'global_from_grid')
         # In float64 and on the host: global coordinates are large, the motion from frame to frame is not.
-        motions = _tensor(np.linalg.solve(poses[:, :-1], poses[:, 1:]), device)
-        return motions, torch.from_numpy(_stack(data_samples, 'frame_exists')).to(device)
+        motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, 1:]), device)
+        return motions, torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')).to(device)
 
     def see(self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None) -> Tensor:
         """(B, C, X, Y) bird's-eye view of (B, N, 3, H, W) images.
@@ -156,20 +157,3 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
-
-
-def _stack(data_samples: Sequence, key: str) -> np.ndarray:
-    """Arrays of the samples' metainfo as one.
-
-    Raises:
-        KeyError: a sample lacks it.
-    """
-    missing = [index for index, sample in enumerate(data_samples) if key not in sample.metainfo]
-    if missing:
-        raise KeyError(f'data samples {missing} have no metainfo {key!r}: add it to the meta_keys of the pipeline')
-    return np.stack([np.asarray(sample.metainfo[key]) for sample in data_samples])
-
-
-def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
-    """A float32 tensor on a device."""
-    return torch.from_numpy(array.astype(np.float32)).to(device)

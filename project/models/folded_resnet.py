@@ -23,7 +23,9 @@ BLOCK = 16
 
 def can_be_folded(resnet: ResNet) -> bool:
     """Whether a ResNet has no parts that are unknown here."""
-    blocks = [block for block in resnet.modules() if isinstance(block, Bottleneck)]
+    blocks = [block for name in resnet.res_layers for block in getattr(resnet, name)]
+    if not all(isinstance(block, Bottleneck) for block in blocks):
+        return False
     norms = [norm for block in blocks for norm in (block.norm1, block.norm2, block.norm3)]
     first = resnet.conv1 if not resnet.deep_stem else None
     return (

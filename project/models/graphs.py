@@ -30,7 +30,7 @@ class _Captured:
     """A graph: what it was captured for, how many queries a camera it computes, and what replays it."""
 
     settings: tuple
-    capacity: int
+    capacity: int | None
     replay: Callable[..., Any]
 
 
@@ -67,8 +67,12 @@ class Graphs:
         # Gradients that are added up over several passes are not ours alone: a replay would overwrite the sum.
         return not torch.is_grad_enabled() or all(each.grad is None for each in self._parameters)
 
-    def __call__(self, compute: Callable[..., Any], tensors: tuple[Tensor, ...], needed: Callable[[], Tensor]) -> Any:
-        """``compute(*tensors, capacity=...)``; its results are overwritten by the next call.
+    def __call__(
+        self, compute: Callable[..., Any], tensors: tuple[Tensor, ...], needed: Callable[[], Tensor] | None = None
+    ) -> Any:
+        """``compute(*tensors)``, or ``compute(*tensors, capacity=...)`` where something is `needed`.
+
+        Results are overwritten by the next call.
 
         A graph is launched before the host knows what is `needed`, so that the device need not wait for the host. In
         the rare case that this was more than the graph has room for, its results are thrown away, but they have counted
@@ -77,7 +81,8 @@ class Graphs:
         Args:
             compute: a method of the model; it returns a tensor, or a dictionary of them.
             tensors: inputs; they need no gradients.
-            needed: gives () int64 on the same device, the least capacity that is enough for these inputs.
+            needed: gives () int64 on the same device, the least capacity that is enough for these inputs; None where
+                sizes do not depend on the inputs.
         """
         # Collecting the parameters of hundreds of modules would take longer than all else here.
         self._parameters = self._parameters or list(self._model.parameters())
@@ -87,34 +92,39 @@ class Graphs:
         settings = shapes, places, torch.get_autocast_dtype('cuda')
         captured = self._captured.get(key)
         if captured is not None and captured.settings == settings:
+            if needed is None:
+                return captured.replay(*tensors)
             results, capacity = _beside(lambda: captured.replay(*tensors), needed)
             if capacity <= captured.capacity:
                 return results
             del results
         else:
-            capacity = int(needed())
+            capacity = None if needed is None else int(needed())
+        options = {} if capacity is None else {'capacity': capacity}
         seen, self._before[key] = self._before.get(key) == settings, settings
         if not seen or key in self._refused:
-            return compute(*tensors, capacity=capacity)
+            return compute(*tensors, **options)
         if captured is not None:
             del captured, self._captured[key]
             gc.collect()  # it is full of cycles, and its memory is to serve the next one
         captured = self._capture(compute, tensors, capacity, settings)
         if captured is None:
             self._refused.add(key)
-            return compute(*tensors, capacity=capacity)
+            return compute(*tensors, **options)
         self._captured[key] = captured
         return captured.replay(*tensors)
 
     def _capture(
-        self, compute: Callable[..., Any], tensors: tuple[Tensor, ...], capacity: int, settings: tuple
+        self, compute: Callable[..., Any], tensors: tuple[Tensor, ...], capacity: int | None, settings: tuple
     ) -> _Captured | None:
         """The graph, or None if there can be none: the model does something that graphs cannot, or memory is short."""
-        capacity = -(-int(SLACK * capacity) // STEP) * STEP
-        part, inputs = Part(self._model, compute, capacity), tuple(tensor.clone() for tensor in tensors)
+        capacity = None if capacity is None else -(-int(SLACK * capacity) // STEP) * STEP
+        options = {} if capacity is None else {'capacity': capacity}
+        part, inputs = Part(self._model, compute, options), tuple(tensor.clone() for tensor in tensors)
         capture = capture_training if torch.is_grad_enabled() else capture_inference
         precision = torch.autocast('cuda', torch.get_autocast_dtype('cuda'), cache_enabled=False)
-        print_log(f'capturing {compute.__name__} as a CUDA graph, {capacity} queries a camera', logger='current')
+        room = '' if capacity is None else f', {capacity} queries a camera'
+        print_log(f'capturing {compute.__name__} as a CUDA graph{room}', logger='current')
         try:
             with unchanged(self._model), tuned(), precision:
                 replay = capture(part, inputs)

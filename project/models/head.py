@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from project.grid import VoxelGrid
 from project.models.build import build
+from project.models.losses import losses_by_name
 from project.taxonomy import LABEL_NAMES
 
 
@@ -55,9 +56,4 @@ class OccupancyHead(nn.Module):
         Raises:
             ValueError: labels and logits are of different grids.
         """
-        if logits.shape[2:] != target.shape[1:]:
-            raise ValueError(
-                f'the labels have {tuple(target.shape[1:])} voxels, the model {tuple(logits.shape[2:])}: '
-                "give the dataset's labels and the model the same grid"
-            )
-        return {f'loss_{name}': loss(logits, target) for name, loss in self.losses.items()}
+        return losses_by_name(self.losses, logits, target)

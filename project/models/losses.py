@@ -17,18 +17,26 @@ class OccupancyCrossEntropy(nn.Module):
     Args:
         ignore: labels of voxels that do not count.
         loss_weight: factor.
+        balance: voxels weigh as much as the share of their label in the batch, to the power of minus this; 0 weighs all
+            alike.
     """
 
-    def __init__(self, ignore: Sequence[int] = (NOISE, UNOBSERVED), loss_weight: float = 1.0):
+    def __init__(self, ignore: Sequence[int] = (NOISE, UNOBSERVED), loss_weight: float = 1.0, balance: float = 0.0):
         super().__init__()
-        self.ignore, self.loss_weight = tuple(ignore), loss_weight
+        self.ignore, self.loss_weight, self.balance = tuple(ignore), loss_weight, balance
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Scalar loss of (B, C, ...) logits and (B, ...) integer labels."""
-        counts = _counts(target, self.ignore)
+        counts = counted(target, self.ignore)
         labels = target.long().masked_fill(~counts, -100)
-        total = cross_entropy(logits.float(), labels, ignore_index=-100, reduction='sum')
-        return self.loss_weight * total / counts.sum().clamp(min=1)
+        if not self.balance:
+            total = cross_entropy(logits.float(), labels, ignore_index=-100, reduction='sum')
+            return self.loss_weight * total / counts.sum().clamp(min=1)
+        numbers = logits.new_zeros(logits.shape[1], dtype=torch.float32)
+        numbers = numbers.scatter_add(0, labels.clamp(min=0).flatten(), counts.flatten().float())
+        weights = (numbers.clamp(min=1) / numbers.sum().clamp(min=1)) ** -self.balance
+        total = cross_entropy(logits.float(), labels, weights, ignore_index=-100, reduction='sum')
+        return self.loss_weight * total / (weights * numbers).sum().clamp(min=1)
 
 
 @MODELS.register_module()
@@ -50,7 +58,7 @@ class OccupancyLovaszSoftmax(nn.Module):
         """Scalar loss of (B, C, ...) logits and (B, ...) integer labels."""
         classes = logits.shape[1]
         probabilities = logits.float().softmax(1).transpose(0, 1).flatten(1)  # (C, voxels)
-        counts = _counts(target, self.ignore).flatten()
+        counts = counted(target, self.ignore).flatten()
         labels = target.long().flatten().masked_fill(~counts, 0)
         truth = one_hot(labels, classes).T * counts  # (C, voxels)
         # Ignored voxels get an error below every other and so stand at the end, where they weigh nothing. Sorting all
@@ -71,9 +79,23 @@ def _lovasz_gradient(truth: Tensor) -> Tensor:
     return torch.cat([jaccard[:, :1], jaccard.diff(dim=1)], dim=1)
 
 
-def _counts(target: Tensor, ignore: Sequence[int]) -> Tensor:
+def counted(target: Tensor, ignore: Sequence[int]) -> Tensor:
     """(B, ...) bool: the voxel's label is not an ignored one."""
     counts = torch.ones_like(target, dtype=torch.bool)
     for label in ignore:
         counts = counts & (target != label)
     return counts
+
+
+def losses_by_name(losses: nn.ModuleDict, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Losses as the log has them, of (B, classes, X, Y, Z) logits and (B, X, Y, Z) labels.
+
+    Raises:
+        ValueError: labels and logits are of different grids.
+    """
+    if logits.shape[2:] != target.shape[1:]:
+        raise ValueError(
+            f'the labels have {tuple(target.shape[1:])} voxels, the model {tuple(logits.shape[2:])}: '
+            "give the dataset's labels and the model the same grid"
+        )
+    return {f'loss_{name}': loss(logits, target) for name, loss in losses.items()}

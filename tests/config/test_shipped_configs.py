@@ -12,9 +12,11 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
 import project  # noqa: F401  (registers everything)
+from tools.benchmarks._rig import lidar2img
 
 FOLDER = Path(__file__).parents[2] / 'config'
 CONFIGS = sorted(path.stem for path in FOLDER.glob('*.py'))
+LIFTS = [name for name in CONFIGS if name.startswith('occupancy_lift')]
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +55,21 @@ def test_it_has_at_most_two_levels_of_bases(name):
 def test_its_model_is_built(name):
     model = build(name)
     config = read(name)
-    assert model.encoder.grid == model.grid
     assert sum(parameter.numel() for parameter in model.parameters()) > 1e6
-    assert model.encoder.baseline_compatible is config.model.get('baseline_compatible', False)
+    if config.model.type == 'OccupancyBEVFormer':
+        assert model.encoder.baseline_compatible is config.model.get('baseline_compatible', False)
+    else:
+        assert model.image_loss.bins == model.depth_net.bins
+
+
+@pytest.mark.parametrize('name', LIFTS)
+def test_labels_are_rendered_at_the_stride_of_the_features(name):
+    config, model = read(name), build(name).eval()
+    steps = {step.type: step for step in config.train_dataloader.dataset.pipeline}
+    height, width = steps['FitSurroundImages'].size
+    with torch.no_grad():
+        features = model.extract_feat(torch.zeros(1, 1, 3, height, width))
+    assert features.shape[-2:] == (height / steps['RenderOccupancy'].stride, width / steps['RenderOccupancy'].stride)
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -94,16 +108,22 @@ def test_occ3d_is_trained_and_validated_by_the_rules_of_its_benchmark():
             assert (value > 0) == counts
 
 
-@pytest.mark.parametrize('name', ['occupancy_tiny', pytest.param('occupancy_medium', marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    'name', ['occupancy_tiny', 'occupancy_lift_tiny', pytest.param('occupancy_medium', marks=pytest.mark.slow)]
+)
 def test_every_parameter_takes_part(name):
     """Distributed training waits for the gradients of all of them."""
     from project.datasets.data_sample import OccupancyDataSample
 
     model = build(name).train()
-    # All anchors straight ahead of each camera, at its middle.
-    middle = np.diag([0.0, 0.0, 0.0, 1.0])
-    middle[:, 3] = 32, 32, 1, 1
-    data_sample = OccupancyDataSample(metainfo={'lidar2img': np.stack([middle] * 6)})
+    if name in LIFTS:
+        matrices = lidar2img((64, 64))
+    else:
+        # All anchors straight ahead of each camera, at its middle.
+        middle = np.diag([0.0, 0.0, 0.0, 1.0])
+        middle[:, 3] = 32, 32, 1, 1
+        matrices = np.stack([middle] * 6)
+    data_sample = OccupancyDataSample(metainfo={'lidar2img': matrices})
     data_sample.gt_occupancy = torch.randint(0, 18, model.grid.shape, dtype=torch.uint8)
     losses = model({'imgs': torch.randn(1, 6, 3, 64, 64)}, [data_sample], mode='loss')
     sum(losses.values()).backward()
@@ -114,7 +134,7 @@ def test_the_baseline_has_the_parameters_as_published():
     assert sum(parameter.numel() for parameter in build('occupancy').parameters()) == 61_505_360
 
 
-@pytest.mark.parametrize('name', ['occupancy', 'occupancy_tiny'])
+@pytest.mark.parametrize('name', ['occupancy', 'occupancy_tiny', 'occupancy_lift'])
 def test_a_schedule_keeps_the_backbones_share(name):
     from mmdet3d.registry import PARAM_SCHEDULERS
 

@@ -140,7 +140,7 @@ def test_mask_makes_the_target_ignore_what_was_not_seen(root, tmp_path):
     labels.mask_camera[:100] = True
     occ3d.write(tmp_path / 'labels.npz', labels)
     transform = LoadOccupancyLabels(EGO_GRID, 'occ3d', mask='camera')
-    target = transform.load(tmp_path / 'labels.npz').semantics
+    target = transform.load(tmp_path / 'labels.npz')[1].semantics
     assert (target[:10] == 17).all() and (target[10:] == 255).all()
     with pytest.raises(ValueError, match='no lidar mask'):
         LoadOccupancyLabels(EGO_GRID, 'occ3d', mask='lidar').load(tmp_path / 'labels.npz')
@@ -149,7 +149,7 @@ def test_mask_makes_the_target_ignore_what_was_not_seen(root, tmp_path):
 def test_points_leave_unobserved_what_lies_beyond_them(tmp_path):
     points.write(tmp_path / 'a.pcd.bin', np.array([[1.5, 2.5, 0.5, 0, 17], [69.5, 0.5, 0.5, 0, 17]]))
     grid = {'frame': 'lidar', 'extent': (-7, 0, 0, 70, 5, 3), 'voxel_size': 1.0}
-    target = LoadOccupancyLabels(grid, 'points').load(tmp_path / 'a.pcd.bin').semantics
+    target = LoadOccupancyLabels(grid, 'points').load(tmp_path / 'a.pcd.bin')[1].semantics
     assert target[8, 2, 0] == 4 and (target[67:] == 255).all() and (target[:67] != 255).all()
 
 

@@ -163,7 +163,7 @@ def test_gradients_of_aliases_are_those_of_the_parameters():
     detector = small_detector()
     detector.head.conv1.weight.requires_grad_(False)
     batch = images()['imgs'], torch.from_numpy(rig())[None].float(), sample().gt_occupancy[None]
-    part = Part(detector, detector._losses, capacity=40)
+    part = Part(detector, detector._losses, {'capacity': 40})
     parameters, leaves, compute = part.aliased(batch)
     torch.manual_seed(2)
     found = torch.autograd.grad(sum(compute().values()), leaves, allow_unused=True)

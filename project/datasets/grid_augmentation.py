@@ -1,0 +1,118 @@
+"""The transform that moves a model's grid through the world: mirrored, turned, scaled and tilted at random."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet3d.registry import TRANSFORMS
+
+from project.datasets.randomness import new_generator
+from project.formats.common import OccupancyLabels
+from project.formats.vote import vote
+from project.grid import VoxelGrid
+from project.taxonomy import UNOBSERVED
+
+VOXEL_FIELDS = {'gt_occupancy': UNOBSERVED, 'mask_lidar': False, 'mask_camera': False}
+"""What a keyframe has for each voxel, and what it is where the labels do not reach."""
+
+
+@TRANSFORMS.register_module()
+class MoveOccupancyGrid(BaseTransform):
+    """Give the model another frame than the labels': everything in it, labels and cameras, moves alike.
+
+    Images stay as they are, and so do the depths in them: the depth of a point is the third coordinate that its
+    projection gives, in any frame. Where the labels are stored in finer voxels, those are moved and voted on anew;
+    otherwise voxels take the label that was at their centre. What lies beyond the labels is 255. All keyframes of
+    a queue move alike, so that the motion between them stays what it was.
+
+    Args:
+        mirror: how often left and right are exchanged, and how often front and back.
+        turn_deg: turns about z, up to so many degrees to either side.
+        scale: factors of all lengths, between these two.
+        tilt_deg: turns about x and y, up to so many degrees to either side: the ground is not always level.
+    """
+
+    def __init__(
+        self, mirror: float = 0.5, turn_deg: float = 180.0, scale: Sequence[float] = (0.95, 1.05), tilt_deg: float = 1.0
+    ):
+        self.mirror, self.turn_deg, self.scale, self.tilt_deg = mirror, turn_deg, tuple(scale), tilt_deg
+
+    def transform(self, results: dict) -> dict:
+        """Move ``lidar2img``, ``global_from_grid``, the labels and the masks."""
+        moved_from_grid = self.drawn(new_generator())
+        grid_from_moved = np.linalg.inv(moved_from_grid)
+        for name in ('lidar2img', 'global_from_grid'):
+            results[name] = results[name] @ grid_from_moved
+        grid, stored = results['grid'], results.get('stored_labels')
+        positions, inside = moved_positions(grid, grid_from_moved)
+        for name, fill in VOXEL_FIELDS.items():
+            if results.get(name) is not None:
+                values = results[name].ravel()[positions]
+                values[~inside] = fill
+                results[name] = values.reshape(grid.shape)
+        if stored is not None and is_much_finer(stored.grid, grid):
+            voted = moved_labels(stored, grid, moved_from_grid)
+            results['gt_occupancy'] = np.where(results['gt_occupancy'] == UNOBSERVED, UNOBSERVED, voted)
+        return results
+
+    def drawn(self, rng: np.random.Generator) -> np.ndarray:
+        """(4, 4) random moved_from_grid."""
+        mirror = np.where(rng.random(2) < self.mirror, -1.0, 1.0)
+        scale = rng.uniform(*self.scale)
+        turn = rng.uniform(-self.turn_deg, self.turn_deg)
+        tilts = rng.uniform(-self.tilt_deg, self.tilt_deg, 2)
+        matrix = np.eye(4)
+        matrix[:3, :3] = _turn(2, turn) @ _turn(0, tilts[0]) @ _turn(1, tilts[1]) @ np.diag([*(scale * mirror), scale])
+        return matrix
+
+
+def is_much_finer(stored: VoxelGrid, grid: VoxelGrid) -> bool:
+    """Whether each voxel of a grid holds so many stored ones that none is left empty, however they are turned."""
+    return all(2 * fine <= coarse for fine, coarse in zip(stored.voxel_size, grid.voxel_size, strict=True))
+
+
+def moved_labels(stored: OccupancyLabels, grid: VoxelGrid, moved_from_grid: np.ndarray) -> np.ndarray:
+    """(X, Y, Z) uint8 labels of a grid in a moved frame: a vote of the stored voxels whose centres move into a voxel.
+
+    Args:
+        stored: labels, in the frame of before.
+        grid: voxels.
+        moved_from_grid: (4, 4) where points are now.
+    """
+    moved_from_stored = grid.voxels_from_frame @ moved_from_grid @ np.linalg.inv(stored.grid.voxels_from_frame)
+    cells = (stored.indices + 0.5) @ moved_from_stored[:3, :3].T + moved_from_stored[:3, 3]
+    cells = np.floor(cells).astype(np.int32)
+    inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
+    return vote(grid, cells[inside], stored.classes[inside]).dense()
+
+
+def moved_positions(grid: VoxelGrid, grid_from_moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each voxel of a moved grid the voxel that its centre lay in.
+
+    Args:
+        grid: voxels, the same before and after.
+        grid_from_moved: (4, 4) where points were before.
+
+    Returns:
+        (V,) int64 positions in ``grid.ravel`` order, and (V,) bool, whether the centre lay in the grid; where it did
+        not, the position is 0.
+    """
+    # A centre is a sum of one vector for each of its three indices.
+    voxels_from_moved = grid.voxels_from_frame @ grid_from_moved @ np.linalg.inv(grid.voxels_from_frame)
+    middles = [np.arange(count) + 0.5 for count in grid.shape]
+    axes = [np.multiply.outer(middle, voxels_from_moved[:3, axis]) for axis, middle in enumerate(middles)]
+    start = axes[0] + voxels_from_moved[:3, 3]
+    cells = start[:, None, None] + axes[1][None, :, None] + axes[2][None, None, :]
+    cells = np.floor(cells).astype(np.int64).reshape(-1, 3)
+    inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
+    return np.where(inside, grid.ravel(cells), 0), inside
+
+
+def _turn(axis: int, degrees: float) -> np.ndarray:
+    """(3, 3) turn about an axis."""
+    sine, cosine = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = cosine
+    matrix[first, second], matrix[second, first] = -sine, sine
+    return matrix

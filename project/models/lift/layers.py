@@ -1,0 +1,67 @@
+"""Layers that the parts of OccupancyLift share."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+def conv_norm(
+    in_channels: int, out_channels: int, kernel: int, stride: int = 1, activate: bool = True
+) -> nn.Sequential:
+    """A convolution of odd kernel size, batch norm and, if wanted, ReLU."""
+    layers = [
+        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+    ]
+    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if activate else []))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut.
+
+    Args:
+        channels: of the input.
+        out_channels: of the output; the same by default.
+        stride: of the first convolution.
+    """
+
+    def __init__(self, channels: int, out_channels: int | None = None, stride: int = 1):
+        super().__init__()
+        out_channels = out_channels or channels
+        self.first = conv_norm(channels, out_channels, 3, stride)
+        self.second = conv_norm(out_channels, out_channels, 3, activate=False)
+        same = stride == 1 and channels == out_channels
+        self.shortcut = nn.Identity() if same else conv_norm(channels, out_channels, 1, stride, activate=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(M, out_channels, h', w') of (M, channels, h, w)."""
+        return torch.relu(self.shortcut(x) + self.second(self.first(x)))
+
+
+class ColumnAttention(nn.Module):
+    """Attention of each pixel to all pixels above and below it in its column, and a shortcut.
+
+    Where a thing stands on the ground tells how far away it is, and that may be many rows below what is seen of it.
+
+    Args:
+        channels: of the features.
+        heads: attention heads.
+    """
+
+    def __init__(self, channels: int, heads: int = 4):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.BatchNorm2d(channels)
+        self.project = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(M, channels, h, w) of the same."""
+        images, channels, height, width = x.shape
+        parts = self.project(self.norm(x)).permute(0, 3, 2, 1)  # (M, w, h, 3 C)
+        parts = parts.reshape(images * width, height, 3, self.heads, channels // self.heads)
+        attended = scaled_dot_product_attention(*parts.permute(2, 0, 3, 1, 4))  # (M w, heads, h, C / heads)
+        attended = attended.transpose(1, 2).reshape(images, width, height, channels).permute(0, 3, 2, 1)
+        return x + self.out(attended)

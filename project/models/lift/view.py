@@ -1,0 +1,65 @@
+"""From pixels to voxels."""
+
+from dataclasses import replace
+
+import torch
+from mmdet3d.registry import MODELS
+from torch import Tensor, nn
+
+from project.models.constants import constant
+from project.models.lift.depth import Lifted
+from project.models.ops.pull import Space, pull
+
+
+@MODELS.register_module()
+class OccupancyPull(nn.Module):
+    """Every voxel looks up what the cameras show at it: once weighted by how likely the pixels show something within
+    the voxel, and once by how likely nothing before it hides it.
+
+    The first half of the channels is what is there, the second half what can be seen there, be it there or behind. The
+    first channel of either half is one in all pixels, so that the voxel knows the weights, too.
+
+    Args:
+        layers: heights at which each voxel looks, one above the other. A ray through the middle of a voxel that is
+            a metre high meets the ground in it many metres behind it.
+    """
+
+    def __init__(self, layers: int = 1):
+        super().__init__()
+        self.layers = layers
+
+    def out_channels(self, channels: int) -> int:
+        """Channels of a voxel, given those of a pixel."""
+        return self.layers * channels
+
+    def forward(self, lifted: Lifted, image_from_grid: Tensor, space: Space) -> Tensor:
+        """(B, Z, X, Y, layers * C) features of the voxels.
+
+        Args:
+            lifted: features and depths of pixels.
+            image_from_grid: (B, N, 4, 4).
+            space: voxels, bins and images.
+        """
+        grid = space.grid
+        size_z = grid.voxel_size[2] / self.layers
+        fine = replace(
+            grid, voxel_size=(*grid.voxel_size[:2], size_z), shape=(*grid.shape[:2], grid.shape[2] * self.layers)
+        )
+        there = lifted.depth.softmax(2)
+        # What is hidden lies behind; a bin itself is not hidden by what it holds.
+        visible = 1 - (there.cumsum(2) - there)
+        within = constant(space.bins.within(max(grid.voxel_size[:2]) / 2), there.device)
+        with torch.autocast(there.device.type, enabled=False):
+            there = torch.einsum('kd,bndhw->bnkhw', within, there)
+        weights = torch.stack([there, visible], dim=2).permute(0, 1, 4, 5, 2, 3)  # (B, N, h, w, 2, D)
+        features = with_ones(lifted.context.permute(0, 1, 3, 4, 2), groups=2)
+        pulled = pull(features, weights.to(features.dtype), image_from_grid, replace(space, grid=fine))
+        if self.layers == 1:
+            return pulled
+        return pulled.unflatten(1, (grid.shape[2], self.layers)).permute(0, 1, 3, 4, 2, 5).flatten(-2)
+
+
+def with_ones(features: Tensor, groups: int) -> Tensor:
+    """(..., C) features, the first channel of each group of channels replaced by 1."""
+    parts = features.unflatten(-1, (groups, -1))
+    return torch.cat([torch.ones_like(parts[..., :1]), parts[..., 1:]], dim=-1).flatten(-2)

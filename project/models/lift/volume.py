@@ -1,0 +1,209 @@
+"""Networks over the volume: light convolutions in 3D, or a view from above whose channels hold the heights.
+
+A volume of Z slices is handed on as (B Z, C, X, Y), channels last. A convolution within slices is then one in 2D, and
+so is one across slices, over the same memory taken as an image of Z rows and X Y columns: cuDNN's fastest kernels do
+both, and any runtime knows them.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from mmdet3d.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from project.grid import VoxelGrid
+from project.models.constants import constant
+from project.models.lift.layers import ResidualBlock, conv_norm
+
+
+class VoxelEntry(nn.Module):
+    """What is pulled into voxels, brought to a number of channels, with what is known of each voxel in advance.
+
+    How far it is from the middle of the grid and how high it lies tells what labels are like there: lidar reaches some
+    places more often than others. Neither changes when the grid is turned.
+
+    Args:
+        grid: voxels (X, Y, Z).
+        in_channels, out_channels: before and after.
+    """
+
+    def __init__(self, grid: VoxelGrid, in_channels: int, out_channels: int):
+        super().__init__()
+        self.grid = grid
+        self.reduce = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.height = nn.Parameter(torch.zeros(grid.shape[2], out_channels))
+        self.range = nn.Parameter(torch.zeros(2, out_channels))
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B Z, C, X, Y) of (B, Z, X, Y, C')."""
+        batch, slices = volume.shape[:2]
+        x = self.reduce(volume.flatten(0, 1).permute(0, 3, 1, 2))
+        distance = self._distance(x.device)
+        known = self.height[:, :, None, None] + self.range[0, :, None, None] * distance
+        known = known + self.range[1, :, None, None] * distance.square()
+        x = (x.unflatten(0, (batch, slices)) + known).flatten(0, 1)
+        return torch.relu(self.norm(x.to(volume.dtype)))
+
+    def _distance(self, device: torch.device) -> Tensor:
+        """(X, Y) distance from the middle of the grid, in half its length."""
+        axes = []
+        for count, size in zip(self.grid.shape[:2], self.grid.voxel_size[:2], strict=True):
+            places = torch.tensor([(index + 0.5 - count / 2) * size for index in range(count)])
+            axes.append(tuple(places.tolist()))
+        longest = max(max(axis) for axis in axes)
+        x, y = (constant(axis, device) / longest for axis in axes)
+        return (x[:, None].square() + y[None].square()).sqrt()
+
+
+class VolumeBlock(nn.Module):
+    """A convolution within slices, one across them, and a shortcut; arguments as of ``ResidualBlock``.
+
+    Args:
+        channels, out_channels: before and after.
+        stride: along x and y.
+        z_stride: along z.
+    """
+
+    def __init__(self, channels: int, out_channels: int | None = None, stride: int = 1, z_stride: int = 1):
+        super().__init__()
+        out_channels = out_channels or channels
+        self.within = conv_norm(channels, out_channels, 3, stride)
+        self.across = nn.Conv2d(out_channels, out_channels, (3, 1), (z_stride, 1), (1, 0), bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.stride, self.z_stride = stride, z_stride
+        same = stride == z_stride == 1 and channels == out_channels
+        self.shortcut = nn.Identity() if same else conv_norm(channels, out_channels, 1, stride, activate=False)
+
+    def forward(self, x: Tensor, slices: int) -> Tensor:
+        """(B Z', C', X', Y') of (B Z, C, X, Y) with Z slices; Z' is Z over the stride, rounded up."""
+        y = self.within(x)
+        y = self.norm(_convolve_across(y, self.across, slices))
+        shortcut = self.shortcut(x)
+        if self.z_stride > 1:
+            shortcut = shortcut.unflatten(0, (-1, slices))[:, :: self.z_stride].flatten(0, 1)
+        return torch.relu(y + shortcut)
+
+
+def _convolve_across(x: Tensor, convolution: nn.Conv2d, slices: int) -> Tensor:
+    """A convolution along the slices of (B Z, C, X, Y), whose memory is taken as (B, C, Z, X Y)."""
+    shape = x.shape[2:]
+    rows = x.permute(0, 2, 3, 1).reshape(-1, slices, shape[0] * shape[1], x.shape[1])
+    rows = convolution(rows.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # (B, Z', X Y, C')
+    return rows.reshape(-1, *shape, rows.shape[-1]).permute(0, 3, 1, 2)
+
+
+@MODELS.register_module()
+class OccupancyVolumeNet(nn.Module):
+    """A U-Net over the volume, of convolutions within slices and across them.
+
+    Args:
+        grid: voxels; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
+        in_channels: of the volume that comes in.
+        channels: of the levels, finest first; each level but the first halves x and y.
+        blocks: of each level on the way down.
+        halve_z: levels that halve z as well.
+    """
+
+    def __init__(
+        self,
+        grid: VoxelGrid | dict,
+        in_channels: int,
+        channels: Sequence[int] = (64, 96, 128),
+        blocks: Sequence[int] = (2, 2, 2),
+        halve_z: Sequence[int] = (1, 2),
+    ):
+        super().__init__()
+        grid = VoxelGrid.of(grid)
+        self.slices, self.out_channels = grid.shape[2], channels[0]
+        self.entry = VoxelEntry(grid, in_channels, channels[0])
+        self.down = nn.ModuleList()
+        before = channels[0]
+        for level, (count, width) in enumerate(zip(blocks, channels, strict=True)):
+            first = VolumeBlock(before, width, 2 if level else 1, 2 if level in halve_z else 1)
+            self.down.append(nn.ModuleList([first, *(VolumeBlock(width) for _ in range(count - 1))]))
+            before = width
+        pairs = list(pairwise(channels))
+        self.lateral = nn.ModuleList(conv_norm(coarse, fine, 1) for fine, coarse in pairs)
+        self.up = nn.ModuleList(VolumeBlock(fine) for fine, _ in pairs)
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B Z, channels[0], X, Y) of (B, Z, X, Y, in_channels)."""
+        x, slices = self.entry(volume), self.slices
+        levels = []
+        for stage in self.down:
+            for block in stage:
+                x = block(x, slices)
+                slices = -(-slices // block.z_stride)
+            levels.append((x, slices))
+        x, slices = levels.pop()
+        for (finer, count), lateral, block in zip(levels[::-1], self.lateral[::-1], self.up[::-1], strict=True):
+            x = block(finer + _resized(lateral(x), slices, finer, count), count)
+            slices = count
+        return x
+
+
+def _resized(x: Tensor, slices: int, like: Tensor, count: int) -> Tensor:
+    """(B Z, C, X, Y) as large as another volume of `count` slices: linear within slices, the nearest across them."""
+    with torch.autocast(x.device.type, enabled=False):
+        x = interpolate(x, like.shape[2:], mode='bilinear')
+    if slices != count:
+        x = x.unflatten(0, (-1, slices)).repeat_interleave(-(-count // slices), dim=1)[:, :count].flatten(0, 1)
+    return x
+
+
+@MODELS.register_module()
+class OccupancyHeightNet(nn.Module):
+    """A U-Net over the view from above, whose channels hold the heights: the fast one.
+
+    Args:
+        grid: voxels; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
+        in_channels: of the volume that comes in.
+        slice_channels: of a voxel when it enters the view from above.
+        channels: of the levels of the view from above, finest first; each but the first halves x and y.
+        blocks: residual blocks of each level.
+        out_channels: of a voxel of the result.
+    """
+
+    def __init__(
+        self,
+        grid: VoxelGrid | dict,
+        in_channels: int,
+        slice_channels: int = 24,
+        channels: Sequence[int] = (128, 256, 384),
+        blocks: Sequence[int] = (2, 2, 2),
+        out_channels: int = 32,
+    ):
+        super().__init__()
+        grid = VoxelGrid.of(grid)
+        self.slices, self.out_channels = grid.shape[2], out_channels
+        self.entry = VoxelEntry(grid, in_channels, slice_channels)
+        self.flatten = conv_norm(slice_channels * self.slices, channels[0], 1)
+        self.down = nn.ModuleList()
+        before = channels[0]
+        for level, (count, width) in enumerate(zip(blocks, channels, strict=True)):
+            first = ResidualBlock(before, width, 2 if level else 1)
+            self.down.append(nn.Sequential(first, *(ResidualBlock(width) for _ in range(count - 1))))
+            before = width
+        pairs = list(pairwise(channels))
+        self.lateral = nn.ModuleList(conv_norm(coarse, fine, 1) for fine, coarse in pairs)
+        self.up = nn.ModuleList(ResidualBlock(fine) for fine, _ in pairs)
+        self.raise_ = conv_norm(channels[0], out_channels * self.slices, 1)
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B Z, out_channels, X, Y) of (B, Z, X, Y, in_channels)."""
+        x = self.entry(volume)
+        x = self.flatten(x.unflatten(0, (-1, self.slices)).flatten(1, 2))
+        levels = []
+        for stage in self.down:
+            x = stage(x)
+            levels.append(x)
+        x = levels.pop()
+        for finer, lateral, block in zip(levels[::-1], self.lateral[::-1], self.up[::-1], strict=True):
+            x = lateral(x)
+            with torch.autocast(x.device.type, enabled=False):
+                x = finer + interpolate(x, finer.shape[2:], mode='bilinear')
+            x = block(x)
+        return self.raise_(x).unflatten(1, (self.slices, -1)).flatten(0, 1)

@@ -1,0 +1,101 @@
+"""Grids that move: labels, cameras, masks and poses move alike."""
+
+import numpy as np
+import pytest
+
+from project.datasets.grid_augmentation import MoveOccupancyGrid, moved_labels, moved_positions
+from project.formats.common import OccupancyLabels
+from project.grid import VoxelGrid
+
+GRID = VoxelGrid.from_range('lidar', (-14.0, -10.0, -3.0, 14.0, 10.0, 3.0), (4.0, 4.0, 2.0))
+FINE = VoxelGrid.from_range('lidar', (-14.0, -10.0, -3.0, 14.0, 10.0, 3.0), 0.5)
+
+
+def sample(rng, random_rigid, frames=1, stored=None):
+    return {
+        'grid': GRID,
+        'gt_occupancy': rng.integers(0, 18, GRID.shape).astype(np.uint8),
+        'mask_lidar': None,
+        'mask_camera': rng.random(GRID.shape) < 0.5,
+        'lidar2img': np.stack([[random_rigid() for _ in range(2)] for _ in range(frames)]),
+        'global_from_grid': np.stack([random_rigid() for _ in range(frames)]),
+        'stored_labels': stored,
+    }
+
+
+def test_mirrors_turn_labels_and_masks_over_exactly(rng, random_rigid):
+    before = sample(rng, random_rigid)
+    after = MoveOccupancyGrid(mirror=1.0, turn_deg=0.0, scale=(1.0, 1.0), tilt_deg=0.0)(dict(before))
+    for name in ('gt_occupancy', 'mask_camera'):
+        np.testing.assert_array_equal(after[name], before[name][::-1, ::-1])
+        assert after[name].dtype == before[name].dtype
+    assert after['mask_lidar'] is None
+
+
+def test_cameras_see_a_point_that_moves_with_the_grid_where_they_saw_it(rng, random_rigid):
+    for _ in range(10):
+        before = sample(rng, random_rigid)
+        after = MoveOccupancyGrid()(dict(before))
+        moved_from_grid = np.linalg.inv(np.linalg.solve(before['lidar2img'][0, 0], after['lidar2img'][0, 0]))
+        point = np.append(rng.uniform(-10, 10, 3), 1.0)
+        for name in ('lidar2img', 'global_from_grid'):
+            np.testing.assert_allclose(after[name] @ moved_from_grid @ point, before[name] @ point, atol=1e-8)
+        scale = abs(np.linalg.det(moved_from_grid[:3, :3])) ** (1 / 3)
+        assert 0.95 <= scale <= 1.05
+
+
+def test_a_voxel_has_the_label_of_where_its_centre_was(rng, random_rigid):
+    before = sample(rng, random_rigid)
+    after = MoveOccupancyGrid(turn_deg=90.0)(dict(before))
+    grid_from_moved = np.linalg.solve(before['lidar2img'][0, 0], after['lidar2img'][0, 0])
+    for index in np.ndindex(GRID.shape):
+        point = grid_from_moved @ np.append(GRID.centres(np.array([index]))[0], 1.0)
+        found, inside = GRID.voxel_indices(point[None, :3])
+        expected = before['gt_occupancy'][tuple(found[0])] if inside[0] else 255
+        assert after['gt_occupancy'][index] == expected
+
+
+def test_finer_labels_are_moved_and_voted_on_anew(rng, random_rigid):
+    dense = np.full(FINE.shape, 17, np.uint8)
+    dense[40, 20, 6] = 4  # a single small voxel, which a look at centres would miss
+    stored = OccupancyLabels.from_dense(FINE, dense)
+    for _ in range(10):
+        before = sample(rng, random_rigid, stored=stored)
+        before['gt_occupancy'][:] = 17
+        after = MoveOccupancyGrid()(dict(before))
+        moved_from_grid = np.linalg.inv(np.linalg.solve(before['lidar2img'][0, 0], after['lidar2img'][0, 0]))
+        point = moved_from_grid @ np.append(FINE.centres(np.array([[40, 20, 6]]))[0], 1.0)
+        place, inside = GRID.voxel_indices(point[None, :3])
+        assert inside[0]
+        assert after['gt_occupancy'][tuple(place[0])] == 4
+        assert (after['gt_occupancy'] == 4).sum() == 1
+
+
+def test_unobserved_voxels_stay_unobserved(rng, random_rigid):
+    before = sample(rng, random_rigid, stored=OccupancyLabels.from_dense(FINE, np.full(FINE.shape, 3, np.uint8)))
+    before['gt_occupancy'][:] = 255
+    assert (MoveOccupancyGrid()(dict(before))['gt_occupancy'] == 255).all()
+
+
+def test_the_motion_between_keyframes_stays_the_same_thing(rng, random_rigid):
+    before = sample(rng, random_rigid, frames=3)
+    after = MoveOccupancyGrid()(dict(before))
+    move = np.linalg.inv(np.linalg.solve(before['lidar2img'][0, 0], after['lidar2img'][0, 0]))
+    motions = [np.linalg.solve(each['global_from_grid'][0], each['global_from_grid'][1]) for each in (before, after)]
+    np.testing.assert_allclose(motions[1], move @ motions[0] @ np.linalg.inv(move), atol=1e-8)
+
+
+def test_without_motion_nothing_changes(rng):
+    positions, inside = moved_positions(GRID, np.eye(4))
+    assert inside.all() and (positions == np.arange(GRID.size)).all()
+    dense = rng.integers(0, 18, FINE.shape).astype(np.uint8)
+    voted = moved_labels(OccupancyLabels.from_dense(FINE, dense), FINE, np.eye(4))
+    np.testing.assert_array_equal(voted, dense)
+
+
+@pytest.mark.parametrize('size, expected', [(2.0, True), (4.0, False)])
+def test_only_much_finer_labels_are_voted_on(size, expected):
+    from project.datasets.grid_augmentation import is_much_finer
+
+    stored = VoxelGrid.from_range('lidar', (-14.0, -10.0, -3.0, 14.0, 10.0, 3.0), (size, size, 1.0))
+    assert is_much_finer(stored, GRID) is expected

@@ -1,0 +1,73 @@
+"""The plain pull, against its definition written out for one voxel after the other."""
+
+import math
+
+import torch
+from pull_problem import GRID, SPACE, problem
+
+from project.models.ops.pull import pull
+
+
+def written_out(features, weights, matrices):
+    """The definition, as loops."""
+    batch, cameras, height, width, channels = features.shape
+    groups, depths = weights.shape[-2:]
+    x, y, z = GRID.shape
+    out = torch.zeros(batch, z, x, y, channels, dtype=torch.float64)
+    for b in range(batch):
+        for n in range(cameras):
+            for i in range(x):
+                for j in range(y):
+                    for k in range(z):
+                        centre = [GRID.minimum[a] + (c + 0.5) * GRID.voxel_size[a] for a, c in enumerate((i, j, k))]
+                        u, v, d, _ = (matrices[b, n].double() @ torch.tensor([*centre, 1.0]).double()).tolist()
+                        if d <= 1e-5 or not (0 <= u / d < SPACE.image_shape[1] and 0 <= v / d < SPACE.image_shape[0]):
+                            continue
+                        column = u / d * width / SPACE.image_shape[1] - 0.5
+                        row = v / d * height / SPACE.image_shape[0] - 0.5
+                        place = math.log(max(d, 1.0) / 1.0) / (math.log(18.0) / 6) - 0.5
+                        place = min(max(place, 0), depths - 1)
+                        for c in range(channels):
+                            group = c // (channels // groups)
+                            for p in (math.floor(column), math.floor(column) + 1):
+                                for q in (math.floor(row), math.floor(row) + 1):
+                                    near = (1 - abs(column - p)) * (1 - abs(row - q))
+                                    pixel = b, n, min(max(q, 0), height - 1), min(max(p, 0), width - 1)
+                                    low = min(math.floor(place), depths - 2)
+                                    both = weights[*pixel, group, low : low + 2]
+                                    weight = both[0] * (1 - place + low) + both[1] * (place - low)
+                                    out[b, k, i, j, c] += near * weight * features[*pixel, c]
+    return out
+
+
+def test_it_is_what_it_says():
+    features, weights, matrices = problem(torch.float64)
+    expected = written_out(features, weights, matrices)
+    assert 0.2 < (expected != 0).double().mean() < 0.9
+    torch.testing.assert_close(pull(features, weights, matrices, SPACE, 'torch'), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_its_gradients_are_those_of_finite_differences():
+    features, weights, matrices = problem(torch.float64, batch=1, cameras=2, channels=2)
+    inputs = features.requires_grad_(), weights.requires_grad_()
+    assert torch.autograd.gradcheck(lambda f, w: pull(f, w, matrices, SPACE, 'torch'), inputs, fast_mode=True)
+
+
+def test_a_feature_goes_to_the_voxel_it_lies_in_and_to_no_other():
+    """One pixel that shows a thing at one depth: what is pulled is largest where that ray is at that depth."""
+    features, weights, matrices = problem(cameras=4, batch=1, channels=2)
+    features[:], weights[:] = 1.0, 0.0
+    column, row, index = 2, 1, 4  # the middle of the first camera, which looks along +y
+    weights[0, 0, row, column, :, index] = 1.0
+    found = pull(features, weights, matrices, SPACE, 'torch')[0, ..., 0]
+    z, x, y = torch.unravel_index(found.argmax(), found.shape)
+    centre = GRID.centres()[x, y, z]
+    depth = SPACE.bins.centres()[index]
+    assert abs(centre[1] - depth) <= GRID.voxel_size[1] and abs(centre[0]) <= GRID.voxel_size[0] / 2
+
+
+def test_under_autocast_places_stay_exact():
+    features, weights, matrices = problem()
+    expected = pull(features, weights, matrices, SPACE, 'torch')
+    with torch.autocast('cpu', torch.bfloat16):
+        torch.testing.assert_close(pull(features, weights, matrices, SPACE, 'torch'), expected)
