@@ -150,14 +150,12 @@ def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneR
 
     from project.checking.run import check_scenes, sampled
     from project.checking.scene import SceneReport
-    from project.sources.nuscenes.scenes import make_dataset
-    from project.sources.nuscenes.tables import find_version, read_tables
+    from project.sources.base import load_all
+    from project.sources.nuscenes.source import NuScenesSource
 
     console = Console(stderr=True)
-    version = find_version(options.dataroot, options.version)
-    with console.status(f'reading the tables of {version}'):
-        dataset = make_dataset(read_tables(options.dataroot, version, options.scenes), options.dataroot)
-    chosen = dataset.scenes
+    with console.status(f'reading the tables of {options.dataroot}'):
+        chosen, broken = load_all(NuScenesSource(options.dataroot, options.version, options.scenes))
     if task.labels:
         chosen = [scene for scene in chosen if any(map(task.labels.has, scene.keyframes))]
         if not chosen:
@@ -169,7 +167,7 @@ def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneR
     with Progress(*Progress.get_default_columns(), console=console, transient=True) as bar:
         progress = bar.add_task('keyframes', total=sum(len(scene.keyframes) for scene in chosen))
         reports = check_scenes(chosen, task, options.workers, lambda done: bar.update(progress, completed=done))
-    reports += [SceneReport(name, error=error) for name, error in dataset.broken.items()]
+    reports += [SceneReport(name, error=error) for name, error in broken.items()]
     return {scene.name: scene for scene in chosen}, reports
 
 

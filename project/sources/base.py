@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from project.errors import what_is_wrong
 from project.geometry.rigid import inverse
 from project.sources.records import Keyframe, KeyframeRecord
 from project.taxonomy import CAMERAS, Taxonomy
@@ -222,6 +223,17 @@ class SceneSource(Protocol):
         Raises:
             ValueError, OSError: the recording does not describe the scene completely; the message names file and field.
         """
+
+
+def load_all(source: SceneSource) -> tuple[list[Scene], dict[str, str]]:
+    """The scenes of a source that can be loaded, and what is wrong with the others, by name."""
+    scenes, broken = [], {}
+    for name in source.scene_names:
+        try:
+            scenes.append(source.load(name))
+        except (OSError, ValueError) as error:
+            broken[name] = what_is_wrong(error)
+    return scenes, broken
 
 
 def tracks_of(records: Sequence[KeyframeRecord], taxonomy: Taxonomy) -> Tracks:

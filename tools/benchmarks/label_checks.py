@@ -18,8 +18,7 @@ from project.formats import FORMATS, OccupancyLabels
 from project.labels.pipeline import label_scene
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
-from project.sources.nuscenes.scenes import make_dataset
-from project.sources.nuscenes.tables import find_version, read_tables
+from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic import WorldSettings, make_world
 from project.synthetic.truth import Truth, keyframe_truth
 from project.taxonomy import FREE
@@ -48,7 +47,7 @@ def run(arguments: argparse.Namespace) -> dict:
         root = arguments.world or folder / 'world'
         if not arguments.world:
             make_world(root, WorldSettings(seed=arguments.seed, scenes=1, keyframes=arguments.keyframes, images=False))
-        scene = make_dataset(read_tables(root, find_version(root)), root).scenes[0]
+        scene = NuScenesSource(root).scenes[0]
         chosen = range(1, len(scene.keyframes), arguments.every)
         grid = FORMATS[arguments.format].GRID
         truths = {k: keyframe_truth(root, scene.name, k, grid, WINDOW) for k in track(chosen, 'truth', console=console)}
