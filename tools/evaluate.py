@@ -97,11 +97,12 @@ def evaluate(options: argparse.Namespace) -> dict[str, 'Scores']:
     from rich.console import Console
     from rich.progress import track
 
-    from project.evaluation.protocols import build_protocol
+    from project.evaluation.protocols import build_protocol, with_labels
     from project.evaluation.protocols.keyframes import read_keyframes
     from project.evaluation.protocols.run import Evaluation, match_keyframes
-    from project.evaluation.protocols.sources import open_labels, open_predictions
+    from project.evaluation.protocols.sources import check_same_labels, open_labels, open_predictions
     from project.evaluation.protocols.writing import write
+    from project.label_set import LabelSet
     from project.targets import check_target
 
     if options.json:
@@ -111,8 +112,11 @@ def evaluate(options: argparse.Namespace) -> dict[str, 'Scores']:
     device = usable_device(options.device)
     protocol = build_protocol(options.protocol, not options.no_mask, tuple(options.bands), tuple(options.shape))
     labels = open_labels(options.paths[-1], protocol)
+    protocol = with_labels(protocol, labels.labels or LabelSet())
     paths = options.compare or options.paths[:1]
     methods = [open_predictions(path, protocol) for path in paths]
+    for method in methods:
+        check_same_labels(method, protocol.label_set)
     split = read_keyframes(options.infos) if options.infos else None
     keyframes = match_keyframes(methods, labels, split and [frame.keyframe for frame in split], options.partial)
     evaluation = Evaluation(protocol, labels, find_origins(options, split, protocol), device)

@@ -73,7 +73,7 @@ def distance_bands(grid: VoxelGrid, edges: tuple[float, ...]) -> np.ndarray:
     return np.digitize(horizontal, edges)
 
 
-def class_iou(matrix: np.ndarray, labels: slice = SEMANTIC) -> np.ndarray:
+def class_iou(matrix: np.ndarray, labels: slice | list[int] = SEMANTIC) -> np.ndarray:
     """Intersection over union of each class.
 
     Args:
@@ -81,14 +81,14 @@ def class_iou(matrix: np.ndarray, labels: slice = SEMANTIC) -> np.ndarray:
         labels: labels of these classes, the 16 of the project by default.
 
     Returns:
-        (16,) float64 in 0-1, NaN for a class that does not occur in the ground truth.
+        (C,) float64 in 0-1, NaN for a class that does not occur in the ground truth.
     """
     hits = matrix.diagonal()[labels].astype(np.float64)
     true, predicted = matrix.sum(axis=1)[labels], matrix.sum(axis=0)[labels]
     return np.divide(hits, true + predicted - hits, out=np.full(len(hits), np.nan), where=true > 0)
 
 
-def mean_iou(matrix: np.ndarray, labels: slice = SEMANTIC) -> float:
+def mean_iou(matrix: np.ndarray, labels: slice | list[int] = SEMANTIC) -> float:
     """Mean of :func:`class_iou` over the classes that occur, 0-1; NaN when none does."""
     iou = class_iou(matrix, labels)
     return float(iou[~np.isnan(iou)].mean()) if not np.isnan(iou).all() else float('nan')

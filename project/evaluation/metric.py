@@ -14,12 +14,13 @@ from torch import Tensor
 from project.evaluation.confusion import confusion_matrices, distance_bands
 from project.evaluation.table import VoxelScores, band_names
 from project.formats.common import MASKS, written_whole
+from project.label_set import LabelSet
 from project.taxonomy import LABEL_NAMES
 
 
 @METRICS.register_module()
 class OccupancyMetric(BaseMetric):
-    """Per-class IoU, mIoU and geometric IoU of predicted voxel labels, in percent.
+    """Per-class IoU, mIoU and geometric IoU of predicted voxel labels, in percent; classes are those of the dataset.
 
     Predictions are counted and forgotten; what stays of a keyframe is its confusion matrix. Keeping one a keyframe,
     and not only their sum, lets the processes of a distributed run drop the keyframes that a sampler handed out twice
@@ -121,7 +122,7 @@ class OccupancyMetric(BaseMetric):
     def _report(self, total: Tensor, size: int) -> dict[str, float]:
         matrices = total.numpy()
         bands = dict(zip(band_names(self.edges), matrices, strict=True)) if self.edges else {}
-        scores = VoxelScores(matrices.sum(axis=0), size, self.mask, bands)
+        scores = VoxelScores(matrices.sum(axis=0), size, self.mask, bands, LabelSet.stated_in(self.dataset_meta or {}))
         if is_main_process():
             print_log('\n' + scores.table(self.geometric), 'current')
             if self.json_path is not None:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from mmdet3d.registry import HOOKS
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from project.formats.common import save_npz
+from project.formats.stated import write_labels
+from project.label_set import LabelSet
 
 
 @HOOKS.register_module()
@@ -20,6 +23,11 @@ class OccupancyPredictionsHook(Hook):
 
     def __init__(self, directory: str | Path):
         self.directory = Path(directory)
+
+    def before_test_epoch(self, runner) -> None:
+        """State the classes, where they are not those of nuScenes."""
+        if is_main_process():
+            write_labels(self.directory, LabelSet.stated_in(getattr(runner.test_dataloader.dataset, 'metainfo', {})))
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs: Sequence | None = None) -> None:
         """Write the predictions of a batch."""

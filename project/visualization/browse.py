@@ -8,6 +8,7 @@ from mmdet3d.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
 
 from project.engine.config import read_config
+from project.label_set import LabelSet
 from project.visualization.files import write_png
 from project.visualization.picture import frame_picture
 from project.visualization.samples import sample_frame
@@ -43,7 +44,7 @@ def browse(
             raise ValueError(f'--samples {place}: the {split} dataset has the samples 0-{len(dataset) - 1}')
         batch = preprocessor(pseudo_collate([dataset[place]]), training=split == 'train')
         images = batch['inputs']['imgs'][0] * preprocessor.std + preprocessor.mean
-        frame = sample_frame(images, batch['data_samples'][0], place)
+        frame = sample_frame(images, batch['data_samples'][0], place, LabelSet.stated_in(dataset.metainfo))
         file = Path(folder) / f'{split}_{place:05d}.png'
         write_png(file, frame_picture(frame))
         yield file

@@ -1,5 +1,6 @@
 """Camera images with the voxels that the camera sees drawn over them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from project.grid import VoxelGrid
 from project.visualization.camera import Camera
 from project.visualization.frame import CameraImage, Layer
 from project.visualization.raycast import MISS, cast, shaded
+from project.visualization.scenery import forward
 
 OPACITY = 0.5
 
@@ -28,6 +30,19 @@ def overlaid(grid: VoxelGrid, layer: Layer, occupied: np.ndarray, camera: Camera
     colours = shaded(layer.palette, codes, hits)
     image[seen] = ((1 - OPACITY) * image[seen] + OPACITY * colours[seen]).astype(np.uint8)
     return image
+
+
+def around(grid: VoxelGrid, cameras: Sequence[CameraImage]) -> tuple[list[CameraImage], list[CameraImage]]:
+    """Cameras as they surround a picture: those that look ahead, from left to right, and below those that look back."""
+    ahead = forward(grid)
+    left = np.cross((0, 0, 1), ahead)
+    views = [camera.image_from_grid[2, :3] for camera in cameras]
+    angles = [np.arctan2(left @ view, ahead @ view) for view in views]
+    order = sorted(zip(angles, range(len(cameras)), strict=True))
+    above = [cameras[place] for angle, place in order[::-1] if abs(angle) <= np.pi / 2]
+    # From the left over the back to the right the angle grows past half a turn.
+    below = [cameras[place] for angle, place in order if angle > np.pi / 2]
+    return above, below + [cameras[place] for angle, place in order if angle < -np.pi / 2]
 
 
 def image_size(camera: CameraImage) -> tuple[int, int]:

@@ -21,11 +21,19 @@ def write_png(path: str | Path, picture: np.ndarray) -> None:
         Image.fromarray(picture).save(file, 'png')
 
 
-def write_gif(path: str | Path, pictures: Iterable[np.ndarray], frames_per_second: float = 2) -> None:
+def write_gif(
+    path: str | Path, pictures: Iterable[np.ndarray], frames_per_second: float = 2, colours: np.ndarray = PALETTE
+) -> None:
     """Write (H, W, 3) uint8 RGB pictures as an animation that repeats for ever.
 
     One palette serves all, so that nothing flickers: the colours of the classes, then what the first picture has most
     of. Pictures of other heights (a frame without camera images, say) are cut or filled at the bottom.
+
+    Args:
+        path: the file.
+        pictures: of one width.
+        frames_per_second: how fast.
+        colours: (N, 3) uint8 RGB of the classes.
 
     Raises:
         ValueError: there is no picture.
@@ -33,7 +41,7 @@ def write_gif(path: str | Path, pictures: Iterable[np.ndarray], frames_per_secon
     palette, images = None, []
     for picture in same_size(pictures):
         image = Image.fromarray(picture)
-        palette = palette or few_colours(image)
+        palette = palette or few_colours(image, colours)
         images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
     if not images:
         raise ValueError(f'{path}: no frames')
@@ -42,9 +50,9 @@ def write_gif(path: str | Path, pictures: Iterable[np.ndarray], frames_per_secon
         images[0].save(file, 'gif', save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
 
 
-def few_colours(image: Image.Image) -> Image.Image:
+def few_colours(image: Image.Image, classes: np.ndarray = PALETTE) -> Image.Image:
     """A palette of 256 colours, as Pillow's ``quantize`` takes it: those of the classes, then the image's own."""
-    colours = np.concatenate([PALETTE, DIFFERENCE_PALETTE]).astype(float)
+    colours = np.concatenate([classes, DIFFERENCE_PALETTE]).astype(float)
     kept = np.unique(np.concatenate([colours * shade for shade in SHADES]).round().astype(np.uint8), axis=0)
     frequent = image.quantize(256 - len(kept)).getpalette()
     palette = Image.new('P', (1, 1))

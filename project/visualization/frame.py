@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from project.grid import VoxelGrid
-from project.taxonomy import FREE, LABEL_NAMES, NOISE, PALETTE, UNOBSERVED
+from project.label_set import LabelSet
+from project.taxonomy import FREE, NOISE, UNOBSERVED
 
 RIGHT, WRONG_CLASS, MISSED, INVENTED = range(4)
 NOTHING = 255
@@ -64,6 +65,7 @@ class Frame:
         points: (N, 3) float32 lidar points in the grid's frame.
         boxes: annotated objects.
         cameras: images.
+        labels: names and colours of the labels.
 
     Raises:
         ValueError: there is neither truth nor prediction, or one has not the shape of the grid.
@@ -79,6 +81,7 @@ class Frame:
     points: np.ndarray | None = None
     boxes: list[Box] = field(default_factory=list)
     cameras: list[CameraImage] = field(default_factory=list)
+    labels: LabelSet = field(default_factory=LabelSet)
 
     def __post_init__(self):
         arrays = {'labels': self.truth, 'prediction': self.prediction, **self.masks}
@@ -106,7 +109,7 @@ class Frame:
         layers = []
         for name, codes in (('truth' if self.compared else 'labels', self.truth), ('prediction', self.prediction)):
             if codes is not None:
-                layers.append(Layer(name, codes, LABEL_NAMES[:FREE], PALETTE[:FREE]))
+                layers.append(Layer(name, codes, self.labels.names[:FREE], self.labels.colours[:FREE]))
         if self.compared:
             codes = difference(layers[0].codes, layers[1].codes)
             layers.append(Layer('difference', codes, DIFFERENCE_NAMES, DIFFERENCE_PALETTE))
@@ -120,7 +123,7 @@ class Layer:
     Attributes:
         name: ``'labels'``, ``'truth'``, ``'prediction'`` or ``'difference'``.
         codes: (X, Y, Z) uint8, what each voxel holds; those beyond the names hold nothing.
-        names: name of each code.
+        names: name of each code; empty for one that stands for nothing.
         palette: (len(names), 3) uint8 RGB.
     """
 

@@ -7,6 +7,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from project.label_set import LabelSet
 from project.visualization.picture import frame_picture
 from project.visualization.samples import sample_frame
 
@@ -40,6 +41,7 @@ class OccupancyVisualizationHook(Hook):
         """Make the picture of a batch's first sample."""
         if batch_idx not in self.frames or self._validations % self.interval or not is_main_process():
             return
-        frame = sample_frame(data_batch['inputs']['imgs'][0], outputs[0], batch_idx)
+        labels = LabelSet.stated_in(getattr(runner.visualizer, 'dataset_meta', None) or {})
+        frame = sample_frame(data_batch['inputs']['imgs'][0], outputs[0], batch_idx, labels)
         picture = frame_picture(frame, width_px=self.width_px)
         runner.visualizer.add_image(f'validation_{batch_idx}', picture, step=runner.iter)

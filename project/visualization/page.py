@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from project.formats.common import written_whole
-from project.taxonomy import FREE, LABEL_NAMES, PALETTE
+from project.taxonomy import FREE
 from project.visualization.camera import Camera
 from project.visualization.camera_images import image_size, load_image
 from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, CameraImage, Frame
@@ -45,9 +45,9 @@ def manifest(scenes: dict[str, list[dict]], first: Frame) -> dict:
 
     Args:
         scenes: ``{'index': place in the scene, 'token': token}`` of each frame of each scene.
-        first: the frame to begin with; its grid sets the cameras.
+        first: the frame to begin with; its grid sets the cameras, its labels the legend.
     """
-    classes = {'names': LABEL_NAMES[:FREE], 'palette': PALETTE[:FREE].tolist()}
+    classes = {'names': first.labels.names[:FREE], 'palette': first.labels.palette[:FREE]}
     difference = {'names': DIFFERENCE_NAMES, 'palette': DIFFERENCE_PALETTE.tolist()}
     return {
         'scenes': scenes,
@@ -150,7 +150,7 @@ def _scores(frame: Frame, mask: str | None) -> dict:
     return {
         'mean_iou': mean,
         'geometric_iou': geometric,
-        'class_iou': dict(zip(LABEL_NAMES[1:FREE], classes, strict=True)),
+        'class_iou': dict(zip(frame.labels.class_names, classes, strict=True)),
     }
 
 

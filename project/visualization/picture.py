@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from project.taxonomy import FREE, LABEL_NAMES, PALETTE
+from project.taxonomy import NOISE
 from project.visualization.camera import Camera
-from project.visualization.camera_images import overlaid
+from project.visualization.camera_images import around, overlaid
 from project.visualization.drawing import BACKGROUND, FAINT, blank, caption, legend, text_size, text_width, write
 from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, CameraImage, Frame, Layer
 from project.visualization.raycast import MISS, SOLID, cast, shaded
@@ -18,11 +18,6 @@ GAP_PX = 6
 TITLE_PX, TEXT_PX = 24, 18
 """Sizes of text on a sheet of 1440 pixels."""
 _GAP = 6 * ' '
-AROUND = (
-    ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT'),
-    ('CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT'),
-)
-"""The six cameras in the order in which they surround a picture: above and below, left to right."""
 
 
 def frame_picture(frame: Frame, mask: str | None = None, width_px: int = 1920) -> np.ndarray:
@@ -41,8 +36,7 @@ def frame_picture(frame: Frame, mask: str | None = None, width_px: int = 1920) -
     """
     selected = None if mask is None else frame.mask(mask)
     rows = [_title(frame, mask, width_px), *_voxel_rows(frame, selected, width_px)]
-    images = {image.name: image for image in frame.cameras}
-    above, below = ([images[name] for name in names if name in images] for names in AROUND)
+    above, below = around(frame.grid, frame.cameras)
     for place, cameras in ((1, above), (len(rows) + 1, below)):
         if cameras:
             rows.insert(place, _side_by_side(_images(frame, cameras, selected, width_px), width_px))
@@ -113,7 +107,8 @@ def _images(frame: Frame, cameras: list[CameraImage], mask: np.ndarray | None, w
     occupied, suffix = layer.occupied(mask), f', {layer.name}' if frame.compared else ''
     pictures = []
     for camera in cameras:
-        pictures.append(overlaid(frame.grid, layer, occupied, camera, _panel_width(width_px, 3)))
+        width = _panel_width(width_px, max(len(cameras), 3))
+        pictures.append(overlaid(frame.grid, layer, occupied, camera, width))
         caption(pictures[-1], camera.name + suffix, text_size(TEXT_PX, width_px))
     return pictures
 
@@ -156,7 +151,8 @@ def _title(frame: Frame, mask: str | None, width_px: int) -> np.ndarray:
 def _legend(frame: Frame, width_px: int) -> np.ndarray:
     """All classes, also those that do not occur: in a video they should not come and go."""
     size_px = text_size(TEXT_PX, width_px)
-    classes = [(LABEL_NAMES[label].replace('_', ' '), PALETTE[label]) for label in (*range(1, FREE), 0)]
+    labels = frame.labels
+    classes = [(labels.names[label].replace('_', ' '), labels.palette[label]) for label in (*labels.classes, NOISE)]
     legends = [legend(classes, width_px, size_px)]
     if frame.compared:
         legends.append(legend(list(zip(DIFFERENCE_NAMES, DIFFERENCE_PALETTE, strict=True)), width_px, size_px))

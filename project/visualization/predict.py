@@ -9,6 +9,7 @@ from mmengine.dataset import pseudo_collate
 from project.engine.config import read_config
 from project.formats import infos
 from project.inference.loading import load_model
+from project.label_set import LabelSet
 from project.visualization.frame import Frame
 from project.visualization.keyframes import Keyframes
 from project.visualization.samples import sample_frame
@@ -25,6 +26,7 @@ class ModelSource:
 
     Attributes:
         scenes: tokens of the frames of each scene.
+        labels: names and colours of the labels.
 
     Raises:
         FileNotFoundError, ValueError: a file is missing, or the checkpoint is not of this model.
@@ -35,9 +37,10 @@ class ModelSource:
     ):
         content = read_config(config, options)
         self.dataset = DATASETS.build(content.test_dataloader.dataset)
-        content = infos.read(self.dataset.ann_file)
-        entries = content['data_list'] if dataroot else ()
-        self.keyframes = Keyframes(entries, content['metainfo'], dataroot and Path(dataroot))
+        self.labels = LabelSet.stated_in(self.dataset.metainfo)
+        index = infos.read(self.dataset.ann_file)
+        entries = index['data_list'] if dataroot else ()
+        self.keyframes = Keyframes(entries, index['metainfo'], dataroot and Path(dataroot))
         self.model = load_model(content, checkpoint)
         self.scenes: dict[str, list[str]] = {}
         self._places: dict[tuple[str, int], int] = {}
@@ -52,5 +55,5 @@ class ModelSource:
         """Predict a frame."""
         packed = self.dataset[self._places[scene, index]]
         (sample,) = self.model.test_step(pseudo_collate([packed]))
-        frame = sample_frame(packed['inputs']['imgs'], sample, index)
+        frame = sample_frame(packed['inputs']['imgs'], sample, index, self.labels)
         return self.keyframes.complete(frame)

@@ -4,16 +4,18 @@ import numpy as np
 from torch import Tensor
 
 from project.formats.common import MASKS
+from project.label_set import LabelSet
 from project.visualization.frame import CameraImage, Frame
 
 
-def sample_frame(images: Tensor, sample, index: int) -> Frame:
+def sample_frame(images: Tensor, sample, index: int, labels: LabelSet | None = None) -> Frame:
     """A frame of one sample.
 
     Args:
         images: (N, 3, H, W), or (T, N, 3, H, W) of which the last keyframe is shown; values 0-255, BGR.
         sample: :class:`project.datasets.data_sample.OccupancyDataSample` with labels, a prediction, or both.
         index: place in its scene, for the title.
+        labels: names and colours of the labels; those of nuScenes by default.
     """
     meta = sample.metainfo
     image_from_grid = np.asarray(meta['lidar2img'])
@@ -33,6 +35,7 @@ def sample_frame(images: Tensor, sample, index: int) -> Frame:
             CameraImage(name, np.ascontiguousarray(picture), projection[:3])
             for name, picture, projection in zip(meta['cameras'], pictures, image_from_grid, strict=True)
         ],
+        labels=labels or LabelSet(),
     )
 
 

@@ -13,7 +13,7 @@ class FrameScores:
     """Scores of one frame, 0-1; NaN where a class, or everything, does not occur.
 
     Attributes:
-        class_iou: (16,) float64.
+        class_iou: (C,) float64, of the classes of the frame's labels.
         mean_iou: mean over the classes that occur.
         geometric_iou: occupied against free.
     """
@@ -44,4 +44,5 @@ def frame_scores(frame: Frame, mask: str | None = None) -> FrameScores:
         compared &= frame.mask(mask)
     truth, prediction = (torch.from_numpy(labels[compared]) for labels in (frame.truth, frame.prediction))
     matrix = confusion_matrices(prediction, truth)[0].numpy()
-    return FrameScores(class_iou(matrix), mean_iou(matrix), geometric_iou(matrix))
+    classes = list(frame.labels.classes)
+    return FrameScores(class_iou(matrix, classes), mean_iou(matrix, classes), geometric_iou(matrix))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from project.formats import FORMATS
+from project.label_set import LabelSet
 from project.targets import check_target
 from project.visualization.files import write_gif, write_mp4, write_png
 from project.visualization.frame import Frame
@@ -30,9 +31,11 @@ class Source(Protocol):
 
     Attributes:
         scenes: tokens of the frames of each scene, in order of time where that is known.
+        labels: names and colours of the labels.
     """
 
     scenes: dict[str, list[str]]
+    labels: LabelSet
 
     def frame(self, scene: str, index: int) -> Frame:
         """A frame of a scene, by its place there."""
@@ -175,7 +178,8 @@ def _write_pngs(arguments: Namespace, source: Source) -> None:
 
 def _write_gif(arguments: Namespace, source: Source) -> None:
     scene, indices = choose(source.scenes, arguments.scene, arguments.frames or 'all')
-    write_gif(arguments.gif, _pictures(arguments, source, scene, indices, GIF_WIDTH_PX), arguments.fps)
+    pictures = _pictures(arguments, source, scene, indices, GIF_WIDTH_PX)
+    write_gif(arguments.gif, pictures, arguments.fps, source.labels.colours)
 
 
 def _write_mp4(arguments: Namespace, source: Source) -> None:

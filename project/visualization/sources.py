@@ -9,7 +9,9 @@ from project.formats import FORMATS, OccupancyLabels, points, predictions, voxel
 from project.formats.common import MASKS
 from project.formats.folders import DENSE, KeyframeFiles, expected_path, find_files
 from project.formats.resample import on_grid
+from project.formats.stated import stated
 from project.grid import VoxelGrid
+from project.label_set import LabelSet
 from project.visualization.frame import Frame
 from project.visualization.keyframes import Keyframes, keyframes_beside, keyframes_of_tables
 
@@ -27,6 +29,7 @@ class FolderSource:
 
     Attributes:
         scenes: tokens of the frames of each scene.
+        labels: names and colours of the labels: as the folder states them or, where it does not, the index beside it.
 
     Raises:
         ValueError: a folder holds nothing that can be shown, or no prediction has labels.
@@ -50,6 +53,8 @@ class FolderSource:
             labelled = find_labels(folder, formats)
         known = [found for found in (labelled, predicted) if found]
         self.keyframes = find_keyframes(known, dataroot and Path(dataroot), version)
+        self._stated = stated(known[0].root, known[0].layout)
+        self.labels = self.keyframes.labels if self.keyframes and not self._stated else LabelSet.stated_in(self._stated)
         self._labels, self._predictions = (_by_token(found, self.keyframes) for found in (labelled, predicted))
         self._label_format = labelled and labelled.layout
         self._prediction_layout = predicted and predicted.layout
@@ -69,14 +74,20 @@ class FolderSource:
         prediction = grid = None
         if token in self._predictions:
             label_frame = FORMATS[self._label_format].GRID.frame if labelled else None
-            prediction, grid = read_prediction(self._predictions[token], self._prediction_layout, label_frame)
+            prediction, grid = read_prediction(
+                self._predictions[token], self._prediction_layout, label_frame, self._category_labels
+            )
         parts = self._truth(self._labels[token], grid) if labelled else {'grid': grid}
-        frame = Frame(scene, index, token, prediction=prediction, **parts)
+        frame = Frame(scene, index, token, prediction=prediction, labels=self.labels, **parts)
         return self.keyframes.complete(frame) if self.keyframes else frame
+
+    @property
+    def _category_labels(self) -> dict[str, int] | None:
+        return self._stated.get('category_labels')
 
     def _truth(self, file: Path, grid: VoxelGrid | None) -> dict:
         """Labels and masks, on a grid of choice."""
-        labels = read_labels(file, self._label_format, grid)
+        labels = read_labels(file, self._label_format, grid, self._category_labels)
         grid = grid or labels.grid
         try:
             dense = on_grid(labels, grid)
@@ -156,23 +167,36 @@ def find_keyframes(known: list[KeyframeFiles], dataroot: Path | None, version: s
     return keyframes
 
 
-def read_labels(file: Path, layout: str, grid: VoxelGrid | None = None) -> OccupancyLabels:
-    """Read labels of a format; points, which have no grid, are put on `grid`, by default that of ``voxels``.
+def read_labels(
+    file: Path, layout: str, grid: VoxelGrid | None = None, category_labels: dict[str, int] | None = None
+) -> OccupancyLabels:
+    """Read labels of a format.
+
+    Args:
+        file: the file.
+        layout: name of the format.
+        grid: that points are put on, which have none of their own; by default that of ``voxels``.
+        category_labels: label of each category of points; those of nuScenes by default.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged, or the grid is in another frame.
     """
-    content = FORMATS[layout].read(file)
-    return points.voxelise(content, grid or voxels.GRID) if layout == points.NAME else content
+    if layout != points.NAME:
+        return FORMATS[layout].read(file)
+    label_of = points.labels_by_index(category_labels)
+    return points.voxelise(points.read(file, len(label_of) - 1), grid or voxels.GRID, label_of)
 
 
-def read_prediction(file: Path, layout: str, frame: str | None = None) -> tuple[np.ndarray, VoxelGrid]:
+def read_prediction(
+    file: Path, layout: str, frame: str | None = None, category_labels: dict[str, int] | None = None
+) -> tuple[np.ndarray, VoxelGrid]:
     """Read a prediction.
 
     Args:
         file: the file.
         layout: name of a label format, or :data:`project.formats.folders.DENSE`.
         frame: of the labels that it is compared with, for layouts that do not tell their grid.
+        category_labels: as for :func:`read_labels`.
 
     Returns:
         (X, Y, Z) uint8 labels 0-17, and their grid.
@@ -183,7 +207,7 @@ def read_prediction(file: Path, layout: str, frame: str | None = None) -> tuple[
     if layout == DENSE:
         prediction, _ = predictions.read(file)
         return prediction, grid_of_shape(prediction.shape, frame)
-    labels = read_labels(file, layout)
+    labels = read_labels(file, layout, category_labels=category_labels)
     return labels.dense(), labels.grid
 
 

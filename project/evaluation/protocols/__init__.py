@@ -9,6 +9,8 @@ scores::
     scores = protocol.score(counts, frames)
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from project.evaluation.names import BAND_EDGES, BASELINE_SHAPE, PROTOCOLS
@@ -16,7 +18,9 @@ from project.evaluation.protocols.common import Counts, EvaluationProtocol, RayR
 from project.evaluation.protocols.rays import RayProtocol
 from project.evaluation.protocols.voxels import VoxelProtocol
 from project.formats import occ3d, openoccupancy, surroundocc
+from project.formats.stated import check_classes
 from project.grid import VoxelGrid
+from project.label_set import LabelSet
 from project.taxonomy import FREE, NOISE
 
 BASELINE_RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
@@ -34,7 +38,25 @@ __all__ = [
     'VoxelProtocol',
     'build_protocol',
     'total',
+    'with_labels',
 ]
+
+
+def with_labels(protocol: EvaluationProtocol, labels: LabelSet) -> EvaluationProtocol:
+    """The protocol for labels of other classes: it shows and averages those that there are.
+
+    Raises:
+        ValueError: the classes of the protocol are fixed, and these are others.
+    """
+    for name in protocol.formats:
+        try:
+            check_classes(name, labels)
+        except ValueError as error:
+            raise ValueError(f'{protocol.name}: {error}; the protocol baseline scores any classes') from None
+    if isinstance(protocol, RayProtocol):
+        kept = tuple(label for label in protocol.labels if labels.names[label])
+        return replace(protocol, labels=kept, label_set=labels)
+    return replace(protocol, label_set=labels)
 
 
 def build_protocol(

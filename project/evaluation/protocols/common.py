@@ -9,6 +9,7 @@ import numpy as np
 
 from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
+from project.label_set import LabelSet
 
 Counts = dict[str, np.ndarray]
 """Integer arrays by name. Those of frames, processes or machines add up to those of all."""
@@ -85,12 +86,14 @@ class EvaluationProtocol(Protocol):
         grid: the grid that predictions and labels are on.
         formats: label formats that have its ground truth, the usual one first.
         needs_origins: whether it casts rays.
+        label_set: which classes there are, and their names.
     """
 
     name: str
     grid: VoxelGrid
     formats: tuple[str, ...]
     needs_origins: bool
+    label_set: LabelSet
 
     def prepare(self, truth: Volume | RayReadings, origins: np.ndarray | None = None) -> Volume | RayReadings:
         """Do once what :meth:`count` needs of a ground truth, however many predictions are compared with it.

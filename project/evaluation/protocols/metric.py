@@ -12,11 +12,12 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from rich.console import Console
 
-from project.evaluation.protocols import BAND_EDGES, build_protocol
+from project.evaluation.protocols import BAND_EDGES, build_protocol, with_labels
 from project.evaluation.protocols.common import Counts, EvaluationProtocol, Scores, Volume, total
 from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
 from project.evaluation.protocols.report import class_table, summary_table
 from project.formats.common import written_whole
+from project.label_set import LabelSet
 
 ALL = 'all'
 """Key of the sum of all keyframes, which takes the place of their tokens."""
@@ -73,6 +74,17 @@ class ProtocolMetric(BaseMetric):
         self.tokens: set[str] = set()
         self.counts: dict[str, dict[str, Counts]] = {}
         self._truths: dict[tuple[str, str], object] = {}
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """Metainfo of the dataset, which the evaluator hands over: classes are those that it states."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, metainfo: dict | None) -> None:
+        self._dataset_meta = metainfo
+        labels = LabelSet.stated_in(metainfo or {})
+        self.protocols = {name: with_labels(protocol, labels) for name, protocol in self.protocols.items()}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Count the predictions of a batch.

@@ -14,6 +14,7 @@ from project.evaluation.protocols.common import Counts, RayReadings, Scores, Vol
 from project.evaluation.rays import cast_rays, ray_fan
 from project.evaluation.table import band_names
 from project.grid import VoxelGrid
+from project.label_set import LabelSet
 from project.taxonomy import FREE, LABEL_NAMES, NOISE, OPENOCC_CLASSES, UNOBSERVED
 
 THRESHOLDS = (1.0, 2.0, 4.0)
@@ -39,6 +40,7 @@ class RayProtocol:
         flow: whether velocities are scored.
         dtype: depths and velocities are rounded to this type first, as files of rays store them.
         edges: distances that part bands of ground-truth depth, metres.
+        label_set: names of the labels.
         directions: (D, 3) float64 unit vectors of the rays.
     """
 
@@ -49,6 +51,7 @@ class RayProtocol:
     flow: bool = False
     dtype: type = np.float32
     edges: tuple[float, ...] = ()
+    label_set: LabelSet = field(default_factory=LabelSet)
     directions: np.ndarray = field(default_factory=ray_fan, repr=False)
 
     needs_origins = True
@@ -102,7 +105,7 @@ class RayProtocol:
         """RayIoU of each threshold and class, their mean, and the same by distance and whatever the class."""
         rays = counts['rays']
         iou = self._class_iou(rays.sum(axis=0))
-        names = [LABEL_NAMES[label] for label in self.labels]
+        names = [self.label_set.names[label] for label in self.labels]
         columns = {'RayIoU': iou.mean(axis=0)} | {f'RayIoU@{t:g}': iou[i] for i, t in enumerate(THRESHOLDS)}
         classes = {column: dict(zip(names, map(float, values), strict=True)) for column, values in columns.items()}
         summary = self._summary(rays.sum(axis=0))

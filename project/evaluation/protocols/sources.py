@@ -6,14 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from project.evaluation.names import RAYS
 from project.evaluation.protocols.common import EvaluationProtocol, RayReadings, Volume
 from project.evaluation.protocols.submissions import read_dense, read_rays
-from project.formats import FORMATS
+from project.formats import FORMATS, points
 from project.formats.folders import DENSE, expected_path, find_files
-from project.formats.points import voxelise
 from project.formats.resample import on_grid
+from project.formats.stated import stated
 from project.grid import VoxelGrid
+from project.label_set import LabelSet
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Source:
         named_by: field of :class:`Keyframe` that names a keyframe here.
         frames: what :attr:`read_frame` takes, by that name.
         read_frame: reads one keyframe.
+        labels: the classes, where the folder states them.
     """
 
     path: Path
@@ -33,6 +37,7 @@ class Source:
     named_by: str
     frames: dict[str, Any]
     read_frame: Callable[[Any], Volume | RayReadings]
+    labels: LabelSet | None = None
 
     def read(self, name: str) -> Volume | RayReadings:
         """Prediction or labels of a keyframe."""
@@ -72,19 +77,35 @@ def _open(path: Path, protocol: EvaluationProtocol, kind: str, layouts: tuple[st
         mixed = ' and '.join(f'{len(some.files)} of the layout {some.layout}' for some in found)
         raise ValueError(f'{path}: mixed layouts: {mixed}; keep each in a folder of its own')
     files = found[0]
-    return Source(path, files.layout, files.named_by, files.files, _reader(files.layout, protocol))
+    about = stated(files.root, files.layout)
+    labels = LabelSet.stated_in(about) if 'label_names' in about else None
+    reader = _reader(files.layout, protocol, points.labels_by_index(about.get('category_labels')))
+    return Source(path, files.layout, files.named_by, files.files, reader, labels)
 
 
-def _reader(layout: str, protocol: EvaluationProtocol) -> Callable[[Path], Volume]:
+def check_same_labels(predictions: Source, labels: LabelSet) -> None:
+    """Make sure that predictions and ground truth mean the same by their labels, where predictions say what they mean.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if predictions.labels is not None and predictions.labels.names != labels.names:
+        ours, theirs = (', '.join(each.class_names[:4]) for each in (predictions.labels, labels))
+        raise ValueError(
+            f'{predictions.path}: predicts other classes ({ours}, ...) than the labels have ({theirs}, ...)'
+        )
+
+
+def _reader(layout: str, protocol: EvaluationProtocol, label_of: np.ndarray) -> Callable[[Path], Volume]:
     if layout == DENSE:
         return partial(read_dense, grid=protocol.grid, openocc_classes='openocc' in protocol.formats)
-    return partial(_read_format, layout=layout, grid=protocol.grid)
+    return partial(_read_format, layout=layout, grid=protocol.grid, label_of=label_of)
 
 
-def _read_format(path: Path, layout: str, grid: VoxelGrid) -> Volume:
+def _read_format(path: Path, layout: str, grid: VoxelGrid, label_of: np.ndarray) -> Volume:
+    if layout == points.NAME:
+        return Volume.of(points.voxelise(points.read(path, len(label_of) - 1), grid, label_of))
     content = FORMATS[layout].read(path)
-    if layout == 'points':
-        return Volume.of(voxelise(content, grid))
     if content.grid == grid:
         return Volume.of(content)
     labels = on_grid(content, grid)

@@ -1,6 +1,6 @@
 """Protocols that compare voxel with voxel: IoU of each class, their mean, and geometric IoU."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +10,8 @@ from project.evaluation.confusion import class_iou, confusion_matrices, distance
 from project.evaluation.protocols.common import Counts, Scores, Volume
 from project.evaluation.table import band_names
 from project.grid import VoxelGrid
-from project.taxonomy import FREE, LABEL_NAMES, NOISE, UNOBSERVED
+from project.label_set import LabelSet
+from project.taxonomy import FREE, NOISE, UNOBSERVED
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class VoxelProtocol:
         noise: whether label 0 is a class like any other; else voxels of that true label are left out.
         camera_mask: whether only voxels of the camera mask count.
         edges: distances that part bands, from the frame's origin along the ground, metres.
+        label_set: which classes there are, and their names.
     """
 
     name: str
@@ -32,6 +34,7 @@ class VoxelProtocol:
     noise: bool = False
     camera_mask: bool = False
     edges: tuple[float, ...] = ()
+    label_set: LabelSet = field(default_factory=LabelSet)
 
     needs_origins = False
 
@@ -70,14 +73,14 @@ class VoxelProtocol:
         matrices = counts['matrices']
         labels = self._labels
         iou = 100 * class_iou(matrices.sum(axis=0), labels)
-        classes = {'IoU': dict(zip(LABEL_NAMES[labels], map(float, iou), strict=True))}
+        classes = {'IoU': {self.label_set.names[label]: float(value) for label, value in zip(labels, iou, strict=True)}}
         names = band_names(self.edges) if self.edges else []
         bands = {name: self._summary(matrix) for name, matrix in zip(names, matrices, strict=bool(names))}
         return Scores(self._title(), frames, self._summary(matrices.sum(axis=0)), classes, bands)
 
     @property
-    def _labels(self) -> slice:
-        return slice(NOISE if self.noise else NOISE + 1, FREE)
+    def _labels(self) -> list[int]:
+        return [*([NOISE] if self.noise else []), *self.label_set.classes]
 
     @cached_property
     def _bands(self) -> torch.Tensor:
@@ -89,4 +92,4 @@ class VoxelProtocol:
     def _title(self) -> str:
         voxels = 'only voxels of the camera mask' if self.camera_mask else 'all voxels, no mask'
         noise = '' if self.noise else ', noise left out'
-        return f'{self.name}: {len(range(*self._labels.indices(FREE)))} classes, {voxels}{noise}'
+        return f'{self.name}: {len(self._labels)} classes, {voxels}{noise}'

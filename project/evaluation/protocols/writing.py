@@ -13,6 +13,7 @@ from project.evaluation.protocols.sources import Source
 from project.evaluation.protocols.submissions import write_dense, write_rays
 from project.formats import FORMATS, Keyframe, OccupancyLabels
 from project.formats.folders import path_fields
+from project.formats.stated import check_classes
 from project.taxonomy import FREE
 
 
@@ -37,6 +38,7 @@ def write(
     Raises:
         ValueError: the source has no voxels, the protocol has no rays, or names of keyframes are not known.
     """
+    check_classes(layout, evaluation.protocol.label_set)
     if layout == RAYS:
         write_rays(path, ((k.sample_token, _readings(evaluation, source, k)) for k in keyframes), about)
         return

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from project.formats import FORMATS, Keyframe, voxels
 from project.formats.common import written_whole
+from project.formats.stated import SETTINGS_FILE, check_classes
+from project.label_set import LabelSet
 from project.labels.poses.refinement import PoseReport
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
 from project.taxonomy import Taxonomy
 
-SETTINGS_FILE = 'settings.json'
 LOCK_FILE = '.lock'
 
 POSES = 'poses'
@@ -56,6 +57,8 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
         stated = _read_settings(settings.save_path)
         _check_poses(stated, settings)
         taxonomy = scenes[0].taxonomy if scenes else Taxonomy.nuscenes()
+        for name in settings.formats:
+            check_classes(name, LabelSet.of(taxonomy))
         made = {name: settings.made(name, version, taxonomy) for name in settings.formats}
         outdated = [
             path for name in made for path in _outdated(name, stated.get(name, {}), made[name], settings, scenes)

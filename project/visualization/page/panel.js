@@ -38,7 +38,9 @@ function fillLegend(layer, counts, scores, hidden, onToggle, onSolo) {
   const focused = document.activeElement?.dataset?.name;
   // The difference has no classes, and noise no score.
   const byClass = scores && layer.names.some((name) => name in scores.class_iou);
-  const rows = layer.names.map((name, code) => {
+  const rows = layer.names.flatMap((name, code) => {
+    // A label without a name stands for nothing.
+    if (!name) return [];
     const input = element('input', { type: 'checkbox', checked: !hidden.has(name) });
     input.dataset.name = name;
     input.addEventListener('change', () => onToggle(name));
@@ -48,7 +50,7 @@ function fillLegend(layer, counts, scores, hidden, onToggle, onSolo) {
     label.addEventListener('dblclick', () => onSolo(name));
     const score = byClass && name in scores.class_iou ? percent(scores.class_iou[name]) : '';
     const cells = [label, grouped(counts[code]), score].map((content) => element('td', {}, content));
-    return element('tr', { className: counts[code] ? '' : 'absent' }, ...cells);
+    return [element('tr', { className: counts[code] ? '' : 'absent' }, ...cells)];
   });
   byId('legend').replaceChildren(...rows);
   byId('score-head').textContent = byClass ? 'IoU, %' : '';
