@@ -23,8 +23,8 @@ from pathlib import Path
 
 from project.cli import run, usable_cores, whole_number
 from project.formats import FORMATS
-from project.labels.run.convert import Outcome, convert
-from project.labels.run.folder import prepare_folder, state_poses
+from project.labels.run.convert import Outcome, convert, write_log
+from project.labels.run.folder import LOG_FILE, prepare_folder, state_poses
 from project.labels.run.index import write_infos
 from project.labels.run.pose_files import corrected_records, read_report
 from project.labels.run.report import Report
@@ -133,6 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         report.error(error)
         return 2
+    if write_log(settings.save_path / LOG_FILE, outcomes):
+        report.note(f'tracebacks are in {settings.save_path / LOG_FILE}')
     report.summary(outcomes, seen, counts, settings.save_path, time.perf_counter() - start)
     return 0 if not (failed or seen.left_out) else 1 if counts else 2
 

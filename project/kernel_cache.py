@@ -4,12 +4,15 @@ numba compiles a function anew when the file it stands in has changed. Constants
 part of the machine code as well, and when one of those changes, numba goes on with what it has.
 """
 
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).parent
@@ -23,22 +26,38 @@ KEPT_S = 7 * 24 * 3600
 def use_own_folder() -> None:
     """Give numba, once it is imported, the folder of this state, unless ``NUMBA_CACHE_DIR`` names one.
 
-    Where the user's cache cannot be written (a read-only or no home), numba's own choice stays.
+    Where the user's cache cannot be written (a read-only or no home, as in containers), a temporary folder is used.
     """
     config = sys.modules['numba'].config
     if config.CACHE_DIR:
         return
-    try:
-        base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'occupancy-bevformer'
-        folder = base / f'numba-{state_of(PROJECT)}'
-        folder.mkdir(parents=True, exist_ok=True)
-        os.utime(folder)
-        unused = [path for path in base.glob('numba-*') if path.stat().st_mtime < time.time() - KEPT_S]
-    except (OSError, RuntimeError):
+    name = f'numba-{state_of(PROJECT)}'
+    for base in _bases():
+        folder = base / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            os.utime(folder)
+            if not os.access(folder, os.W_OK):
+                continue
+            unused = [path for path in base.glob('numba-*') if path.stat().st_mtime < time.time() - KEPT_S]
+        except OSError:
+            continue
+        for path in unused:
+            shutil.rmtree(path, ignore_errors=True)
+        config.CACHE_DIR = str(folder)
         return
-    for path in unused:
-        shutil.rmtree(path, ignore_errors=True)
-    config.CACHE_DIR = str(folder)
+
+
+def _bases() -> Iterator[Path]:
+    """Where there may be folders for machine code, the best place first."""
+    with contextlib.suppress(RuntimeError):
+        yield Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'occupancy-bevformer'
+    # Of one user only: machine code that others could write would be run.
+    base = Path(tempfile.gettempdir()) / f'occupancy-bevformer-{os.getuid()}'
+    with contextlib.suppress(OSError):
+        base.mkdir(mode=0o700, exist_ok=True)
+        if base.stat().st_uid == os.getuid() and not base.is_symlink() and not base.stat().st_mode & 0o022:
+            yield base
 
 
 def is_compiled(module: str) -> bool:

@@ -1,13 +1,18 @@
-"""Pools of processes that leave nothing behind."""
+"""Pools of processes that leave nothing behind, and go on when one of them is killed."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from typing import Any
+
+POLL_S = 0.2
 
 
 @contextmanager
@@ -35,6 +40,73 @@ def worker_pool(
         raise
     finally:
         pool.shutdown()
+
+
+def call_each(
+    function: Callable[[int, Any], Any],
+    arguments: Sequence[Any],
+    workers: int,
+    context: BaseContext,
+    initializer: Callable[..., None] | None = None,
+    initargs: tuple = (),
+    on_wait: Callable[[], None] = lambda: None,
+) -> list[Any]:
+    """Call a function in processes, which may be killed: for lack of memory, by a scheduler, by hand.
+
+    A pool cannot tell what a killed process was doing, and ends. What was being done then is done once more, each by
+    itself, so that only what is killed again is given up. The rest goes on in a new pool.
+
+    Args:
+        function: called with the number of an argument and the argument; must not return None.
+        arguments: each is taken from here when its turn comes.
+        workers: number of processes.
+        context: how they are started.
+        initializer: called in each of them first.
+        initargs: its arguments.
+        on_wait: called several times a second.
+
+    Returns:
+        The results in the order of the arguments; None where the process was killed twice.
+    """
+    results: dict[int, Any] = {}
+    pool = context, initializer, initargs
+    waiting, interrupted = deque(range(len(arguments))), []
+    while waiting:
+        interrupted += _call_until_killed(function, arguments, waiting, results, workers, pool, on_wait)
+    for number in interrupted:
+        _call_until_killed(function, arguments, deque([number]), results, 1, pool, on_wait)
+    return [results.get(number) for number in range(len(arguments))]
+
+
+def _call_until_killed(
+    function: Callable[[int, Any], Any],
+    arguments: Sequence[Any],
+    waiting: deque[int],
+    results: dict[int, Any],
+    workers: int,
+    pool_of: tuple,
+    on_wait: Callable[[], None],
+) -> list[int]:
+    """Numbers of the calls that a killed process cut off; `waiting` and `results` have the others."""
+    running: dict[Future, int] = {}
+    with worker_pool(workers, *pool_of) as pool:
+        try:
+            while waiting or running:
+                # No more than there are processes, so that all of these are being worked on.
+                while waiting and len(running) < workers:
+                    running[pool.submit(function, waiting[0], arguments[waiting[0]])] = waiting[0]
+                    waiting.popleft()
+                done, _ = wait(running, POLL_S, FIRST_COMPLETED)
+                on_wait()
+                for future in done:
+                    results[running[future]] = future.result()
+                    del running[future]
+        except BrokenProcessPool:
+            kept = {n: f.result() for f, n in running.items() if f.done() and f.exception() is None}
+            results.update(kept)
+            # A process that is killed before it has work counts for the next call.
+            return [n for n in running.values() if n not in kept] or [waiting.popleft() for _ in range(bool(waiting))]
+    return []
 
 
 def _start(initializer: Callable[..., None] | None, initargs: tuple) -> None:

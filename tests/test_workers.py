@@ -90,3 +90,30 @@ def test_a_command_that_is_stopped_says_so_and_leaves_no_process(start, method, 
 def test_a_command_that_is_not_stopped_gives_its_exit_code(start):
     command, _ = start('forkserver', 0.01)
     assert command.wait(20) == 3
+
+
+KILLED = """
+import multiprocessing, os, signal, sys
+from project.workers import call_each
+
+def work(number, what):
+    # Twice is what is killed always; once is what leaves a file behind the first time.
+    if what == 'twice' or (what and not os.path.exists(what)):
+        open(what, 'w').close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * 10
+
+if __name__ == '__main__':
+    context = multiprocessing.get_context(sys.argv[1])
+    print(call_each(work, ['', 'once', '', 'twice', '', 'again', ''], 2, context))
+"""
+
+
+@pytest.mark.parametrize('method', ['forkserver', 'spawn'])
+def test_what_a_killed_worker_did_is_done_once_more_and_all_else_is_finished(tmp_path, method):
+    (tmp_path / 'command.py').write_text(KILLED)
+    done = subprocess.run(
+        [sys.executable, 'command.py', method], cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == '[0, 10, 20, None, 40, 50, 60]', done.stderr

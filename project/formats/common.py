@@ -3,6 +3,9 @@
 import errno
 import lzma
 import os
+import platform
+import re
+import time
 import tokenize
 import zipfile
 import zlib
@@ -163,6 +166,37 @@ def check_grid(labels: OccupancyLabels, grid: VoxelGrid) -> None:
         raise ValueError(f'this format stores {grid}; the labels are on {labels.grid}')
 
 
+_ASIDE = re.compile(r'\..+\.(?P<host>[^.]*)\.(?P<process>\d+)$')
+_ABANDONED_S = 3600
+"""No file takes this long to write."""
+
+
+def _aside(path: Path) -> Path:
+    host = re.sub(r'\W', '-', platform.node())
+    return path.with_name(f'.{path.name}.{host}.{os.getpid()}')
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a file was being written by :func:`written_whole` in a process that is there no more."""
+    found = _ASIDE.match(path.name)
+    if found is None or not path.is_file():
+        return False
+    if _aside(path).name.rpartition('.')[0].endswith(f'.{found["host"]}') and not _is_running(int(found['process'])):
+        return True
+    # Processes of other machines cannot be seen, and the number of one that ended may be used again.
+    return path.stat().st_mtime < time.time() - _ABANDONED_S
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file that appears under its name only once it is written completely; folders are made as needed.
@@ -174,7 +208,7 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'.{path.name}.{os.getpid()}')
+    aside = _aside(path)
     try:
         with open(aside, 'wb') as file:
             yield file

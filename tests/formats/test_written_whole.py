@@ -2,11 +2,13 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from project.formats.common import written_whole
+from project.formats.common import _aside, is_abandoned, written_whole
 
 
 def write(path: Path, content: bytes) -> None:
@@ -41,7 +43,7 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch, wh
             os.dup2(os.open('/dev/full', os.O_WRONLY), file.fileno())
             file.write(b'content')
         else:
-            full = OSError(*full.args, path.with_name(f'.file.{os.getpid()}'), None, path)
+            full = OSError(*full.args, _aside(path), None, path)
             monkeypatch.setattr(os, 'replace', lambda *paths: (_ for _ in ()).throw(full))
     assert not os.listdir(tmp_path)
 
@@ -49,3 +51,16 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch, wh
 def test_an_error_of_another_file_keeps_its_name(tmp_path):
     with pytest.raises(FileNotFoundError, match='elsewhere'), written_whole(tmp_path / 'file'):
         (tmp_path / 'elsewhere').read_bytes()
+
+
+def test_what_a_killed_process_left_is_told_from_what_is_being_written(tmp_path):
+    dead = subprocess.Popen([sys.executable, '-c', ''])
+    dead.wait()
+    mine = _aside(tmp_path / 'a.npz')
+    other_host = tmp_path / '.a.npz.elsewhere.1'
+    left = mine.with_name(mine.name.replace(str(os.getpid()), str(dead.pid)))
+    for path in (mine, left, other_host, tmp_path / '.lock', tmp_path / '.hidden.1', tmp_path / 'a.npz'):
+        path.write_bytes(b'')
+    assert [path.name for path in sorted(tmp_path.iterdir()) if is_abandoned(path)] == [left.name]
+    os.utime(other_host, (0, 0))
+    assert is_abandoned(other_host) and not is_abandoned(mine)

@@ -2,18 +2,18 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+import traceback
+from collections.abc import Callable, MutableSequence, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from project.errors import what_is_wrong
 from project.labels.pipeline import label_scene
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
-from project.workers import worker_pool
+from project.workers import call_each
 
-POLL_S = 0.2
+KILLED = 'the process that labelled it was killed twice, most likely for lack of memory; run again with fewer --workers'
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Outcome:
         present: keyframes that had all their files already.
         seconds: time it took.
         error: what went wrong, None if nothing did.
+        log: the traceback of that, where there is one.
     """
 
     scene_name: str
@@ -33,6 +34,7 @@ class Outcome:
     present: int = 0
     seconds: float = 0.0
     error: str | None = None
+    log: str | None = None
 
 
 def convert(
@@ -54,27 +56,25 @@ def convert(
     # Forks of a fresh process that has imported everything: a fork of this one, in which threads run, might hang.
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload([label_scene.__module__])
-    counter = context.Value('q', 0)
-    with worker_pool(min(workers, len(scenes)), context, _share_counter, (counter,)) as pool:
-        futures = [pool.submit(_label_counted, scene, settings) for scene in scenes]
-        pending: set[Future] = set(futures)
-        while pending:
-            _, pending = wait(pending, POLL_S, FIRST_COMPLETED)
-            # Read without its lock, which a worker that was killed may hold.
-            on_progress(counter.get_obj().value)
-        return [_result(future, scene) for future, scene in zip(futures, scenes, strict=True)]
+    # A number of each scene's own, since a lock would stay closed when the process that holds it is killed.
+    done = context.RawArray('q', len(scenes))
+    outcomes = call_each(
+        _label_counted, scenes, min(workers, len(scenes)), context, _share, (settings, done),
+        lambda: on_progress(sum(done)),
+    )  # fmt: skip
+    return [outcome or Outcome(scenes[number].name, error=KILLED) for number, outcome in enumerate(outcomes)]
 
 
 def label_reported(scene: Scene, settings: Settings, on_keyframe: Callable[[], None]) -> Outcome:
     """Label a scene, and report what goes wrong instead of raising it."""
     start = time.perf_counter()
-    labelled, error = 0, None
+    labelled, error, log = 0, None, None
     try:
         labelled = label_scene(scene, settings, on_keyframe)
     except Exception as problem:
-        error = what_is_wrong(problem)
+        error, log = what_is_wrong(problem), traceback.format_exc()
     present = 0 if error else len(scene.keyframes) - labelled
-    return Outcome(scene.name, labelled, present, time.perf_counter() - start, error)
+    return Outcome(scene.name, labelled, present, time.perf_counter() - start, error, log)
 
 
 def _convert_here(scenes: Sequence[Scene], settings: Settings, on_progress: Callable[[int], None]) -> list[Outcome]:
@@ -88,25 +88,26 @@ def _convert_here(scenes: Sequence[Scene], settings: Settings, on_progress: Call
     return [label_reported(scene, settings, on_keyframe) for scene in scenes]
 
 
-_counter = None
+_settings: Settings | None = None
+_done: MutableSequence[int] = []
 
 
-def _share_counter(counter) -> None:
-    global _counter
-    _counter = counter
+def _share(settings: Settings, done: MutableSequence[int]) -> None:
+    global _settings, _done
+    _settings, _done = settings, done
 
 
-def _label_counted(scene: Scene, settings: Settings) -> Outcome:
+def _label_counted(number: int, scene: Scene) -> Outcome:
     def on_keyframe() -> None:
-        with _counter.get_lock():
-            _counter.value += 1
+        _done[number] += 1
 
-    return label_reported(scene, settings, on_keyframe)
+    return label_reported(scene, _settings, on_keyframe)
 
 
-def _result(future: Future, scene: Scene) -> Outcome:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        error = 'a worker was killed, most likely for lack of memory; run again with fewer --workers'
-        return Outcome(scene.name, error=error)
+def write_log(path: Path, outcomes: Sequence[Outcome]) -> bool:
+    """Add the tracebacks of what went wrong to a file; whether there were any."""
+    logs = [f'{time.strftime("%Y-%m-%d %H:%M:%S")} {each.scene_name}\n{each.log}\n' for each in outcomes if each.log]
+    if logs:
+        with open(path, 'a', encoding='utf-8') as file:
+            file.writelines(logs)
+    return bool(logs)

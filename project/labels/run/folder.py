@@ -3,13 +3,16 @@
 import contextlib
 import fcntl
 import json
+import os
+import platform
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from project.formats import FORMATS, Keyframe, voxels
-from project.formats.common import written_whole
+from project.formats.common import is_abandoned, written_whole
 from project.formats.stated import SETTINGS_FILE, check_classes
 from project.label_set import LabelSet
 from project.labels.poses.refinement import PoseReport
@@ -18,6 +21,7 @@ from project.sources.base import Scene
 from project.taxonomy import Taxonomy
 
 LOCK_FILE = '.lock'
+LOG_FILE = 'errors.log'
 
 POSES = 'poses'
 """Beside the formats, ``settings.json`` says under this name what was done to the poses of each scene."""
@@ -28,13 +32,30 @@ _ANY_KEYFRAME = Keyframe('*', '*', '*', '*', '*.bin')
 
 @contextlib.contextmanager
 def locked(save_path: Path) -> Iterator[None]:
-    """One process at a time in the body, of all that change what a folder of labels says of itself."""
+    """One process at a time in the body, of all that change what a folder of labels says of itself.
+
+    While a process is in there, the file says which.
+    """
     save_path.mkdir(parents=True, exist_ok=True)
-    with open(save_path / LOCK_FILE, 'ab') as file:
+    with open(save_path / LOCK_FILE, 'a') as file:
         # Some file systems of clusters have no locks; two conversions at once remain the user's affair there.
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        file.truncate(0)
+        file.write(f'process {os.getpid()} on {platform.node()}, since {time.strftime("%Y-%m-%d %H:%M:%S")}\n')
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def remove_asides(save_path: Path) -> int:
+    """Remove what processes that were killed had half written; returns the number of files."""
+    found = [path for path in save_path.rglob('.*') if is_abandoned(path)] if save_path.is_dir() else []
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
 
 
 def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) -> None:
@@ -54,6 +75,7 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
         OSError: the folder cannot be read or written.
     """
     with locked(settings.save_path):
+        remove_asides(settings.save_path)
         stated = _read_settings(settings.save_path)
         _check_poses(stated, settings)
         taxonomy = scenes[0].taxonomy if scenes else Taxonomy.nuscenes()

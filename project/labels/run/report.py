@@ -47,6 +47,10 @@ class Report:
         """Say why nothing could be done."""
         self._say('error', what_is_wrong(error))
 
+    def note(self, sentence: str) -> None:
+        """Say something that helps with an error."""
+        self._errors.print(escape(sentence), highlight=False, soft_wrap=True)
+
     def warn(self, seen: Survey, settings: Settings) -> None:
         """Say what was left out, and warn where masks are wanted and a keyframe has no camera that could see."""
         for sentence in seen.left_out[:SHOWN]:
