@@ -74,11 +74,6 @@ def test_a_folder_that_the_user_names_is_used(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_where_no_cache_can_be_written_numba_looks_for_a_place_itself(tmp_path: Path) -> None:
-    (tmp_path / 'file').touch()
-    assert run(f'import project, numba; {WHERE}', tmp_path / 'file') == ''
-
-
 def test_folders_that_nobody_used_for_long_are_removed(tmp_path: Path) -> None:
     old, new = (tmp_path / f'occupancy-bevformer/numba-{name}' for name in ('old', 'new'))
     old.mkdir(parents=True)
@@ -86,3 +81,14 @@ def test_folders_that_nobody_used_for_long_are_removed(tmp_path: Path) -> None:
     os.utime(old, (time.time() - KEPT_S - 60,) * 2)
     run('import project, numba', tmp_path)
     assert new.is_dir() and not old.exists()
+
+
+def test_without_a_cache_of_the_user_a_temporary_folder_is_used(tmp_path: Path) -> None:
+    program = 'import project, numba; ' + WHERE
+    (tmp_path / 'file').write_text('')
+    folder = Path(run(program, tmp_path / 'file', TMPDIR=str(tmp_path)))
+    assert folder.is_relative_to(tmp_path / f'occupancy-bevformer-{os.getuid()}') and folder.is_dir()
+    assert folder.parent.stat().st_mode & 0o077 == 0
+    # A folder that others may write is not used: what it holds would be run.
+    folder.parent.chmod(0o777)
+    assert run(program, tmp_path / 'file', TMPDIR=str(tmp_path)) in ('', 'None')
