@@ -12,6 +12,8 @@ class PoseConfig(NamedTuple):
 
     Attributes:
         apart_s: between keyframes, sweeps that far apart are registered; the others are corrected like these.
+        unsteady_m: where corrections change from sweep to sweep by more than they did before (root mean square, of what
+            is `seen_m` away), all sweeps are registered.
         uncertainty_m: poses that registration would move by less stay as they are, byte for byte: it is not surer.
         seen_m: distance from the car at which that is judged.
         seen_keyframes: and between keyframes that are at most so many apart, as a window is.
@@ -32,11 +34,17 @@ class PoseConfig(NamedTuple):
         given_rotation_deg: how far off roll, pitch and yaw of given poses may be, from sweep to sweep (one sigma).
         given_horizontal_m: the same for x and y.
         given_height_m: the same for z.
+        jump: given motions that seem wrong by more than so many sigmas are held the less.
+        bad_fit: sweeps whose walls lie on surfaces this much less than usual are searched for.
+        search_m: how far away, to every side.
+        look_around_m: the others are searched for this far, since given poses may jump by little as well.
+        search_step_m: step of both searches.
         independent: share of a sweep's points that count as measured independently; the others repeat what these tell.
         rounds: how often each sweep is laid onto all others after it was laid onto those before it.
     """
 
     apart_s: float = 0.25
+    unsteady_m: float = 0.05
     uncertainty_m: float = 0.03
     seen_m: float = 20.0
     seen_keyframes: int = 10
@@ -56,6 +64,11 @@ class PoseConfig(NamedTuple):
     given_rotation_deg: float = 0.1
     given_horizontal_m: float = 0.05
     given_height_m: float = 0.1
+    jump: float = 4.0
+    bad_fit: float = 0.6
+    search_m: float = 3.0
+    look_around_m: float = 1.0
+    search_step_m: float = 0.5
     independent: float = 0.1
     rounds: int = 2
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from project.geometry.rigid import inverse
 from project.labels.config import DEFAULT, PoseConfig
@@ -31,6 +32,26 @@ def displacement(some: np.ndarray, others: np.ndarray, config: PoseConfig = DEFA
         first, second = (inverse(poses[:-apart]) @ poses[apart:] @ points for poses in (some, others))
         squares.append(((first - second) ** 2).sum(axis=1).ravel())
     return float(np.sqrt(np.concatenate(squares).mean())) if squares else 0.0
+
+
+def unsteadiness(poses: np.ndarray, given: np.ndarray, config: PoseConfig) -> float:
+    """How much the correction of a motion differs from that of the motion before.
+
+    Args:
+        poses: (S, 4, 4) float64 corrected poses, in order of time.
+        given: (S, 4, 4) float64 poses that they correct.
+        config: how far away what is seen is.
+
+    Returns:
+        Root mean square, metres, of what is `seen_m` away; of poses that are wrong by noise it is about that noise.
+    """
+    if len(poses) < 3:
+        return 0.0
+    motions, given_motions = (inverse(each[:-1]) @ each[1:] for each in (poses, given))
+    steps = inverse(given_motions) @ motions
+    turns = config.seen_m * Rotation.from_matrix(steps[:, :3, :3]).as_rotvec()
+    changes = np.diff(np.concatenate([steps[:, :3, 3], turns], axis=1), axis=0)
+    return float(np.sqrt((changes**2).sum(axis=1).mean() / 6))
 
 
 def ground_gap(keyframes: Sequence[Surfaces], poses: np.ndarray) -> float | None:

@@ -13,9 +13,9 @@ import numpy as np
 from project.geometry.rigid import interpolate, inverse
 from project.labels.aggregation.aggregate import Sweeps
 from project.labels.config import DEFAULT, LabelConfig, PoseConfig
-from project.labels.poses.agreement import displacement, ground_gap
-from project.labels.poses.registration import fit_of, registered
-from project.labels.poses.surfaces import surfaces_of
+from project.labels.poses.agreement import displacement, ground_gap, unsteadiness
+from project.labels.poses.registration import registered, shares_met
+from project.labels.poses.surfaces import Surfaces, surfaces_of
 from project.sources.base import Scene
 from project.sources.records import KeyframeRecord
 
@@ -33,6 +33,9 @@ class PoseReport:
         ground_gap_given_m: how far the ground lies apart that different keyframes see in the same square metre, median;
             by the poses as given. None where no two keyframes see the same ground.
         ground_gap_used_m: the same by the poses that are used.
+        walls_met_given: share of walls, poles and all else above ground that lies where other sweeps saw it, by the
+            poses as given. Higher is better; what it can be depends on the place, trees and new views lower it.
+        walls_met_used: the same by the poses that are used.
         sweeps: how many were registered.
         lost: how many of these show too little that stands still, and move as they are given to.
     """
@@ -41,6 +44,8 @@ class PoseReport:
     moved_m: float
     ground_gap_given_m: float | None
     ground_gap_used_m: float | None
+    walls_met_given: float
+    walls_met_used: float
     sweeps: int
     lost: int
 
@@ -51,30 +56,49 @@ def refined(scene: Scene, config: LabelConfig = DEFAULT) -> tuple[Scene, PoseRep
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
-    sweeps, poses_config = Sweeps(scene, config), config.poses
-    used = registered_sweeps(scene, poses_config)
+    sweeps, limits = Sweeps(scene, config), config.poses
     given = sweeps.scene_from_global @ scene.global_from_ego
     start = with_heights(given)
-    seen = [surfaces_of(sweeps, sweep, inverse(given[sweep]), poses_config) for sweep in used]
-    poses, lost, fit = registered(seen, start[used], poses_config)
-    at_keyframes = np.searchsorted(used, scene.keyframe_sweeps)
-    of_keyframes = [seen[i] for i in at_keyframes]
-    before, after = given[scene.keyframe_sweeps], poses[at_keyframes]
-    moved_m = displacement(before, after, poses_config)
-    outcome = 'corrected'
-    if 2 * lost.sum() > len(used) > 1:
-        outcome = 'not registered'
-    elif moved_m < poses_config.uncertainty_m:
-        outcome = 'exact'
-    elif fit < fit_of(seen, given[used], poses_config):
-        outcome = 'not registered'
-    gap_given = ground_gap(of_keyframes, before)
-    gap_used = ground_gap(of_keyframes, after) if outcome == 'corrected' else gap_given
-    report = PoseReport(outcome, round(moved_m, 4), gap_given, gap_used, len(used), int(lost.sum()))
-    if outcome != 'corrected':
+    used = registered_sweeps(scene, limits.apart_s)
+    seen, poses, lost = _register(sweeps, used, start, limits)
+    if unsteadiness(poses, start[used], limits) > limits.unsteady_m:
+        used = registered_sweeps(scene, 0.0)
+        seen, poses, lost = _register(sweeps, used, start, limits)
+    report = _judged(seen, given[used], poses, lost, np.searchsorted(used, scene.keyframe_sweeps), limits)
+    if report.outcome != 'corrected':
         return scene, report
     corrections = _between(poses @ inverse(start[used]), scene.timestamps_us[used], scene.timestamps_us)
     return with_poses(scene, inverse(sweeps.scene_from_global) @ corrections @ start), report
+
+
+def _register(
+    sweeps: Sweeps, used: np.ndarray, start: np.ndarray, config: PoseConfig
+) -> tuple[list[Surfaces], np.ndarray, np.ndarray]:
+    """What some sweeps see, their poses, and which of them could not be laid onto others."""
+    ego_from_scene = inverse(sweeps.scene_from_global @ sweeps.scene.global_from_ego)
+    seen = [surfaces_of(sweeps, sweep, ego_from_scene[sweep], config) for sweep in used]
+    return seen, *registered(seen, start[used], config)
+
+
+def _judged(
+    seen: list[Surfaces], given: np.ndarray, poses: np.ndarray, lost: np.ndarray, at_keyframes: np.ndarray,
+    config: PoseConfig,
+) -> PoseReport:  # fmt: skip
+    """Whether poses that were found are better than those given."""
+    moved_m = displacement(given[at_keyframes], poses[at_keyframes], config)
+    met_given, met_found = (shares_met(seen, each, config) for each in (given, poses))
+    outcome: Literal['exact', 'corrected', 'not registered'] = 'corrected'
+    if 2 * lost.sum() > len(seen) > 1:
+        outcome = 'not registered'
+    elif moved_m < config.uncertainty_m:
+        outcome = 'exact'
+    elif met_found[0] < met_given[0]:
+        outcome = 'not registered'
+    used, met_used = (poses, met_found) if outcome == 'corrected' else (given, met_given)
+    of_keyframes = [seen[i] for i in at_keyframes]
+    gap_given, gap_used = (ground_gap(of_keyframes, each[at_keyframes]) for each in (given, used))
+    walls = round(met_given[1], 3), round(met_used[1], 3)
+    return PoseReport(outcome, round(moved_m, 4), gap_given, gap_used, *walls, len(seen), int(lost.sum()))
 
 
 def with_poses(scene: Scene, global_from_ego: np.ndarray) -> Scene:
@@ -107,8 +131,11 @@ def with_corrections(records: tuple[KeyframeRecord, ...], corrections: np.ndarra
     return tuple(moved)
 
 
-def registered_sweeps(scene: Scene, config: PoseConfig) -> np.ndarray:
-    """(U,) int64 the keyframes and some sweeps between, of the lidar that keyframes have, in order of time."""
+def registered_sweeps(scene: Scene, apart_s: float) -> np.ndarray:
+    """(U,) int64 the keyframes and sweeps about so far apart between them, of the lidar that keyframes have, in order.
+
+    With 0, all sweeps between keyframes.
+    """
     of_lidar = np.ones(len(scene.sweep_files), bool)
     if scene.lidars is not None:
         of_lidar = np.isin(scene.lidars, scene.lidars[scene.keyframe_sweeps])
@@ -116,7 +143,10 @@ def registered_sweeps(scene: Scene, config: PoseConfig) -> np.ndarray:
     for first, last in zip(scene.keyframe_sweeps[:-1], scene.keyframe_sweeps[1:], strict=True):
         between = first + 1 + np.flatnonzero(of_lidar[first + 1 : last])
         start, stop = scene.timestamps_us[first], scene.timestamps_us[last]
-        parts = max(round((stop - start) / 1e6 / config.apart_s), 1)
+        if not apart_s:
+            chosen.append(between)
+            continue
+        parts = max(round((stop - start) / 1e6 / apart_s), 1)
         times_us = start + (stop - start) * np.arange(1, parts) / parts
         if len(between):
             apart_us = np.abs(scene.timestamps_us[between][:, None] - times_us)

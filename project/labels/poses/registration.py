@@ -18,13 +18,14 @@ from project.labels.poses.surfaces import Surfaces
 _STEPS_AT_FIRST, _MOST_STEPS = 3, 12
 """Steps towards the surfaces with one trust, before it narrows and when it is at its narrowest."""
 
+_SEARCHED, _CLEARLY = 5, 1.1
+"""Every such point is looked for when poses around are tried, and how much better one must be to be followed up."""
+
 _AT_REST_M, _AT_REST_RAD = 0.003, 0.0002
 """A smaller step is the last one."""
 
 
-def registered(
-    sweeps: Sequence[Surfaces], given: np.ndarray, config: PoseConfig
-) -> tuple[np.ndarray, np.ndarray, float]:
+def registered(sweeps: Sequence[Surfaces], given: np.ndarray, config: PoseConfig) -> tuple[np.ndarray, np.ndarray]:
     """Poses that lay sweeps onto one another.
 
     Args:
@@ -33,17 +34,19 @@ def registered(
         config: thresholds.
 
     Returns:
-        The (S, 4, 4) float64 poses; (S,) bool which sweeps could not be laid onto others: those move on from the sweep
-        before as they are given to; and the share of points that lie on surfaces of other sweeps.
+        The (S, 4, 4) float64 poses, and (S,) bool which sweeps could not be laid onto others: those move on from the
+        sweep before as they are given to.
     """
     enough = np.array([len(sweep.xyz) >= config.min_points for sweep in sweeps], bool)
     poses, world, lost = given.copy(), SurfaceMap(config), ~enough
+    usual_fit = np.inf
     for i, sweep in enumerate(sweeps):
         if i:
             poses[i] = _moved_on(poses[i - 1], given[i - 1], given[i])
         if enough[i]:
-            found = _laid(world, sweep, poses[i], poses[i], 1, config.fits_at_first_m, config)
-            poses[i] = poses[i] if found is None else found
+            if enough[:i].any():
+                poses[i], fit = _laid_or_searched(world, sweep, poses[i], usual_fit, config)
+                usual_fit = fit if np.isinf(usual_fit) else 0.8 * usual_fit + 0.2 * fit
             world.add(sweep, poses[i])
     for _ in range(config.rounds):
         for i in np.flatnonzero(enough):
@@ -56,24 +59,64 @@ def registered(
                 lost[i] = found is None
                 poses[i] = poses[i] if found is None else found
             world.add(sweeps[i], poses[i])
-    return poses, lost, _fit(world, sweeps, poses, config)
+    return poses, lost
 
 
-def fit_of(sweeps: Sequence[Surfaces], poses: np.ndarray, config: PoseConfig) -> float:
-    """Share of the points of sweeps that lie on surfaces of other sweeps, where poses (S, 4, 4) put them."""
-    world = SurfaceMap(config)
+def shares_met(sweeps: Sequence[Surfaces], poses: np.ndarray, config: PoseConfig) -> tuple[float, float]:
+    """How much of what sweeps saw lies on surfaces that other sweeps saw.
+
+    Args:
+        sweeps: S sweeps.
+        poses: (S, 4, 4) float64 poses.
+        config: thresholds.
+
+    Returns:
+        Shares of all points, and of those that are no ground.
+    """
+    world, met, points = SurfaceMap(config), np.zeros(2), np.zeros(2)
     for sweep, pose in zip(sweeps, poses, strict=True):
         world.add(sweep, pose)
-    return _fit(world, sweeps, poses, config)
-
-
-def _fit(world: SurfaceMap, sweeps: Sequence[Surfaces], poses: np.ndarray, config: PoseConfig) -> float:
-    fits = []
     for sweep, pose in zip(sweeps, poses, strict=True):
         world.add(sweep, pose, -1)
-        fits.append(world.normal_equations(sweep, pose, config.fits_m)[3] * len(sweep.xyz))
+        for kind, part in enumerate((sweep, sweep.walls)):
+            met[kind] += world.fit(part, pose, config.fits_m) * len(part.xyz)
+            points[kind] += len(part.xyz)
         world.add(sweep, pose)
-    return sum(fits) / max(sum(len(sweep.xyz) for sweep in sweeps), 1)
+    of_all, of_walls = met / np.maximum(points, 1)
+    return float(of_all), float(of_walls)
+
+
+def _laid_or_searched(
+    world: SurfaceMap, sweep: Surfaces, expected: np.ndarray, usual_fit: float, config: PoseConfig
+) -> tuple[np.ndarray, float]:
+    """Pose of a sweep on the map, and the share of its walls that lie on it; as expected where it meets too little.
+
+    Given poses may jump. So a few poses around are tried as well, and many where a sweep fits much worse than usual.
+    """
+    walls = sweep.walls
+    found = _laid(world, sweep, expected, expected, 1, config.fits_at_first_m, config)
+    pose = expected if found is None else found
+    fit = world.fit(walls, pose, config.fits_m)
+    reach_m = config.search_m if fit < config.bad_fit * usual_fit else config.look_around_m
+    start = _best_around(world, walls, expected, pose, reach_m, config)
+    if start is not None:
+        found = _laid(world, sweep, start, start, 1, config.fits_at_first_m, config)
+        if found is not None and world.fit(walls, found, config.fits_m) > fit:
+            pose, fit = found, world.fit(walls, found, config.fits_m)
+    return pose, fit
+
+
+def _best_around(
+    world: SurfaceMap, walls: Surfaces, expected: np.ndarray, pose: np.ndarray, reach_m: float, config: PoseConfig
+) -> np.ndarray | None:
+    """The pose around what was expected where walls fit best, if that is clearly better than a pose found already."""
+    few = Surfaces(walls.xyz[::_SEARCHED], walls.is_ground[::_SEARCHED])
+    steps = np.arange(-reach_m, reach_m + config.search_step_m / 2, config.search_step_m)
+    starts = np.tile(expected, (len(steps) ** 2, 1, 1))
+    starts[:, :2, 3] += np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    fits = [world.fit(few, start, config.fits_at_first_m) for start in starts]
+    best = int(np.argmax(fits))
+    return starts[best] if fits[best] > _CLEARLY * world.fit(few, pose, config.fits_at_first_m) else None
 
 
 def _moved_on(pose: np.ndarray, given: np.ndarray, given_next: np.ndarray) -> np.ndarray:
@@ -99,12 +142,14 @@ def _laid(
     firmness = times / np.array([angle, angle, angle, along, along, up]) ** 2
     pose, steps = start.copy(), 0
     while True:
-        matrix, side, met, _ = world.normal_equations(sweep, pose, fits_m)
+        matrix, side, met = world.normal_equations(sweep, pose, fits_m)
         if met < config.min_points:
             return None
         turned = Rotation.from_matrix(pose[:3, :3] @ expected[:3, :3].T).as_rotvec()
-        off = firmness * np.concatenate([turned, pose[:3, 3] - expected[:3, 3]])
-        step = -np.linalg.solve(config.independent * matrix + np.diag(firmness), config.independent * side + off)
+        off = np.concatenate([turned, pose[:3, 3] - expected[:3, 3]])
+        # What is far from what was given is no small drift: poses have jumped, and tell less.
+        held = firmness / (1 + firmness / times * (off / config.jump) ** 2)
+        step = -np.linalg.solve(config.independent * matrix + np.diag(held), config.independent * side + held * off)
         pose[:3, :3] = Rotation.from_rotvec(step[:3]).as_matrix() @ pose[:3, :3]
         pose[:3, 3] += step[3:]
         steps += 1

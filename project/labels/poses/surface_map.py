@@ -46,7 +46,9 @@ class SurfaceMap:
             self._keys, self._sums = keys, sums
         self._used += _add(self._keys, self._sums, surfaces.xyz, surfaces.is_ground, pose, float(times), self._config)
 
-    def normal_equations(self, surfaces: Surfaces, pose: np.ndarray, fits_m: float) -> tuple:
+    def normal_equations(
+        self, surfaces: Surfaces, pose: np.ndarray, fits_m: float
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         """How a sweep lies on the map.
 
         Args:
@@ -56,13 +58,20 @@ class SurfaceMap:
 
         Returns:
             The (6, 6) matrix and (6,) right-hand side of the least squares of a small motion (rotation about the car,
-            then translation, the map's axes) away from surfaces, how many points meet a surface, and the share of all
-            points that lie on one.
+            then translation, the map's axes) away from surfaces, and how many points meet a surface.
         """
+        matrix, side, met, _ = self._sum_up(surfaces, pose, fits_m)
+        return matrix + np.triu(matrix, 1).T, side, met
+
+    def fit(self, surfaces: Surfaces, pose: np.ndarray, fits_m: float) -> float:
+        """Share of the points of a sweep that lie on a surface; those `fits_m` away count a quarter."""
+        return self._sum_up(surfaces, pose, fits_m)[3] / max(len(surfaces.xyz), 1)
+
+    def _sum_up(self, surfaces: Surfaces, pose: np.ndarray, fits_m: float) -> tuple[np.ndarray, np.ndarray, int, float]:
         matrix, side = np.zeros((6, 6)), np.zeros(6)
         xyz, is_ground = surfaces.xyz, surfaces.is_ground
-        met, fit = _sum_up(self._keys, self._sums, xyz, is_ground, pose, fits_m, self._config, matrix, side)
-        return matrix + np.triu(matrix, 1).T, side, met, fit / max(len(xyz), 1)
+        sums = _sum_up(self._keys, self._sums, xyz, is_ground, pose, fits_m, self._config, matrix, side)
+        return matrix, side, *sums
 
 
 def _new_cells(capacity: int) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,11 @@ class Surfaces:
     xyz: np.ndarray
     is_ground: np.ndarray
 
+    @property
+    def walls(self) -> 'Surfaces':
+        """What is no ground: walls, poles, trees, all that tells x, y and yaw."""
+        return Surfaces(self.xyz[~self.is_ground], self.is_ground[~self.is_ground])
+
 
 def surfaces_of(sweeps: Sweeps, sweep: int, ego_from_scene: np.ndarray, config: PoseConfig) -> Surfaces:
     """Surfaces of a sweep: points in boxes, and those that are labelled as movable, are left out.

@@ -128,12 +128,13 @@ class Report:
         told = {name: report for name, report in reports.items() if report is not None}
         if not told:
             return
-        table = Table('scene', 'poses', 'moved by', 'ground apart', 'after that', 'sweeps', box=None)
+        table = Table('scene', 'poses', 'moved by', 'ground apart', 'walls meet', 'sweeps', box=None)
         for name, report in list(told.items())[:MOST_SCENES]:
             gaps = report.ground_gap_given_m, report.ground_gap_used_m
-            gaps = ('-' if gap is None else f'{gap:.2f} m' for gap in gaps)
+            ground = ' -> '.join('?' if gap is None else f'{gap:.2f} m' for gap in gaps)
+            walls = f'{report.walls_met_given:.0%} -> {report.walls_met_used:.0%}'
             sweeps = f'{report.sweeps}' + (f', {report.lost} lost' if report.lost else '')
-            table.add_row(name, report.outcome, f'{report.moved_m:.2f} m', *gaps, sweeps)
+            table.add_row(name, report.outcome, f'{report.moved_m:.2f} m', ground, walls, sweeps)
         self._console.print(table)
         if len(told) > MOST_SCENES:
             counts = Counter(report.outcome for report in told.values())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from town import CONFIG, driven, road, seen
 
-from project.labels.poses.agreement import displacement, ground_gap
+from project.labels.poses.agreement import displacement, ground_gap, unsteadiness
 
 
 def test_displacement_is_that_of_points_around_the_car(random_rigid):
@@ -17,6 +17,16 @@ def test_displacement_is_that_of_points_around_the_car(random_rigid):
     turned = poses[:2].copy()
     turned[1, :3, :3] = poses[1, :3, :3] @ [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
     assert displacement(poses[:2], turned) == pytest.approx(np.sqrt(2) * CONFIG.seen_m)
+
+
+def test_unsteady_is_what_jumps_or_is_noisy_and_not_what_drifts(rng):
+    given = driven(sweeps=40)
+    drifted, noisy = given.copy(), given.copy()
+    drifted[:, :3, 3] += np.outer(np.arange(40), (0.05, -0.03, 0.1))
+    noisy[:, :3, 3] += rng.normal(0, 0.1, (40, 3))
+    assert unsteadiness(given, given, CONFIG) == unsteadiness(given[:2], noisy[:2], CONFIG) == 0
+    assert unsteadiness(drifted, given, CONFIG) < 0.01
+    assert 0.05 < unsteadiness(noisy, given, CONFIG) < 0.3
 
 
 def test_ground_lies_as_far_apart_as_poses_are_wrong_in_height(rng):

@@ -13,7 +13,7 @@ from project.geometry.rigid import inverse
 from project.labels.aggregation.aggregate import aggregate
 from project.labels.config import DEFAULT
 from project.labels.poses.agreement import displacement
-from project.labels.poses.refinement import PoseReport, refined, registered_sweeps, with_heights, with_poses
+from project.labels.poses.refinement import refined, registered_sweeps, with_heights, with_poses
 from project.labels.voxelization.voting import vote_keyframe
 from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic import Difficulties, WorldSettings, make_world
@@ -94,6 +94,7 @@ def test_what_was_done_is_told(hilly):
     assert report.outcome == 'corrected'
     assert report.moved_m == pytest.approx(displacement(at_keyframes(scene), truth[scene.keyframe_sweeps]), rel=0.05)
     assert report.ground_gap_given_m > 0.04 > 0.02 > report.ground_gap_used_m
+    assert report.walls_met_given < report.walls_met_used
     assert (report.sweeps, report.lost) == (7, 0)
 
 
@@ -114,7 +115,8 @@ def test_too_few_points_keep_the_poses_and_that_is_told(tmp_path):
     scene = make_scene(tmp_path)
     kept, report = refined(scene)
     assert kept is scene
-    assert report == PoseReport('not registered', 0.0, None, None, 5, 5)
+    assert (report.outcome, report.moved_m, report.sweeps, report.lost) == ('not registered', 0.0, 5, 5)
+    assert report.walls_met_used == report.walls_met_given
 
 
 def test_sweeps_beyond_the_keyframes_move_with_the_nearest(hilly):
@@ -146,15 +148,24 @@ def test_records_for_the_index_take_their_boxes_and_cameras_along(hilly, correct
     np.testing.assert_allclose([each.global_from_ego for each in corrected.records], at_keyframes(corrected), atol=1e-9)
 
 
+def test_poses_that_jump_are_corrected_at_every_sweep(hilly):
+    scene, truth = hilly
+    jumping = truth.copy()
+    jumping[13:, :3, 3] += (0.7, -0.4, 0.3)
+    corrected, report = refined(with_poses(scene, scene.global_from_ego[0] @ inverse(truth[0]) @ jumping))
+    assert report.sweeps == 31
+    assert displacement(corrected.global_from_ego, truth) < 0.5 * UNCERTAINTY_M
+
+
 def test_registered_are_keyframes_and_sweeps_a_quarter_of_a_second_apart(hilly):
-    np.testing.assert_array_equal(registered_sweeps(hilly[0], DEFAULT.poses), [0, 5, 10, 15, 20, 25, 30])
-    seldom = DEFAULT.poses._replace(apart_s=0.5)
-    np.testing.assert_array_equal(registered_sweeps(hilly[0], seldom), [0, 10, 20, 30])
+    np.testing.assert_array_equal(registered_sweeps(hilly[0], 0.25), [0, 5, 10, 15, 20, 25, 30])
+    np.testing.assert_array_equal(registered_sweeps(hilly[0], 0.5), [0, 10, 20, 30])
+    np.testing.assert_array_equal(registered_sweeps(hilly[0], 0.0), np.arange(31))
 
 
 def test_of_two_lidars_that_of_the_keyframes_is_registered(hilly):
     scene = replace(hilly[0], lidars=np.arange(31) % 2)
-    np.testing.assert_array_equal(registered_sweeps(scene, DEFAULT.poses), [0, 4, 10, 14, 20, 24, 30])
+    np.testing.assert_array_equal(registered_sweeps(scene, 0.25), [0, 4, 10, 14, 20, 24, 30])
 
 
 def test_lost_heights_follow_from_the_slope_of_the_car():

@@ -33,7 +33,7 @@ def test_a_small_motion_is_undone_by_one_step(rng, axis):
     step[axis] = 0.002 if axis < 3 else 0.02
     found = []
     for pose in (poses[6], moved(poses[6], step)):
-        matrix, side, _, _ = surface_map.normal_equations(sweep, pose, 0.5)
+        matrix, side, _ = surface_map.normal_equations(sweep, pose, 0.5)
         assert (np.linalg.eigvalsh(matrix) > 0).all()
         found.append(-np.linalg.solve(matrix, side))
     # In metres, as far away as points are: a step goes most of the way, and hardly anywhere else.
@@ -83,10 +83,10 @@ def test_roads_above_one_another_are_kept_apart(rng):
         surface_map.add(below, pose)
         surface_map.add(below, pose)
     for pose in (np.eye(4), above):
-        assert surface_map.normal_equations(below, pose, CONFIG.fits_m)[3] > 0.9
+        assert surface_map.fit(below, pose, CONFIG.fits_m) > 0.9
 
 
 def test_an_empty_map_meets_nothing(rng):
     (sweep,) = seen(street(rng), driven(sweeps=1), rng)
-    matrix, side, met, fit = SurfaceMap(CONFIG).normal_equations(sweep, np.eye(4), 0.5)
-    assert not matrix.any() and not side.any() and met == 0 and fit == 0
+    matrix, side, met = SurfaceMap(CONFIG).normal_equations(sweep, np.eye(4), 0.5)
+    assert not matrix.any() and not side.any() and met == SurfaceMap(CONFIG).fit(sweep, np.eye(4), 0.5) == 0

@@ -16,7 +16,7 @@ from project.labels.run.pose_files import corrected_records, pose_file, read_rep
 from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic import Difficulties, WorldSettings, make_world
 
-REPORT = PoseReport('corrected', 0.5, 0.4, None, 3, 1)
+REPORT = PoseReport('corrected', 0.5, 0.4, None, 0.2, 0.7, 3, 1)
 
 
 @pytest.fixture(scope='module')
