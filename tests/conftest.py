@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from project.geometry.rigid import rigid
 from project.synthetic import WorldSettings, make_world
-from project.synthetic.transforms import rigid
 
 
 @pytest.fixture(scope='session')

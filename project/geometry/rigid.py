@@ -26,6 +26,29 @@ def poses(rotations: np.ndarray, translations: np.ndarray) -> np.ndarray:
     return matrices
 
 
+def rigid(rotation: tuple[float, ...] | np.ndarray, translation: tuple[float, ...] | np.ndarray) -> np.ndarray:
+    """(4, 4) transform from a quaternion or a (3, 3) rotation, and a translation."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation if np.ndim(rotation) == 2 else rotation_matrices(np.asarray(rotation))
+    matrix[:3, 3] = translation
+    return matrix
+
+
+def quaternion(rotation: np.ndarray) -> list[float]:
+    """Unit quaternion (w, x, y, z) of a (3, 3) rotation (Shepperd's method: divide by the largest component)."""
+    m = rotation
+    squares = 1 + np.array([m[0, 0] + m[1, 1] + m[2, 2], m[0, 0] - m[1, 1] - m[2, 2],
+                            m[1, 1] - m[0, 0] - m[2, 2], m[2, 2] - m[0, 0] - m[1, 1]])  # fmt: skip
+    products = np.array([
+        [squares[0], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
+        [m[2, 1] - m[1, 2], squares[1], m[1, 0] + m[0, 1], m[0, 2] + m[2, 0]],
+        [m[0, 2] - m[2, 0], m[1, 0] + m[0, 1], squares[2], m[2, 1] + m[1, 2]],
+        [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[2, 1] + m[1, 2], squares[3]],
+    ])  # fmt: skip
+    row = products[np.argmax(squares)]
+    return (row / np.linalg.norm(row)).tolist()
+
+
 def inverse(matrices: np.ndarray) -> np.ndarray:
     """Inverse of (..., 4, 4) rigid transforms."""
     inverted = np.zeros_like(matrices)
@@ -34,6 +57,17 @@ def inverse(matrices: np.ndarray) -> np.ndarray:
     inverted[..., :3, 3] = -(turned @ matrices[..., :3, 3:])[..., 0]
     inverted[..., 3, 3] = 1
     return inverted
+
+
+def yaw_rotation(yaw: float) -> np.ndarray:
+    """(3, 3) rotation about z by an angle in radians."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+
+
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (..., 3) carried by a (4, 4) transform, float64."""
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def interpolate(first: np.ndarray, second: np.ndarray, fractions: np.ndarray) -> np.ndarray:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from project.geometry.rigid import inverse
 from project.synthetic import rig
 from project.synthetic.materials import COLOURS, PAINTS, ROUGHNESS
 from project.synthetic.scene import Scene
 from project.synthetic.shading import shade
-from project.synthetic.transforms import invert
 
 NEAREST = 0.15
 """Depth in metres in front of which nothing is drawn."""
@@ -43,7 +43,7 @@ def render(scene: Scene, channel: str, time: float) -> Picture:
     camera = rig.CAMERAS[channel]
     intrinsic = camera.intrinsic(width)
     town_from_camera = scene.town_from_ego(time) @ camera.ego_from_camera
-    camera_from_town = invert(town_from_camera)
+    camera_from_town = inverse(town_from_camera)
     present = scene.present(time)
     town_from_actors = scene.town_from_actors(present, time)
     nearness = np.zeros((height, width))
@@ -74,7 +74,7 @@ def render(scene: Scene, channel: str, time: float) -> Picture:
         owners,
         intrinsic,
         town_from_camera,
-        np.array([invert(m) for m in town_from_actors]).reshape(-1, 4, 4),
+        np.array([inverse(m) for m in town_from_actors]).reshape(-1, 4, 4),
         scene.static.triangles,
         scene.static.material,
         scene.models.triangles,

@@ -6,12 +6,12 @@ from functools import cache
 import numpy as np
 from numba import njit
 
+from project.geometry.rigid import apply, inverse
 from project.synthetic import rig
 from project.synthetic.bvh import Tree, nearest
 from project.synthetic.materials import REFLECTIVITY, Material
 from project.synthetic.scene import Scene
 from project.synthetic.solids import box, joined
-from project.synthetic.transforms import apply, invert
 from project.taxonomy import NOISE, RAW_EGO
 
 STATIC, MISSED, EGO = -1, -2, -3
@@ -67,11 +67,11 @@ def cast(scene: Scene, time: float) -> tuple[Returns, np.ndarray]:
     origins = poses[:, :3, 3].copy()
 
     present = scene.present(time)
-    actors_from_town = np.array([invert(m) for m in scene.town_from_actors(present, time)]).reshape(-1, 4, 4)
+    actors_from_town = np.array([inverse(m) for m in scene.town_from_actors(present, time)]).reshape(-1, 4, 4)
     kinds = np.array([scene.kinds.index(scene.actors[i].kind) for i in present], int)
     spheres = np.array(
         [
-            (*apply(invert(m), s.centre), np.linalg.norm(s.size) / 2)
+            (*apply(inverse(m), s.centre), np.linalg.norm(s.size) / 2)
             for m, s in zip(actors_from_town, map(scene.shape, present), strict=True)
         ]
     ).reshape(-1, 4)
@@ -133,7 +133,7 @@ def scan(scene: Scene, time: float, number: int) -> tuple[np.ndarray, np.ndarray
     ranges = np.where(valid, returns.ranges + noise, 0.0)
     town = returns.origins + ranges[:, None] * returns.directions
     points = np.empty((len(town), 5), np.float32)
-    points[:, :3] = apply(invert(scene.town_from_ego(time) @ rig.EGO_FROM_LIDAR), town)
+    points[:, :3] = apply(inverse(scene.town_from_ego(time) @ rig.EGO_FROM_LIDAR), town)
     brightness = returns.reflectance * rng.uniform(0.85, 1.15, len(town))
     points[:, 3] = np.where(valid, np.clip(np.round(brightness), 0, 255), rng.integers(0, 125, len(town)))
     points[:, 4] = np.tile(np.arange(32), rig.FIRINGS)

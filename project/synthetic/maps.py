@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from project.geometry.rigid import apply, inverse
 from project.synthetic.ground import ROAD, WALK
 from project.synthetic.scene import GLOBAL_CENTRE, Scene
-from project.synthetic.transforms import apply, invert
 
 RESOLUTION = 0.1
 """Metres a pixel that nuScenes' maps have; the town is looked up every fifth pixel."""
@@ -17,7 +17,7 @@ def driveable_and_walkable(scene: Scene) -> np.ndarray:
     x = (np.arange(width) + 0.5) * RESOLUTION * COARSE
     y = (np.arange(height)[::-1] + 0.5) * RESOLUTION * COARSE
     places = np.stack(np.broadcast_arrays(x[None, :], y[:, None], 0.0), axis=-1)
-    town = apply(invert(scene.global_from_town), places)
+    town = apply(inverse(scene.global_from_town), places)
     ground = scene.ground
     i = np.searchsorted(ground.x, town[..., 0], side='right') - 1
     j = np.searchsorted(ground.y, town[..., 1], side='right') - 1

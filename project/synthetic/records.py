@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from project.geometry.rigid import quaternion
 from project.synthetic import rig
 from project.synthetic.scene import Scene
 from project.synthetic.tables import link, pose_row, token, visibility_token
-from project.synthetic.transforms import quaternion
 from project.taxonomy import RAW_NAMES
 
 ANNOTATED_RANGE = 75.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from project.synthetic.transforms import rigid
+from project.geometry.rigid import rigid
 
 KEYFRAME_US = 500_000
 SWEEPS_PER_KEYFRAME = 10

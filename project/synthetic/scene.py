@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from project.geometry.rigid import inverse, rigid, yaw_rotation
 from project.synthetic import rig, scenery, traffic
 from project.synthetic.bvh import Forest, Tree
 from project.synthetic.crowd import EGO_SIZE, Actor, Crowd
@@ -18,7 +19,6 @@ from project.synthetic.routes import Motion
 from project.synthetic.settings import WorldSettings
 from project.synthetic.solids import Mesh
 from project.synthetic.streets import Plan, make_plan
-from project.synthetic.transforms import invert, rigid, yaw_rotation
 
 GLOBAL_CENTRE = (300.0, 300.0)
 """Global coordinates of the middle of every town: all of it fits into a map of 600 m x 600 m."""
@@ -99,7 +99,7 @@ class Scene:
     def global_from_box(self, index: int, time: float) -> np.ndarray:
         """Pose of an actor's box as the tables tell it: as seen from the ego car, carried by the ego pose told."""
         box = self.town_from_actor(index, time) @ rigid(np.eye(3), self.shape(index).centre)
-        return self.global_from_ego(time) @ invert(self.town_from_ego(time)) @ box
+        return self.global_from_ego(time) @ inverse(self.town_from_ego(time)) @ box
 
     def shape(self, index: int) -> Model:
         """Model of an actor."""

@@ -4,8 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from project.geometry.rigid import quaternion, rotation_matrices
 from project.synthetic import rig
-from project.synthetic.transforms import quaternion, rotation_matrix
 from project.taxonomy import RAW_NAMES
 
 TABLES = (
@@ -64,7 +64,7 @@ def fixed_tables() -> dict[str, list[dict]]:
         token=token('calibrated_sensor', 'LIDAR_TOP'),
         sensor_token=token('sensor', 'LIDAR_TOP'),
         translation=list(rig.LIDAR_TRANSLATION),
-        rotation=quaternion(rotation_matrix(rig.LIDAR_ROTATION)),
+        rotation=quaternion(rotation_matrices(rig.LIDAR_ROTATION)),
         camera_intrinsic=[],
     )
     channels = {'LIDAR_TOP': 'lidar'} | dict.fromkeys(rig.CAMERAS, 'camera')

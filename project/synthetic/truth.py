@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from project.geometry.rigid import apply, inverse
 from project.grid import VoxelGrid
 from project.synthetic import rig
 from project.synthetic.ground import MATERIALS as GROUND_MATERIALS
@@ -18,7 +19,6 @@ from project.synthetic.lidar import STATIC, cast
 from project.synthetic.records import keyframe_time, sweep_time
 from project.synthetic.scene import Scene, build_scene
 from project.synthetic.settings import WorldSettings
-from project.synthetic.transforms import apply, invert
 from project.synthetic.voxelise import surface_areas
 from project.taxonomy import FREE, LEARNING_MAP, MOVABLE
 
@@ -76,7 +76,7 @@ def keyframe_truth(root: str | Path, scene_name: str, keyframe: int, grid: Voxel
     scene = load_scene(root, scene_name)
     time = keyframe_time(keyframe)
     town_from_grid = _town_from(scene, grid.frame, time)
-    grid_from_town = invert(town_from_grid)
+    grid_from_town = inverse(town_from_grid)
     static = apply(grid_from_town, scene.static.triangles)
     is_ground = np.isin(scene.static.raw, list(GROUND_MATERIALS))
     moving, moving_labels, _ = _actor_triangles(scene, time)
@@ -104,7 +104,7 @@ def movable_surface(root: str | Path, scene_name: str, keyframe: int, frame: str
     scene = load_scene(root, scene_name)
     time = keyframe_time(keyframe)
     triangles, labels, _ = _actor_triangles(scene, time)
-    return apply(invert(_town_from(scene, frame, time)), triangles[np.isin(labels, list(MOVABLE))])
+    return apply(inverse(_town_from(scene, frame, time)), triangles[np.isin(labels, list(MOVABLE))])
 
 
 def _town_from(scene: Scene, frame: str, time: float) -> np.ndarray:
@@ -137,7 +137,7 @@ def _hits(settings: WorldSettings, index: int, sweep: int) -> tuple[np.ndarray, 
     points, actors = returns.points[kept], returns.actors[kept]
     for actor in np.unique(actors[actors != STATIC]):
         mine = actors == actor
-        points[mine] = apply(invert(scene.town_from_actor(actor, time)), points[mine])
+        points[mine] = apply(inverse(scene.town_from_actor(actor, time)), points[mine])
     return points.astype(np.float32), actors.astype(np.int16)
 
 

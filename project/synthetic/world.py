@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from project.geometry.rigid import apply, inverse
 from project.synthetic import rig
 from project.synthetic.camera import render
 from project.synthetic.lidar import scan
@@ -24,7 +25,6 @@ from project.synthetic.records import (
 from project.synthetic.scene import Scene, build_scene
 from project.synthetic.settings import FOLDERS, SETTINGS_FILE, WorldSettings
 from project.synthetic.tables import fixed_tables, write_tables
-from project.synthetic.transforms import apply, invert
 from project.workers import worker_pool
 
 JPEG_QUALITY = 90
@@ -124,7 +124,7 @@ def _points_in_boxes(scene: Scene, time: float, points: np.ndarray) -> np.ndarra
     global_from_lidar = scene.global_from_ego(time) @ rig.EGO_FROM_LIDAR
     for index in scene.present(time):
         width, length, height = scene.shape(index).size
-        local = apply(invert(scene.global_from_box(index, time)) @ global_from_lidar, points.astype(np.float64))
+        local = apply(inverse(scene.global_from_box(index, time)) @ global_from_lidar, points.astype(np.float64))
         counts[index] = (np.abs(local) <= np.array([length, width, height]) / 2).all(axis=1).sum()
     return counts
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from project.formats import Keyframe, infos
 from project.label_set import LabelSet
+from project.sources.base import Lidar, Rig
 from project.sources.points import read_returns
 from project.visualization.frame import Box, CameraImage, Frame
 
@@ -121,8 +122,11 @@ def keyframes_of_tables(dataroot: Path, version: str | None = None) -> Keyframes
 
     # No labels can be made of the test split, but predictions of it can be shown.
     source = NuScenesSource(dataroot, version, labelled=False)
-    scenes = [infos.scene_infos(source.keyframes(name), source.taxonomy) for name in source.scene_names]
-    return Keyframes(chain.from_iterable(scenes), infos.metainfo(source.version, source.taxonomy), dataroot)
+    records = [source.keyframes(name) for name in source.scene_names]
+    lidars = sorted({record.lidar_name for of_scene in records for record in of_scene})
+    rig = replace(Rig.nuscenes(), lidars=tuple(map(Lidar, lidars)))
+    scenes = [infos.scene_infos(of_scene, source.taxonomy, rig) for of_scene in records]
+    return Keyframes(chain.from_iterable(scenes), infos.metainfo(source.version, source.taxonomy, rig), dataroot)
 
 
 def _box(instance: dict, grid_from_lidar: np.ndarray) -> Box:

@@ -5,12 +5,12 @@ from functools import cache
 import numpy as np
 import pytest
 
+from project.geometry.rigid import apply, inverse
 from project.synthetic import Difficulties, WorldSettings, rig
 from project.synthetic.bvh import nearest
 from project.synthetic.camera import SKY, TOWN, render
 from project.synthetic.lidar import EGO, MISSED, STATIC, cast, scan
 from project.synthetic.scene import Scene, build_scene
-from project.synthetic.transforms import apply, invert
 
 
 @pytest.fixture(scope='module', params=[False, True], ids=['level', 'hilly'])
@@ -60,7 +60,7 @@ def _first_hit(scene: Scene, start: np.ndarray, direction: np.ndarray, time: flo
 
 @cache
 def _locals(scene: Scene, time: float) -> list[tuple[int, np.ndarray]]:
-    return [(int(index), invert(scene.town_from_actor(index, time))) for index in scene.present(time)]
+    return [(int(index), inverse(scene.town_from_actor(index, time))) for index in scene.present(time)]
 
 
 @pytest.mark.parametrize('channel', ['CAM_BACK', 'CAM_FRONT_LEFT'])
@@ -68,10 +68,10 @@ def test_pixels_show_what_their_rays_meet(scene: Scene, channel: str, rng: np.ra
     time = 0.5 + rig.CAMERAS[channel].delay_us * 1e-6
     picture = render(scene, channel, time)
     pose = scene.town_from_ego(time) @ rig.CAMERAS[channel].ego_from_camera
-    inverse = np.linalg.inv(rig.CAMERAS[channel].intrinsic(320))
+    camera_from_pixels = np.linalg.inv(rig.CAMERAS[channel].intrinsic(320))
     agree = []
     for row, column in zip(rng.integers(0, 180, 100), rng.integers(0, 320, 100), strict=True):
-        depth, actor = _first_hit(scene, pose[:3, 3], pose[:3, :3] @ inverse @ [column, row, 1], time)
+        depth, actor = _first_hit(scene, pose[:3, 3], pose[:3, :3] @ camera_from_pixels @ [column, row, 1], time)
         if picture.actors[row, column] == SKY:
             agree.append(depth >= 200)
         else:
@@ -86,7 +86,7 @@ def test_lidar_projected_into_a_picture_lies_on_the_same_things(scene: Scene) ->
     picture = render(scene, channel, time)
     returns, _ = cast(scene, time)
     kept = returns.actors >= STATIC
-    camera_from_town = invert(scene.town_from_ego(time) @ rig.CAMERAS[channel].ego_from_camera)
+    camera_from_town = inverse(scene.town_from_ego(time) @ rig.CAMERAS[channel].ego_from_camera)
     points = apply(camera_from_town, returns.points[kept])
     pixels = points @ rig.CAMERAS[channel].intrinsic(320).T
     column, row = np.rint(pixels[:, :2] / np.maximum(pixels[:, 2:], 1e-6)).astype(int).T
@@ -101,11 +101,11 @@ def test_lidar_projected_into_a_picture_lies_on_the_same_things(scene: Scene) ->
 
 def test_boxes_hold_all_points_of_their_objects(scene: Scene) -> None:
     returns, _ = cast(scene, 0.5)
-    global_points = apply(scene.global_from_ego(0.5) @ invert(scene.town_from_ego(0.5)), returns.points)
+    global_points = apply(scene.global_from_ego(0.5) @ inverse(scene.town_from_ego(0.5)), returns.points)
     boxed = 0
     for index in np.unique(returns.actors[returns.actors >= 0]):
         width, length, height = scene.shape(index).size
-        local = apply(invert(scene.global_from_box(index, 0.5)), global_points[returns.actors == index])
+        local = apply(inverse(scene.global_from_box(index, 0.5)), global_points[returns.actors == index])
         assert (np.abs(local) < np.array([length, width, height]) / 2).all()
         boxed += len(local)
     assert boxed > 300

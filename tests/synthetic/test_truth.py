@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from project.geometry.rigid import apply, inverse
 from project.grid import VoxelGrid
 from project.synthetic import Difficulties, WorldSettings, rig
 from project.synthetic.lidar import STATIC, cast
 from project.synthetic.scene import build_scene
-from project.synthetic.transforms import apply, invert
 from project.synthetic.truth import keyframe_truth, load_scene, movable_surface
 from project.taxonomy import FREE, LEARNING_MAP, MOVABLE
 
@@ -36,7 +36,7 @@ def test_beams_end_in_voxels_of_the_truth(world: str, frame: str, request: pytes
     returns, _ = cast(scene, 0.5)
     pose = scene.town_from_ego(0.5) @ (rig.EGO_FROM_LIDAR if frame == 'lidar' else np.eye(4))
     kept = returns.actors >= STATIC
-    indices, inside = grid.voxel_indices(apply(invert(pose), returns.points[kept]))
+    indices, inside = grid.voxel_indices(apply(inverse(pose), returns.points[kept]))
     found = truth.semantics[tuple(indices.T)]
     assert len(indices) > 5000
     # Beams that end on the edge between two voxels may be counted for the other one.
@@ -87,7 +87,7 @@ def test_moving_objects_are_where_they_are_at_the_keyframe(tiny_world: Path) -> 
     truth = keyframe_truth(tiny_world, 'scene-0061', 1, grid, window=0)
     for index in fast:
         middle = scene.town_from_actor(index, 0.5) @ [0, 0, scene.shape(index).centre[2], 1]
-        at = (invert(scene.town_from_ego(0.5)) @ middle)[:3]
+        at = (inverse(scene.town_from_ego(0.5)) @ middle)[:3]
         cells, inside = grid.voxel_indices(at[None])
         if inside.all():
             x, y, _ = cells[0]

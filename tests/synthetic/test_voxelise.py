@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from project.geometry.rigid import apply
 from project.grid import VoxelGrid
 from project.synthetic.clipping import area
 from project.synthetic.materials import Material
 from project.synthetic.solids import box, joined
-from project.synthetic.transforms import apply
 from project.synthetic.voxelise import LEAST_AREA, surface_areas
 
 GRID = VoxelGrid('ego', (-1.5, -1.0, -0.5), (0.5, 0.4, 0.3), (7, 5, 3))

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from project.formats import OccupancyLabels
+from project.geometry.rigid import apply, inverse
 from project.geometry.traversal import clip_to_grid, longest_traversal, traverse
 from project.grid import VoxelGrid
 from project.sources.base import Cameras
@@ -13,7 +14,6 @@ from project.synthetic import rig
 from project.synthetic.lidar import STATIC, cast
 from project.synthetic.records import keyframe_time, sweep_time
 from project.synthetic.scene import Scene as MadeScene
-from project.synthetic.transforms import apply, invert
 from project.synthetic.truth import Truth
 
 STEP_M = 0.05
@@ -81,7 +81,7 @@ class Beamed:
         """(X, Y, Z) bool. Inside the box of an object a ray counts where it passes the object's own frame."""
         scene, time = self.scene, keyframe_time(keyframe)
         frame = rig.EGO_FROM_LIDAR if grid.frame == 'lidar' else np.eye(4)
-        grid_from_town = invert(scene.town_from_ego(time) @ frame)
+        grid_from_town = inverse(scene.town_from_ego(time) @ frame)
         static, own = np.zeros(grid.size, bool), np.zeros(grid.size, bool)
         objects = scene.present(time)
         in_box = np.zeros(grid.size, bool)
@@ -100,14 +100,14 @@ class Beamed:
                 middle = apply(then, scene.shape(index).centre)
                 reach = np.linalg.norm(scene.shape(index).size) / 2
                 near = _near(origins, ends, middle, reach)
-                moved = grid_from_town @ scene.town_from_actor(index, time) @ invert(then)
+                moved = grid_from_town @ scene.town_from_actor(index, time) @ inverse(then)
                 _step(own, apply(moved, origins[near]), apply(moved, ends[near]), corner, size, shape)
         return (static & (~in_box | own)).reshape(grid.shape)
 
     def _in_box(self, index: int, grid: VoxelGrid, grid_from_town: np.ndarray, time: float) -> np.ndarray:
         shape = self.scene.shape(index)
         width, length, height = shape.size
-        box_from_grid = invert(grid_from_town @ self.scene.town_from_actor(index, time))
+        box_from_grid = inverse(grid_from_town @ self.scene.town_from_actor(index, time))
         local = np.abs(apply(box_from_grid, grid.centres().reshape(-1, 3)) - shape.centre)
         return (local <= np.array([length, width, height]) / 2).all(axis=1)
 
