@@ -20,7 +20,7 @@ import sys
 
 from PIL import Image
 
-from project.visualization.files import few_colours
+from project.visualization.render.files import few_colours
 
 for path in sys.argv[1:]:
     image = Image.open(path)

@@ -6,10 +6,10 @@ import numpy as np
 from project.checking.scene import KeyframeReport, SceneReport
 from project.sources.base import Scene
 from project.taxonomy import FREE
-from project.visualization.drawing import caption
 from project.visualization.frame import Frame, Layer
-from project.visualization.picture import render_voxels
-from project.visualization.scenery import following_view, overhead_view
+from project.visualization.render.drawing import caption
+from project.visualization.render.picture import render_voxels
+from project.visualization.render.viewpoints import following_view, overhead_view
 
 COLOURS = {'labels': (205, 210, 216), 'stops rays too early': (213, 60, 0), 'empty, but rays end here': (0, 104, 190)}
 """What voxels of the picture of rays are; told apart also by readers who confuse red and green."""

@@ -9,9 +9,9 @@ from mmengine.dataset import pseudo_collate
 
 from project.engine.config import read_config
 from project.label_set import LabelSet
-from project.visualization.files import write_png
-from project.visualization.picture import frame_picture
-from project.visualization.samples import sample_frame
+from project.visualization.render.files import write_png
+from project.visualization.render.picture import frame_picture
+from project.visualization.sources.samples import sample_frame
 
 DEFAULT_COUNT = 4
 

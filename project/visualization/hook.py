@@ -8,8 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from project.label_set import LabelSet
-from project.visualization.picture import frame_picture
-from project.visualization.samples import sample_frame
+from project.visualization.render.picture import frame_picture
+from project.visualization.sources.samples import sample_frame
 
 
 @HOOKS.register_module()

@@ -4,18 +4,17 @@ import re
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from project.formats import FORMATS
-from project.label_set import LabelSet
 from project.targets import check_target
-from project.visualization.files import write_gif, write_mp4, write_png
 from project.visualization.frame import Frame
-from project.visualization.picture import frame_picture
+from project.visualization.render.files import write_gif, write_mp4, write_png
+from project.visualization.render.picture import frame_picture
+from project.visualization.sources.base import FrameSource
 
 PICTURE_WIDTH_PX = 1920
 GIF_WIDTH_PX = 1280
@@ -24,21 +23,6 @@ MAX_FPS = 50
 """Browsers play faster animations slowly."""
 DEFAULT_ADDRESS = '127.0.0.1:8080'
 _NAMES = {'checkpoint': 'CHECKPOINT', 'cfg_options': '--cfg-options'}
-
-
-class Source(Protocol):
-    """Where frames come from.
-
-    Attributes:
-        scenes: tokens of the frames of each scene, in order of time where that is known.
-        labels: names and colours of the labels.
-    """
-
-    scenes: dict[str, list[str]]
-    labels: LabelSet
-
-    def frame(self, scene: str, index: int) -> Frame:
-        """A frame of a scene, by its place there."""
 
 
 def show(arguments: Namespace) -> None:
@@ -56,7 +40,7 @@ def show(arguments: Namespace) -> None:
         writers[name](arguments, source)
         print(f'wrote {getattr(arguments, name)}')
     if arguments.serve or not wanted:
-        from project.visualization.server import serve
+        from project.visualization.web.server import serve
 
         scene, indices = choose(source.scenes, arguments.scene, arguments.frames or 'all')
         serve(source, scene, indices, arguments.serve or DEFAULT_ADDRESS)
@@ -108,7 +92,7 @@ def _check_pictures(arguments: Namespace) -> None:
         raise ValueError(f'--fps {arguments.fps:g}: give more than 0 and at most {MAX_FPS} frames a second')
 
 
-def open_source(arguments: Namespace) -> Source:
+def open_source(arguments: Namespace) -> FrameSource:
     """The source that the arguments name.
 
     Raises:
@@ -116,10 +100,10 @@ def open_source(arguments: Namespace) -> Source:
     """
     path = Path(arguments.source)
     if path.is_dir():
-        from project.visualization.sources import FolderSource
+        from project.visualization.sources.folders import FolderSource
 
         return FolderSource(path, arguments.truth, arguments.dataroot, arguments.version, arguments.format)
-    from project.visualization.predict import ModelSource
+    from project.visualization.sources.model import ModelSource
 
     return ModelSource(path, arguments.checkpoint, arguments.dataroot, arguments.cfg_options)
 
@@ -167,7 +151,7 @@ def choose(scenes: dict[str, list[str]], scene: str | None, which: str) -> tuple
     return scene, list(chosen)
 
 
-def _write_pngs(arguments: Namespace, source: Source) -> None:
+def _write_pngs(arguments: Namespace, source: FrameSource) -> None:
     path = Path(arguments.png)
     scene, indices = choose(source.scenes, arguments.scene, arguments.frames or '0')
     if path.suffix == '.png' and len(indices) > 1:
@@ -176,32 +160,32 @@ def _write_pngs(arguments: Namespace, source: Source) -> None:
         write_png(path if path.suffix == '.png' else path / f'{scene}_{index:03d}.png', picture)
 
 
-def _write_gif(arguments: Namespace, source: Source) -> None:
+def _write_gif(arguments: Namespace, source: FrameSource) -> None:
     scene, indices = choose(source.scenes, arguments.scene, arguments.frames or 'all')
     pictures = _pictures(arguments, source, scene, indices, GIF_WIDTH_PX)
     write_gif(arguments.gif, pictures, arguments.fps, source.labels.colours)
 
 
-def _write_mp4(arguments: Namespace, source: Source) -> None:
+def _write_mp4(arguments: Namespace, source: FrameSource) -> None:
     scene, indices = choose(source.scenes, arguments.scene, arguments.frames or 'all')
     write_mp4(arguments.mp4, _pictures(arguments, source, scene, indices, PICTURE_WIDTH_PX), arguments.fps)
 
 
-def _write_page(arguments: Namespace, source: Source) -> None:
-    from project.visualization.page import write_page
+def _write_page(arguments: Namespace, source: FrameSource) -> None:
+    from project.visualization.web.page import write_page
 
     scene, indices = choose(source.scenes, arguments.scene, arguments.frames or '0')
     write_page(arguments.html, _frames(source, scene, indices))
 
 
 def _pictures(
-    arguments: Namespace, source: Source, scene: str, indices: list[int], width_px: int
+    arguments: Namespace, source: FrameSource, scene: str, indices: list[int], width_px: int
 ) -> Iterator[np.ndarray]:
     for frame in _frames(source, scene, indices):
         yield frame_picture(frame, arguments.mask, arguments.width or width_px)
 
 
-def _frames(source: Source, scene: str, indices: list[int]) -> Iterator[Frame]:
+def _frames(source: FrameSource, scene: str, indices: list[int]) -> Iterator[Frame]:
     console = Console(stderr=True)
     for index in track(indices, scene, console=console, transient=True, disable=not console.is_terminal):
         yield source.frame(scene, index)

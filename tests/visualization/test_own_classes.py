@@ -7,11 +7,11 @@ import numpy as np
 from known_world import CAR, GRID, camera_ahead, frame
 
 from project.label_set import LabelSet
-from project.visualization import picture
-from project.visualization.camera_images import around
 from project.visualization.frame import CameraImage
-from project.visualization.page import encode_frame, manifest
-from project.visualization.picture import frame_picture
+from project.visualization.render import picture
+from project.visualization.render.camera_images import around
+from project.visualization.render.picture import frame_picture
+from project.visualization.web.page import encode_frame, manifest
 
 NAMES = ('noise', '', '', '', 'tram', *[''] * 6, 'street', *[''] * 4, 'hedge', 'free')
 OWN = LabelSet(NAMES, ((255, 0, 255), *((label, 200, 100) for label in range(1, 18))))

@@ -21,11 +21,11 @@ from known_world import CAR, GRID, ROAD
 from PIL import Image
 
 from project.taxonomy import FREE, PALETTE
-from project.visualization.camera import Camera
 from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RIGHT, WRONG_CLASS
-from project.visualization.page import encode_frame, write_page
-from project.visualization.scenery import FIELD_OF_VIEW_DEG, following_pose, overhead_pose
-from project.visualization.server import ViewerServer
+from project.visualization.render.camera import Camera
+from project.visualization.render.viewpoints import FIELD_OF_VIEW_DEG, following_pose, overhead_pose
+from project.visualization.web.page import encode_frame, write_page
+from project.visualization.web.server import ViewerServer
 
 BACKGROUND = (245, 246, 248)
 ON_CAR = (11.5, 0.5, 1.0)
@@ -309,7 +309,7 @@ def test_a_browser_that_goes_away_is_no_error(server, capfd):
 
 
 def test_the_frame_after_the_one_asked_for_is_made_ready(monkeypatch):
-    monkeypatch.setattr('project.visualization.server.LOOK_AHEAD_SECONDS', 0)
+    monkeypatch.setattr('project.visualization.web.server.LOOK_AHEAD_SECONDS', 0)
     asked, made = [], threading.Event()
 
     class Source:

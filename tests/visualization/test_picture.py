@@ -10,13 +10,13 @@ from PIL import Image
 
 from project.grid import VoxelGrid
 from project.taxonomy import CLASSES, PALETTE
-from project.visualization.camera import Camera
-from project.visualization.camera_images import overlaid
-from project.visualization.drawing import BACKGROUND, caption, legend, text_size
-from project.visualization.files import write_gif, write_mp4, write_png
 from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RIGHT, WRONG_CLASS
-from project.visualization.picture import EGO_COLOURS, frame_picture, render_voxels
-from project.visualization.scenery import ego_car, following_view, forward, from_ego, overhead_view
+from project.visualization.render.camera import Camera
+from project.visualization.render.camera_images import overlaid
+from project.visualization.render.drawing import BACKGROUND, caption, legend, text_size
+from project.visualization.render.files import write_gif, write_mp4, write_png
+from project.visualization.render.picture import EGO_COLOURS, frame_picture, render_voxels
+from project.visualization.render.viewpoints import ego_car, following_view, forward, from_ego, overhead_view
 
 
 def pixel_of(camera: Camera, point: tuple[float, float, float]) -> tuple[int, int]:

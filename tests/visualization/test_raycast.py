@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from project.grid import VoxelGrid
-from project.visualization.camera import Camera
-from project.visualization.raycast import MISS, SOLID, cast, shaded
+from project.visualization.render.camera import Camera
+from project.visualization.render.raycast import MISS, SOLID, cast, shaded
 
 GRID = VoxelGrid('lidar', (-2.0, -1.0, 0.5), (0.5, 0.4, 0.3), (7, 5, 3))
 

@@ -11,7 +11,7 @@ import project
 from project.datasets.data_sample import OccupancyDataSample
 from project.grid import VoxelGrid
 from project.taxonomy import FREE
-from project.visualization.samples import sample_frame
+from project.visualization.sources.samples import sample_frame
 
 assert project
 GRID = VoxelGrid.from_range('lidar', (-7, -5, -1, 7, 5, 2), (2, 2, 1))

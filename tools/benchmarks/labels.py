@@ -34,9 +34,9 @@ from project.sources.base import Scene
 from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic import Difficulties, WorldSettings, make_world
 from project.synthetic.truth import Truth, keyframe_truth
-from project.visualization.files import few_colours
 from project.visualization.frame import Frame
-from project.visualization.picture import frame_picture
+from project.visualization.render.files import few_colours
+from project.visualization.render.picture import frame_picture
 from tools.benchmarks._label_baseline import plain_labels, plain_world
 from tools.benchmarks._label_masks import mask_quality
 from tools.benchmarks._label_quality import Quality

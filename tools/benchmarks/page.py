@@ -22,7 +22,7 @@ from project.labels.voxelization.voting import vote_keyframe
 from project.sources.nuscenes.source import NuScenesSource
 from project.synthetic import WorldSettings, make_world
 from project.visualization.frame import Frame
-from project.visualization.server import ViewerServer
+from project.visualization.web.server import ViewerServer
 
 GRIDS = {'200x200x16, 0.4 m': occ3d.GRID, '512x512x40, 0.2 m': voxels.GRID}
 FLAGS = ('--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader')

@@ -12,8 +12,8 @@ from project.grid import VoxelGrid
 from project.sources.nuscenes.source import NuScenesSource
 from project.taxonomy import FREE
 from project.visualization.frame import Frame
-from project.visualization.keyframes import Keyframes, keyframes_beside, keyframes_of_tables
-from project.visualization.sources import FolderSource
+from project.visualization.sources.folders import FolderSource
+from project.visualization.sources.recording import Keyframes, keyframes_beside, keyframes_of_tables
 
 
 def empty_frame(token: str, frame: str) -> Frame:

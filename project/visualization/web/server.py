@@ -7,16 +7,13 @@ from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from threading import RLock, Timer
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import numpy as np
 
 from project.visualization.frame import CameraImage, Frame
-from project.visualization.page import encode_frame, manifest, page, small_jpeg
-
-if TYPE_CHECKING:
-    from project.visualization.show import Source
+from project.visualization.sources.base import FrameSource
+from project.visualization.web.page import encode_frame, manifest, page, small_jpeg
 
 LOOK_AHEAD_SECONDS = 0.5
 """When the next frame is made ready after one was asked for: once the browser, on the same cores, has drawn that."""
@@ -34,7 +31,7 @@ class ViewerServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, source: 'Source', scene: str, indices: list[int], address: tuple[str, int]):
+    def __init__(self, source: FrameSource, scene: str, indices: list[int], address: tuple[str, int]):
         super().__init__(address, _Handler)
         # Requests come in several threads; a source may be a model, and no frame should be made twice.
         self._lock, self._timer = RLock(), None
@@ -128,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep quiet; errors show in the page."""
 
 
-def serve(source: 'Source', scene: str, indices: list[int], address: str) -> None:
+def serve(source: FrameSource, scene: str, indices: list[int], address: str) -> None:
     """Serve a source until interrupted.
 
     Raises:

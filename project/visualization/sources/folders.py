@@ -13,7 +13,7 @@ from project.formats.stated import stated
 from project.grid import VoxelGrid
 from project.label_set import LabelSet
 from project.visualization.frame import Frame
-from project.visualization.keyframes import Keyframes, keyframes_beside, keyframes_of_tables
+from project.visualization.sources.recording import Keyframes, keyframes_beside, keyframes_of_tables
 
 
 class FolderSource:

@@ -11,8 +11,8 @@ from project.formats import infos
 from project.inference.loading import load_model
 from project.label_set import LabelSet
 from project.visualization.frame import Frame
-from project.visualization.keyframes import Keyframes
-from project.visualization.samples import sample_frame
+from project.visualization.sources.recording import Keyframes
+from project.visualization.sources.samples import sample_frame
 
 
 class ModelSource:

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 
 from project.taxonomy import NOISE
-from project.visualization.camera import Camera
-from project.visualization.camera_images import around, overlaid
-from project.visualization.drawing import BACKGROUND, FAINT, blank, caption, legend, text_size, text_width, write
 from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, CameraImage, Frame, Layer
-from project.visualization.raycast import MISS, SOLID, cast, shaded
-from project.visualization.scenery import ego_car, following_view, overhead_view
+from project.visualization.render.camera import Camera
+from project.visualization.render.camera_images import around, overlaid
+from project.visualization.render.drawing import BACKGROUND, FAINT, blank, caption, legend, text_size, text_width, write
+from project.visualization.render.raycast import MISS, SOLID, cast, shaded
+from project.visualization.render.viewpoints import ego_car, following_view, overhead_view
 from project.visualization.scores import frame_scores
 
 EGO_COLOURS = ((252, 252, 252), (72, 82, 96))

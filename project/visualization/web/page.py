@@ -13,13 +13,13 @@ import numpy as np
 
 from project.formats.common import written_whole
 from project.taxonomy import FREE
-from project.visualization.camera import Camera
-from project.visualization.camera_images import image_size, load_image
 from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, CameraImage, Frame
-from project.visualization.scenery import ego_car, following_pose, overhead_pose
+from project.visualization.render.camera import Camera
+from project.visualization.render.camera_images import image_size, load_image
+from project.visualization.render.viewpoints import ego_car, following_pose, overhead_pose
 from project.visualization.scores import frame_scores
 
-PARTS = Path(__file__).parent / 'page'
+PARTS = Path(__file__).parent / 'static'
 SCRIPTS = ('data', 'faces', 'paint', 'voxels', 'overlays', 'stage', 'state', 'panel', 'keys', 'main')
 """Scripts of the page, in the order in which they are joined."""
 

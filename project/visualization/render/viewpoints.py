@@ -3,7 +3,7 @@
 import numpy as np
 
 from project.grid import VoxelGrid
-from project.visualization.camera import Camera
+from project.visualization.render.camera import Camera
 
 LIDAR_MOUNT = (0.94, 0.0, 1.84)
 """Where nuScenes' lidar sits in the ego frame, metres; close enough to draw the car around it."""

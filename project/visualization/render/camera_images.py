@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from project.grid import VoxelGrid
-from project.visualization.camera import Camera
 from project.visualization.frame import CameraImage, Layer
-from project.visualization.raycast import MISS, cast, shaded
-from project.visualization.scenery import forward
+from project.visualization.render.camera import Camera
+from project.visualization.render.raycast import MISS, cast, shaded
+from project.visualization.render.viewpoints import forward
 
 OPACITY = 0.5
 

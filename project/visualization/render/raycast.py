@@ -12,7 +12,7 @@ from numba import njit, prange
 
 from project.geometry.traversal import first_occupied
 from project.grid import VoxelGrid
-from project.visualization.camera import Camera
+from project.visualization.render.camera import Camera
 
 MISS = -1
 """Value of a pixel whose ray leaves the grid without meeting a voxel."""

@@ -1,0 +1,1 @@
+"""Frames as pictures, animations and videos, without a display."""
