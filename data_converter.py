@@ -30,6 +30,8 @@ from project.labels.run.pose_files import corrected_records, read_report
 from project.labels.run.report import Report
 from project.labels.run.settings import Settings
 from project.labels.run.survey import Survey, complete_scenes, survey
+from project.sources.base import SceneSource
+from project.sources.naming import UniquelyNamed
 from project.sources.nuscenes.source import NuScenesSource
 from project.taxonomy import Taxonomy
 
@@ -59,6 +61,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--lidar', nargs='+', metavar='NAME',
         help='lidars to use, the one first whose frame and time keyframes have (all, LIDAR_TOP first)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--unique_names', '--unique-names', action='store_true',
+        help='name files by keyframe where lidar files of several scenes have the same name',
     )  # fmt: skip
     parser.add_argument(
         '--workers', type=whole_number(1), default=usable_cores(), metavar='N', help='processes (%(default)s)'
@@ -115,6 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
             taxonomy = taxonomy.with_label_mapping(options.label_mapping)
         with report.status(f'reading the tables of {options.dataroot}'):
             source = NuScenesSource(options.dataroot, options.version, options.scenes, taxonomy, options.lidar or ())
+            source = UniquelyNamed(source) if options.unique_names else source
             seen = survey(source, settings, with_files=options.dry_run)
         report.warn(seen, settings)
         if options.dry_run:
@@ -157,7 +164,7 @@ def make_settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def label(source: NuScenesSource, seen: Survey, settings: Settings, workers: int, report: Report) -> list[Outcome]:
+def label(source: SceneSource, seen: Survey, settings: Settings, workers: int, report: Report) -> list[Outcome]:
     """Label the scenes that are complete; returns what became of these, and of the others."""
     with report.progress(seen.todo) as on_progress:
         outcomes = convert(complete_scenes(source, seen), settings, workers, on_progress)

@@ -144,7 +144,7 @@ def read(path: str | Path) -> dict:
 def keyframe(info: dict) -> Keyframe:
     """The names of the keyframe that an entry of ``data_list`` describes."""
     lidar = info['lidar_points']
-    file = PurePath(lidar['lidar_path']).name
+    file = info.get('label_file') or PurePath(lidar['lidar_path']).name
     return Keyframe(info['scene_name'], info['scene_token'], info['token'], lidar['sample_data_token'], file)
 
 
@@ -165,8 +165,15 @@ def _keyframe_info(record: KeyframeRecord, velocities: np.ndarray, box_labels: '
         'instances': _instances(record.boxes, global_from_lidar, velocities, box_labels),
         'scene_name': keyframe.scene_name,
         'scene_token': keyframe.scene_token,
+        **_label_file(record),
         'occupancy_path': {name: module.path(keyframe).as_posix() for name, module in FORMATS.items()},
     }
+
+
+def _label_file(record: KeyframeRecord) -> dict[str, str]:
+    """The name that labels are called by where that is not the lidar file's."""
+    name = record.keyframe.lidar_file
+    return {} if name == PurePath(record.lidar_path or name).name else {'label_file': name}
 
 
 def _image_info(camera: CameraRecord, global_from_lidar: np.ndarray) -> dict:
@@ -201,7 +208,8 @@ def _instances(
                 'bbox_label_3d': label,
                 'occupancy_label': box_labels.label(category),
                 'bbox_3d': boxes_3d[i].tolist(),
-                'bbox_3d_isvalid': sum(points) > 0,
+                # Fewer than none means that nobody counted.
+                'bbox_3d_isvalid': any(points),
                 'velocity': local_velocities[i, :2].tolist(),
                 'num_lidar_pts': points[0],
                 'num_radar_pts': points[1],

@@ -57,21 +57,35 @@ def check_plausible(scene: Scene) -> None:
 
 
 def _check_spacing(what: str, timestamps_us: np.ndarray, plausible_s: tuple[float, float]) -> None:
-    if len(timestamps_us) < 2:
-        return
     steps_us = np.diff(timestamps_us)
     if (steps_us <= 0).any():
         i = (steps_us <= 0).argmax()
         raise UserError(f'two {what} have the timestamps {timestamps_us[i]} and {timestamps_us[i + 1]}, in this order')
-    typical_s = np.median(steps_us) / 1e6
-    if not plausible_s[0] <= typical_s <= plausible_s[1]:
-        guesses = [name for name, unit_s in (('nanoseconds', 1e-9), ('milliseconds', 1e-3), ('seconds', 1.0))
-                   if plausible_s[0] <= typical_s * 1e6 * unit_s <= plausible_s[1]]  # fmt: skip
-        hint = f'; they may be {guesses[0]}' if guesses else ''
-        raise UserError(
-            f'timestamps of {what} are {typical_s * 1e6:g} apart, which is {typical_s:g} s as they are microseconds; '
-            f'{plausible_s[0]:g} to {plausible_s[1]:g} s would be plausible{hint}'
-        )
+    check_unit(what, timestamps_us, plausible_s)
+
+
+def check_unit(what: str, timestamps_us: np.ndarray, plausible_s: tuple[float, float]) -> None:
+    """Check that times are microseconds.
+
+    Args:
+        what: what happened at these times.
+        timestamps_us: (N,) whole numbers, ascending.
+        plausible_s: the shortest and longest typical time from one to the next.
+
+    Raises:
+        UserError: they are too close or too far apart.
+    """
+    typical_us = np.median(np.diff(timestamps_us)) if len(timestamps_us) > 1 else 0
+    shortest_s, longest_s = plausible_s
+    if not typical_us or shortest_s <= typical_us / 1e6 <= longest_s:
+        return
+    units = {'nanoseconds': 1e-9, 'milliseconds': 1e-3, 'seconds': 1.0}
+    guesses = [name for name, unit_s in units.items() if shortest_s <= typical_us * unit_s <= longest_s]
+    hint = f'; they may be {guesses[0]}' if guesses else ''
+    raise UserError(
+        f'the timestamps of {what} are {typical_us:g} apart, {typical_us / 1e6:g} s if they are microseconds; '
+        f'{shortest_s:g} to {longest_s:g} s would be plausible{hint}'
+    )
 
 
 def _check_poses(scene: Scene) -> None:

@@ -62,6 +62,12 @@ def _earlier(path: Path, version: str) -> dict | None:
     return content if content['metainfo']['version'] == version else None
 
 
+def earlier_keyframes(save_path: Path, version: str) -> list[dict]:
+    """Entries of the index of both splits, as far as there is one."""
+    found = [_earlier(save_path / f'nuscenes_infos_{split}.pkl', version) for split in SPLITS]
+    return [entry for content in found if content for entry in content['data_list']]
+
+
 def _scenes(content: dict) -> dict[str, list[dict]]:
     """Entries of each scene in an index."""
     scenes: dict[str, list[dict]] = {}

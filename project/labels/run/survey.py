@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from project.errors import what_is_wrong
+from project.errors import UserError, what_is_wrong
+from project.formats import FORMATS, points, surroundocc
+from project.labels.run.index import earlier_keyframes
 from project.labels.run.settings import Settings
 from project.sources.base import Scene, Scenes, SceneSource
 
@@ -44,8 +46,12 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
         source: the scenes.
         settings: what labels to make.
         with_files: whether to look for each file that is needed.
+
+    Raises:
+        UserError: labels of two keyframes would have the same file.
     """
     seen = Survey(left_out=list(source.left_out))
+    owners: dict[str, str] = {}
     for name in source.scene_names:
         try:
             scene = source.load(name)
@@ -54,7 +60,37 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
         else:
             seen.complete.append(name)
             _look_at(scene, settings, seen, with_files)
+            _check_names(scene, settings, owners)
+    _check_earlier_names(settings, source.version, set(source.scene_names), owners)
     return seen
+
+
+def _check_names(scene: Scene, settings: Settings, owners: dict[str, str]) -> None:
+    for keyframe in scene.keyframes:
+        owner = f'keyframe {keyframe.sample_token} of {scene.name}'
+        for name in settings.formats:
+            path = FORMATS[name].path(keyframe).as_posix()
+            if owners.setdefault(path, owner) != owner:
+                raise UserError(_same_file(settings, path, owners[path], owner))
+
+
+def _check_earlier_names(settings: Settings, version: str, names: set[str], owners: dict[str, str]) -> None:
+    """The same of scenes that were labelled before, where files are named by what may not be unique."""
+    if not set(settings.formats) & {surroundocc.NAME, points.NAME}:
+        return
+    for info in earlier_keyframes(settings.save_path, version):
+        if info['scene_name'] not in names:
+            for path in info['occupancy_path'].values():
+                if path in owners:
+                    other = f'keyframe {info["token"]} of {info["scene_name"]}, which was labelled before'
+                    raise UserError(_same_file(settings, path, owners[path], other))
+
+
+def _same_file(settings: Settings, path: str, first: str, second: str) -> str:
+    return (
+        f'{settings.save_path / path}: would have the labels of {first} and of {second}; nothing was written. '
+        '--unique_names names files by keyframe, and so do the formats voxels, occ3d and openocc'
+    )
 
 
 def complete_scenes(source: SceneSource, seen: Survey, without: Iterable[str] = ()) -> Scenes:

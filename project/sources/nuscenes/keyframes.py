@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
+import numpy as np
+
 from project.errors import UserError
 from project.sources.nuscenes import schema
 from project.sources.nuscenes.tables import Tables
+from project.sources.plausible import TURN_S, check_unit
 
 APART_US = 1_000_000
 """Readings of a keyframe are closer in time than this; in nuScenes they are within 50 ms."""
@@ -56,10 +59,11 @@ def keyframe_readings(
             sweeps.append(reading)
         if reading.is_key_frame and (calibration.modality == 'camera' or calibration.channel == reference):
             by_keyframe[reading.sample_token].setdefault(calibration.channel, []).append(reading)
+    sweeps.sort(key=lambda reading: reading.timestamp)
+    check_unit(f'files of {reference} in sample_data.json', np.array([row.timestamp for row in sweeps]), TURN_S)
     keyframes = [_chosen(sample, by_keyframe[sample.token], reference) for sample in samples]
     keyframes.sort(key=lambda keyframe: keyframe.lidar.timestamp)
     notes = check_order('sample', 'keyframes', [keyframe.sample for keyframe in keyframes])
-    sweeps.sort(key=lambda reading: reading.timestamp)
     notes += check_order('sample_data', f'files of {reference}', sweeps)
     return keyframes, notes
 

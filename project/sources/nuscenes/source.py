@@ -6,6 +6,7 @@ from pathlib import Path
 
 from project.errors import UserError
 from project.sources.base import Scene, Scenes
+from project.sources.naming import folder_name
 from project.sources.nuscenes.scenes import keyframe_records, make_scene
 from project.sources.nuscenes.splits import read_splits
 from project.sources.nuscenes.tables import read_tables
@@ -58,7 +59,8 @@ class NuScenesSource:
     @cached_property
     def splits(self) -> dict[str, frozenset[str]]:
         """Names of the scenes of ``train`` and ``val``."""
-        return read_splits(self.dataroot, self.version)
+        splits = read_splits(self.dataroot, self.version)
+        return {split: frozenset(folder_name(name, 'splits.json') for name in names) for split, names in splits.items()}
 
     @property
     def scenes(self) -> Scenes:

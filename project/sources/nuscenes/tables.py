@@ -14,6 +14,7 @@ import numpy as np
 
 from project.errors import UserError
 from project.geometry.rigid import poses
+from project.sources.naming import folder_name
 from project.sources.nuscenes import schema
 from project.sources.nuscenes.annotations import Annotations, read_annotations
 from project.sources.nuscenes.orphans import attach
@@ -122,20 +123,20 @@ def _add(found: dict[str, R], record: R, path: Path) -> bool:
 
 def _choose_scenes(tables: Tables, scenes: Iterable[schema.SceneRow], names: Collection[str] | None) -> None:
     path = tables.folder / 'scene.json'
+    wanted = {folder_name(name, '--scenes') for name in names or ()}
     for scene in scenes:
-        if names and scene.name not in names:
+        scene.name = folder_name(scene.name, f'{path}, token {scene.token}')
+        if wanted and scene.name not in wanted:
             continue
         if scene.name in tables.scenes:
             raise UserError(
                 f'{path}: two scenes are called {scene.name} (tokens {tables.scenes[scene.name].token} and '
                 f'{scene.token}); their labels would be mixed'
             )
-        if not scene.name.strip():
-            raise UserError(f'{path}: the scene of token {scene.token} has no name')
         tables.scenes[scene.name] = scene
     if not names and not tables.scenes:
         raise UserError(f'{path}: has no scenes')
-    unknown = sorted(set(names or ()) - set(tables.scenes))
+    unknown = sorted(wanted - set(tables.scenes))
     if unknown:
         raise UserError(f'{path}: has no scene {", ".join(unknown)}')
 
