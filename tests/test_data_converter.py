@@ -214,3 +214,30 @@ def test_a_dry_run_tells_what_is_to_be_done_and_writes_nothing(world, tmp_path, 
     assert run(world, tmp_path / 'labels', '--dry-run') == 1
     said = capsys.readouterr()
     assert '3 to label, 3 are there already' in said.out and f'{sweep}: missing' in said.err
+
+
+def test_labels_of_two_keyframes_never_share_a_file(world, tmp_path, capsys):
+    (world / 'other').mkdir()
+    sensor_data = world / 'v1.0-mini/sample_data.json'
+    records = json.loads(sensor_data.read_text())
+    first, second = (file_of(world, scene, keyframe=True) for scene in ('scene-0061', 'scene-0103'))
+    same = world / 'other' / first.name
+    second.rename(same)
+    for record in records:
+        if record['filename'] == str(second.relative_to(world)):
+            record['filename'] = str(same.relative_to(world))
+    sensor_data.write_text(json.dumps(records))
+    labels = tmp_path / 'labels'
+    assert run(world, labels, '--format', 'surroundocc') == 2
+    said = capsys.readouterr().err
+    assert f'{first.name}.npy: would have the labels of keyframe' in said and '--unique_names' in said
+    assert not list(labels.rglob('*.npy'))
+    # The same of scenes that were labelled before.
+    assert run(world, labels, '--format', 'surroundocc', '--scenes', 'scene-0061', '--dry-run') == 0
+    assert run(world, labels, '--format', 'surroundocc', '--unique_names') == 0
+    entries = [
+        entry for split in ('train', 'val') for entry in infos.read(labels / f'nuscenes_infos_{split}.pkl')['data_list']
+    ]
+    paths = [FORMATS['surroundocc'].path(infos.keyframe(entry)) for entry in entries]
+    assert len(set(paths)) == 6 and all((labels / path).is_file() for path in paths)
+    assert [path.as_posix() for path in paths] == [entry['occupancy_path']['surroundocc'] for entry in entries]
