@@ -1,4 +1,4 @@
-"""nuScenes to dense semantic occupancy labels.
+"""Recordings to dense semantic occupancy labels: nuScenes, what is stored like it, and your own (docs/own_data.md).
 
 examples:
   python data_converter.py
@@ -13,6 +13,8 @@ examples:
       with the poses of the car as they are given, although those of nuScenes have no height
   python data_converter.py --scenes scene-0061 scene-0103 --num_sweeps 5 --workers 2
       two scenes, with a shorter window
+  python data_converter.py --dataroot /data/my_car
+      recordings of one's own: a scene.json in the folder of each scene
 """
 
 import argparse
@@ -32,7 +34,7 @@ from project.labels.run.settings import Settings
 from project.labels.run.survey import Survey, complete_scenes, survey
 from project.sources.base import SceneSource
 from project.sources.naming import UniquelyNamed
-from project.sources.nuscenes.source import NuScenesSource
+from project.sources.opening import SOURCES, open_source
 from project.taxonomy import Taxonomy
 
 
@@ -40,11 +42,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line of this program."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--dataroot', type=Path, default='./project/data/nuscenes/', help='root folder of nuScenes (%(default)s)'
+        '--dataroot', type=Path, default='./project/data/nuscenes/', help='folder of the recordings (%(default)s)'
     )
     parser.add_argument(
         '--save_path', '--save-path', type=Path, help='root folder of the labels (occupancy/ below the dataroot)'
     )
+    parser.add_argument(
+        '--source', choices=SOURCES,
+        help='what the dataroot holds: tables of nuScenes, a scene.json a scene, or logs of py123d (what is found)',
+    )  # fmt: skip
     parser.add_argument('--version', help='v1.0-trainval or v1.0-mini (the one that is there)')
     parser.add_argument(
         '--num_sweeps', '--num-sweeps', type=whole_number(0), default=10, metavar='N',
@@ -116,11 +122,12 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.perf_counter()
     try:
         settings = make_settings(options)
-        taxonomy = Taxonomy.nuscenes()
-        if options.label_mapping:
-            taxonomy = taxonomy.with_label_mapping(options.label_mapping)
-        with report.status(f'reading the tables of {options.dataroot}'):
-            source = NuScenesSource(options.dataroot, options.version, options.scenes, taxonomy, options.lidar or ())
+        mapping = options.label_mapping
+        taxonomy = Taxonomy.nuscenes().with_label_mapping(mapping) if mapping else None
+        with report.status(f'reading what is in {options.dataroot}'):
+            source = open_source(
+                options.dataroot, options.source, options.version, options.scenes, taxonomy, options.lidar or ()
+            )
             source = UniquelyNamed(source) if options.unique_names else source
             seen = survey(source, settings, with_files=options.dry_run)
         report.warn(seen, settings)
@@ -137,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
             indexed = [replace(scene, records=corrected_records(settings.save_path, scene)) for scene in labelled]
             counts = write_infos(settings.save_path, source.version, source.splits, indexed, failed)
             report.poses(reports)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         report.error(error)
         return 2
     if write_log(settings.save_path / LOG_FILE, outcomes):

@@ -148,11 +148,19 @@ def test_what_cannot_be_done_at_all_is_said_in_a_sentence(world, tmp_path, capsy
     assert 'has no scene scene-9999' in said(world, tmp_path / 'labels', '--scenes', 'scene-9999')
     (tmp_path / 'file').write_text('')
     assert str(tmp_path / 'file') in said(world, tmp_path / 'file/labels')
-    (world / 'v1.0-mini/lidarseg.json').unlink()
-    assert 'lidarseg.json: this table is missing' in said(world, tmp_path / 'labels')
+    (world / 'v1.0-mini/category.json').unlink()
+    assert 'category.json: this table is missing' in said(world, tmp_path / 'labels')
     assert not (tmp_path / 'labels').exists()
     (tmp_path / 'empty').mkdir()
     assert 'holds no folder of tables' in said(tmp_path / 'empty', tmp_path / 'more')
+
+
+def test_points_without_categories_are_labelled_by_boxes_and_the_ground(world, tmp_path, capsys):
+    (world / 'v1.0-mini/lidarseg.json').unlink()
+    assert run(world, tmp_path / 'labels', '--scenes', 'scene-0061') == 0
+    assert 'the points of scene-0061 have no categories' in capsys.readouterr().err
+    stated = json.loads((tmp_path / 'labels/settings.json').read_text())['voxels']
+    assert stated['label_names'][-2:] == ['', 'free'] and {'car', 'ground', 'static'} <= set(stated['label_names'])
 
 
 def test_custom_splits_and_scenes_of_no_split(world, tmp_path):

@@ -8,7 +8,7 @@ images and points start from the dataroot, wherever the recording keeps them.
 import pickle
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -45,15 +45,7 @@ def metainfo(version: str, taxonomy: Taxonomy | None = None, rig: Rig | None = N
     """
     taxonomy, rig = taxonomy or Taxonomy.nuscenes(), rig or Rig.nuscenes()
     names = LabelSet.of(taxonomy).names
-    lidars = [
-        {
-            'name': lidar.name,
-            'columns': list(lidar.points.columns),
-            'dtype': lidar.points.dtype,
-            'intensity_max': lidar.points.intensity_max,
-        }
-        for lidar in rig.lidars
-    ]
+    lidars = [{'name': lidar.name, **_plain(asdict(lidar.points))} for lidar in rig.lidars]
     content = {
         'dataset': 'nuscenes',
         'version': version,
@@ -68,11 +60,16 @@ def metainfo(version: str, taxonomy: Taxonomy | None = None, rig: Rig | None = N
 
 def rig_of(metainfo: dict) -> Rig:
     """The sensors that an index names: cameras in order, lidars and how their files hold points."""
-    lidars = [
-        Lidar(lidar['name'], PointLayout(tuple(lidar['columns']), lidar['dtype'], lidar['intensity_max']))
-        for lidar in metainfo['rig']['lidars']
-    ]
+    lidars = []
+    for lidar in metainfo['rig']['lidars']:
+        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in lidar.items()}
+        lidars.append(Lidar(fields.pop('name'), PointLayout(**fields)))
     return replace(Rig.nuscenes(metainfo['rig']['cameras']), lidars=tuple(lidars))
+
+
+def _plain(fields: dict) -> dict:
+    """Lists in place of tuples, as in the rest of the index."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
 def scene_infos(

@@ -105,6 +105,41 @@ class TileConfig(NamedTuple):
     height_m: float = 11.0
 
 
+class GroundPointConfig(NamedTuple):
+    """Ground in sweeps without labels, and what is told from it.
+
+    Attributes:
+        reach_m: horizontal distance from the car up to which ground is looked for.
+        cell_m: edge of the cells whose lowest points tell the ground.
+        levels: how many times cells are first taken twice as large.
+        start_m: around the car the search starts from the lowest points of cells,
+        start_percent: from the height that so many of them lie below: most are on the ground, and some in ditches.
+        plane_m: the ground so far around the car tells how the plane leans from which it is looked for.
+        plane_rounds: how often points are weighed anew for that plane.
+        tolerance_m: points so far above the ground that is found so far have a quarter of their weight; at coarser
+            levels more.
+        stiffness: weight of the difference between neighbouring cells, that of a point being 1.
+        rounds: how often points are weighed anew at each level.
+        relaxations: how often the surface is relaxed in each round.
+        thickness_m: points this close to the ground are ground.
+        thickness_in_box_m: the same inside boxes, where the lowest parts of objects are.
+    """
+
+    reach_m: float = 90.0
+    cell_m: float = 1.0
+    levels: int = 4
+    start_m: float = 12.0
+    start_percent: float = 30.0
+    plane_m: float = 40.0
+    plane_rounds: int = 6
+    tolerance_m: float = 0.2
+    stiffness: float = 0.5
+    rounds: int = 2
+    relaxations: int = 5
+    thickness_m: float = 0.2
+    thickness_in_box_m: float = 0.1
+
+
 class GroundConfig(NamedTuple):
     """The map of the ground.
 
@@ -173,7 +208,7 @@ class VisibilityConfig(NamedTuple):
     """Which voxels lidar and cameras observe.
 
     Attributes:
-        longest_sweep_s: a lidar turns in half of that; sweeps further apart do not follow on each other.
+        longest_turn_s: no lidar turns as slowly; sweeps further apart do not follow on each other.
         same_ray_m: rays from one cell of this size to one cell tell the same, and the first is kept; as fine as the
             finest format.
         ground_gap_m: how far from labelled ground the ground may go on between the rings of the lidar.
@@ -181,7 +216,7 @@ class VisibilityConfig(NamedTuple):
         rays_per_far_voxel: the same for the voxel that is farthest away.
     """
 
-    longest_sweep_s: float = 0.1
+    longest_turn_s: float = 0.25
     same_ray_m: float = 0.2
     ground_gap_m: float = 1.2
     rays_per_voxel: int = 3
@@ -195,6 +230,7 @@ class LabelConfig(NamedTuple):
     sweeps: SweepConfig = SweepConfig()
     boxes: BoxConfig = BoxConfig()
     tiles: TileConfig = TileConfig()
+    ground_points: GroundPointConfig = GroundPointConfig()
     ground: GroundConfig = GroundConfig()
     propagation: PropagationConfig = PropagationConfig()
     denoising: DenoisingConfig = DenoisingConfig()

@@ -15,6 +15,7 @@ import numpy as np
 from project.errors import what_is_wrong
 from project.geometry.rigid import inverse
 from project.sources.records import Keyframe, KeyframeRecord
+from project.sources.trajectory import Trajectory
 from project.taxonomy import CAMERAS, Taxonomy
 
 
@@ -33,6 +34,19 @@ class Tracks:
     global_from_box: np.ndarray
     sizes: np.ndarray
     categories: np.ndarray
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Boxes at A times that need not be those of keyframes: some data sets have them for every sweep.
+
+    Attributes:
+        times_us: (A,) int64, ascending.
+        tracks: as those of the scene, over A times instead of K keyframes.
+    """
+
+    times_us: np.ndarray
+    tracks: Tracks
 
 
 @dataclass(frozen=True)
@@ -55,15 +69,23 @@ class PointLayout:
     """How a file holds the points of a sweep.
 
     Attributes:
-        columns: name of each column; ``x``, ``y``, ``z`` are metres in the lidar frame, ``intensity`` is 0 to
-            `intensity_max`, ``time`` is seconds from the sweep's time stamp. Others are left out.
-        dtype: type of the numbers of a headerless ``.bin``; other files state their own.
+        columns: name of each column of a headerless ``.bin`` or of a plain ``.npy``; other files name their own.
+            ``x``, ``y`` and ``z`` are metres in the lidar frame.
+        dtype: type of the numbers of a headerless ``.bin``, or one for each column; other files state their own.
+        intensity: the column that says how bright a return is; 0 if there is none.
         intensity_max: intensity of the brightest return.
+        time: the column that says when a point was measured.
+        time_unit_s: seconds of one unit of it.
+        time_zero: what it counts from: the sweep's time stamp, or the epoch that time stamps count from.
     """
 
     columns: tuple[str, ...] = ('x', 'y', 'z', 'intensity', 'ring')
-    dtype: str = 'float32'
+    dtype: str | tuple[str, ...] = 'float32'
+    intensity: str = 'intensity'
     intensity_max: float = 255.0
+    time: str = 'time'
+    time_unit_s: float = 1.0
+    time_zero: Literal['stamp', 'epoch'] = 'stamp'
 
 
 @dataclass(frozen=True)
@@ -77,7 +99,7 @@ class Lidar:
         stamp: which moment of the turn the time stamp of a sweep names.
         deskewed: whether points are told in the lidar's frame at the time stamp, wherever the lidar was when each was
             measured. Otherwise points are where the turning lidar saw them, and are carried to the time stamp by the
-            ego motion, as far as the time of each is known.
+            ego motion if they carry a time.
     """
 
     name: str
@@ -107,6 +129,18 @@ class Rig:
         return cls((Lidar('LIDAR_TOP'),), tuple(cameras), np.array([(-1.2, -1.1, -0.2), (3.4, 1.1, 2.0)]))
 
 
+class PointReader(Protocol):
+    """Reads points that are in no files of their own. It goes to worker processes, so it must be picklable."""
+
+    def __call__(self, sweep: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Points of a sweep: (N, 4) float32 x, y, z (lidar frame, metres) and intensity (0 to 255), and (N,) float64
+        seconds from the time stamp, None if not known.
+
+        Raises:
+            ValueError, OSError: they cannot be read; the message says why.
+        """
+
+
 @dataclass(frozen=True)
 class Scene:
     """A scene of K keyframes and S lidar sweeps (keyframes included), in order of time.
@@ -126,7 +160,11 @@ class Scene:
         records: what the index of keyframes needs beside.
         rig: the sensors.
         taxonomy: the categories.
-        lidars: (S,) int64, which lidar of the rig each sweep is of.
+        lidars: (S,) int64, which lidar of the rig each sweep is of; None where there is one lidar.
+        trajectory: poses of the car in between, where they are known better than from one sweep to the next. Only the
+            motion within a sweep is taken from it.
+        annotations: where boxes are known at other times than keyframes; `tracks` is what they are at keyframes.
+        read_points: reads points where `sweep_files` names what they are part of, and not files of points.
         left_out: sentences on input that was found and not used, or is missing, for the user.
     """
 
@@ -145,6 +183,9 @@ class Scene:
     rig: Rig = field(default_factory=Rig.nuscenes)
     taxonomy: Taxonomy = field(default_factory=Taxonomy.nuscenes)
     lidars: np.ndarray | None = None
+    trajectory: Trajectory | None = None
+    annotations: Annotations | None = None
+    read_points: PointReader | None = None
     left_out: tuple[str, ...] = ()
 
     def grid_from_global(self, k: int, frame: str) -> np.ndarray:
@@ -157,12 +198,28 @@ class Scene:
         """The lidar that a sweep is of."""
         return self.rig.lidars[0 if self.lidars is None else self.lidars[sweep]]
 
+    @property
+    def annotated(self) -> Annotations:
+        """The boxes at all times at which they are known."""
+        return self.annotations or Annotations(self.timestamps_us[self.keyframe_sweeps], self.tracks)
+
+    @cached_property
+    def motion(self) -> Trajectory:
+        """Where the car was at any time."""
+        return self.trajectory or Trajectory.through(self.timestamps_us, self.global_from_ego)
+
+    def sweeps_of_lidars(self) -> list[np.ndarray]:
+        """The sweeps of each lidar of the rig, in order of time."""
+        if self.lidars is None:
+            return [np.arange(len(self.sweep_files))]
+        return [np.flatnonzero(self.lidars == lidar) for lidar in range(len(self.rig.lidars))]
+
     @cached_property
     def time_steps(self) -> np.ndarray:
         """(S,) int64 time of each sweep in half steps: 2k at keyframe k, 2k + 1 between k and k + 1, else -1.
 
         A sweep of another lidar than the keyframe's is at the keyframe if it is the nearest of its lidar, and nearer
-        than half the time to the next one.
+        than half the time to the next one. None is before the first keyframe or after the last.
         """
         sweeps = np.arange(len(self.sweep_files))
         after = np.searchsorted(self.keyframe_sweeps, sweeps)
@@ -174,15 +231,16 @@ class Scene:
         return steps
 
     def _add_other_lidars(self, steps: np.ndarray, lidars: np.ndarray) -> None:
-        for lidar in range(len(self.rig.lidars)):
-            sweeps = np.flatnonzero(lidars == lidar)
+        for lidar, sweeps in enumerate(self.sweeps_of_lidars()):
             times_us = self.timestamps_us[sweeps]
+            first_us, last_us = self.timestamps_us[self.keyframe_sweeps[[0, -1]]]
+            steps[sweeps[(times_us < first_us) | (times_us > last_us)]] = -1
             half_turn_us = np.median(np.diff(times_us)) / 2 if len(sweeps) > 1 else np.inf
             for k, sweep in enumerate(self.keyframe_sweeps):
                 if lidars[sweep] != lidar and len(sweeps):
                     apart_us = np.abs(times_us - self.timestamps_us[sweep])
                     nearest = apart_us.argmin()
-                    if apart_us[nearest] <= half_turn_us:
+                    if apart_us[nearest] <= half_turn_us and first_us <= times_us[nearest] <= last_us:
                         steps[sweeps[nearest]] = 2 * k
 
 
@@ -203,19 +261,23 @@ class Scenes(Sequence[Scene]):
 
 
 class SceneSource(Protocol):
-    """Recordings of some kind: the tables of nuScenes, a folder, a data set that another library reads.
+    """Recordings of some kind: the tables of nuScenes, a folder, a data set that another library reads."""
 
-    Attributes:
-        version: name of the data, e.g. ``v1.0-trainval``; labels of two versions are not mixed.
-        scene_names: names of the scenes.
-        splits: names of the scenes of ``train`` and ``val``; a scene that neither names is for training.
-        left_out: sentences on input that is of no scene, for the user.
-    """
+    @property
+    def version(self) -> str:
+        """Name of the data, e.g. ``v1.0-trainval``; labels of two versions are not mixed."""
 
-    version: str
-    scene_names: Sequence[str]
-    splits: Mapping[str, frozenset[str]]
-    left_out: Sequence[str]
+    @property
+    def scene_names(self) -> Sequence[str]:
+        """Names of the scenes."""
+
+    @property
+    def splits(self) -> Mapping[str, frozenset[str]]:
+        """Names of the scenes of ``train`` and ``val``; a scene that neither names is for training."""
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """Sentences on input that is of no scene, for the user."""
 
     def load(self, name: str) -> Scene:
         """A scene as plain arrays.

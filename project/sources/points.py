@@ -1,40 +1,114 @@
 """Points of a sweep as the rest of the project takes them, whatever file they are in."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 
-from project.sources.base import Lidar
+from project.errors import UserError
+from project.sources.base import Lidar, PointLayout
+from project.sources.point_files.las import read_las
+from project.sources.point_files.pcd import read_pcd
 
 COLUMNS = ('x', 'y', 'z', 'intensity')
 
 
 def read_returns(file: Path, lidar: Lidar) -> np.ndarray:
-    """Returns of a sweep in the order in which they are stored, no-returns included.
+    """Returns of a sweep in the order in which they are stored, no-returns included, where they are stored.
 
     Args:
-        file: headerless binary points.
+        file: points: ``.npy``, ``.pcd`` or ``.las``; any other is headerless binary.
         lidar: says how the file holds points.
 
     Returns:
         (N, 4 or more) float32, the first four x, y, z (lidar frame, metres) and intensity (0 to 255).
 
     Raises:
-        FileNotFoundError, ValueError: the file is missing or damaged; the message names it.
+        FileNotFoundError, ValueError: the file is missing or damaged, or lacks a column; the message names it.
     """
-    layout = lidar.points
-    content = read_file(file)
-    width = len(layout.columns) * np.dtype(layout.dtype).itemsize
-    if len(content) % width or not len(content):
-        raise ValueError(f'{file}: its {len(content)} bytes are not points of {width} bytes; the download is damaged')
-    points = np.frombuffer(content, layout.dtype).reshape(-1, len(layout.columns))
-    if layout.columns[:4] == COLUMNS and layout.intensity_max == 255 and points.dtype == np.float32:
+    return read_timed_returns(file, lidar, 0)[0]
+
+
+def read_timed_returns(file: Path, lidar: Lidar, timestamp_us: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns as :func:`read_returns` has them, and when they were measured.
+
+    Returns:
+        The returns, and (N,) float64 seconds from the sweep's time stamp, None if the file does not tell.
+    """
+    layout, content = lidar.points, read_file(file)
+    if file.suffix.lower() not in _READERS:
+        points = _headerless(file, content, layout)
+        if points.dtype == np.float32 and layout.columns[:4] == COLUMNS and layout.time not in layout.columns:
+            return _brightened(points, layout), None
+        columns = _by_name(file, points, layout)
+    else:
+        columns = _READERS[file.suffix.lower()](file, content, layout)
+    for name in 'xyz':
+        if name not in columns:
+            raise UserError(f'{file}: has no column {name}, only {", ".join(columns)}; name its columns in the rig')
+    returns = np.zeros((len(columns['x']), 4), np.float32)
+    for at, name in enumerate('xyz'):
+        returns[:, at] = columns[name]
+    if layout.intensity in columns:
+        returns[:, 3] = columns[layout.intensity] * (255 / layout.intensity_max)
+    if layout.time not in columns:
+        return returns, None
+    return returns, _seconds(columns[layout.time], layout, timestamp_us)
+
+
+def _seconds(times: np.ndarray, layout: PointLayout, timestamp_us: int) -> np.ndarray:
+    """Seconds from the sweep's time stamp."""
+    zero = timestamp_us * 1e-6 / layout.time_unit_s if layout.time_zero == 'epoch' else 0.0
+    if times.dtype.kind in 'iu':
+        # Subtracted as whole numbers, since 64 bits hold nanoseconds of the epoch as such only.
+        return (times.astype(np.int64) - round(zero)) * layout.time_unit_s
+    return (times.astype(np.float64) - zero) * layout.time_unit_s
+
+
+def _brightened(points: np.ndarray, layout: PointLayout) -> np.ndarray:
+    if layout.intensity_max == 255:
         return points
-    wanted = [layout.columns.index(name) for name in COLUMNS[: 4 if 'intensity' in layout.columns else 3]]
-    returns = np.zeros((len(points), 4), np.float32)
-    returns[:, : len(wanted)] = points[:, wanted]
-    returns[:, 3] *= 255 / layout.intensity_max
-    return returns
+    points = points.copy()
+    points[:, 3] *= 255 / layout.intensity_max
+    return points
+
+
+def _headerless(file: Path, content: bytes, layout: PointLayout) -> np.ndarray:
+    """(N, columns) numbers, or (N,) with a named field for each column if these are of several types."""
+    if isinstance(layout.dtype, str):
+        dtype, width = np.dtype(layout.dtype), len(layout.columns) * np.dtype(layout.dtype).itemsize
+    else:
+        dtype = np.dtype(list(zip(layout.columns, layout.dtype, strict=True)))
+        width = dtype.itemsize
+    if len(content) % width or not len(content):
+        raise UserError(f'{file}: its {len(content)} bytes are not points of {width} bytes; the download is damaged')
+    points = np.frombuffer(content, dtype)
+    return points if dtype.names else points.reshape(-1, len(layout.columns))
+
+
+def _by_name(file: Path, points: np.ndarray, layout: PointLayout) -> dict[str, np.ndarray]:
+    if points.dtype.names:
+        return {name: points[name] for name in points.dtype.names}
+    if points.ndim != 2 or points.shape[1] != len(layout.columns):
+        raise UserError(f'{file}: holds an array of {points.shape}, not of {len(layout.columns)} columns')
+    return {name: points[:, at] for at, name in enumerate(layout.columns)}
+
+
+def _read_npy(file: Path, content: bytes, layout: PointLayout) -> dict[str, np.ndarray]:
+    try:
+        points = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(f'{file}: is not an array of numpy ({error})') from None
+    return _by_name(file, points, layout)
+
+
+_READERS = {
+    '.npy': _read_npy,
+    '.pcd': lambda file, content, layout: read_pcd(file, content),
+    '.las': lambda file, content, layout: read_las(file, content),
+    '.laz': lambda file, content, layout: read_las(file, content),
+}
+"""Reader of each kind of file that says what it holds."""
 
 
 def read_file(file: Path) -> bytes:

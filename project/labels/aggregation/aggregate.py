@@ -7,6 +7,7 @@ import numpy as np
 
 from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points, boxes_of_sweeps, extended, in_box_frames
 from project.labels.aggregation.denoising import clean_objects, clean_static
+from project.labels.aggregation.ground_points import categories_without_labels
 from project.labels.aggregation.label_propagation import OBJECT, LabelMap, label_map, mark_movers, propagate
 from project.labels.aggregation.object_shape import ObjectShapes
 from project.labels.aggregation.point_groups import NO_GROUP, PointCollector, ScenePoints
@@ -27,15 +28,15 @@ def aggregate(scene: Scene, config: LabelConfig = DEFAULT) -> ScenePoints:
     tile_map = tile_map_around(sweeps.scene_from_lidar[scene.keyframe_sweeps, :3, 3], config.tiles)
     steps = 2 * len(scene.keyframes) - 1
     sorted_points = _Sorted(tile_map, *(PointCollector(steps) for _ in range(3)))
-    for k in range(len(scene.keyframes)):
-        _sort_keyframe(sweeps, k, sorted_points)
+    for sweep in np.flatnonzero(sweeps.labelled):
+        _sort_labelled(sweeps, sweep, sorted_points)
     labelled = sorted_points.static.points_and_groups(range(0, steps, 2))[0]
     labels = label_map(tile_map, labelled, scene.taxonomy, config)
     largest = scene.tracks.sizes.max(axis=0)
     of_objects = sorted_points.objects.points_and_groups(range(0, steps, 2))
     object_shapes = ObjectShapes(*of_objects, largest, config)
-    for step in range(1, steps, 2):
-        _sort_sweeps_between(sweeps, step, labels, object_shapes, sorted_points)
+    for step in range(steps):
+        _sort_unlabelled(sweeps, step, labels, object_shapes, sorted_points)
     static = sorted_points.static.cloud(len(tile_map.centres))
     objects = sorted_points.objects.cloud(scene.tracks.present.shape[1])
     clean_static(static, tile_map, scene.taxonomy, config)
@@ -80,36 +81,58 @@ class Sweeps:
     def boxes(self) -> dict[int, Boxes]:
         """The boxes at the time of each sweep from the first keyframe to the last."""
         scene = self.scene
-        seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
-        tracks = extended(scene.tracks, seconds[scene.keyframe_sweeps])
+        annotated = scene.annotated
+        tracks = extended(annotated.tracks, (annotated.times_us - scene.timestamps_us[0]) / 1e6)
         return boxes_of_sweeps(scene, tracks, self.scene_from_global, self.config.boxes)
 
+    @cached_property
+    def labelled(self) -> np.ndarray:
+        """(S,) bool, the sweeps whose points have categories.
+
+        They are those at keyframes with a file of categories. Where a scene has no such file, all sweeps at keyframes:
+        boxes and the ground tell the categories.
+        """
+        with_file = np.array([file is not None for file in self.scene.label_files])
+        at_keyframe = (self.scene.time_steps >= 0) & (self.scene.time_steps % 2 == 0)
+        return at_keyframe & (with_file if with_file.any() else True)
+
     def read(self, sweep: int) -> tuple[Points, Boxes]:
-        """Points of a sweep in the scene's frame, those of a keyframe with their labels, and the boxes at its time."""
-        return read_sweep(self.scene, sweep, self.scene_from_lidar[sweep], self.config.sweeps), self.boxes[sweep]
+        """Points of a sweep in the scene's frame, with categories if it is labelled, and the boxes at its time."""
+        scene, boxes = self.scene, self.boxes[sweep]
+        points = read_sweep(scene, sweep, self.scene_from_lidar[sweep], self.config.sweeps)
+        if self.labelled[sweep] and scene.label_files[sweep] is None:
+            car = self.scene_from_global @ scene.global_from_ego[sweep, :, 3]
+            points.raw = categories_without_labels(points.xyz, car, boxes, scene.taxonomy, self.config)
+        return points, boxes
 
 
-def _sort_keyframe(sweeps: Sweeps, k: int, sorted_points: _Sorted) -> None:
-    """At a keyframe lidarseg tells what is static; a movable point belongs to its box or, without one, to nothing."""
-    points, boxes = sweeps.read(sweeps.scene.keyframe_sweeps[k])
+def _sort_labelled(sweeps: Sweeps, sweep: int, sorted_points: _Sorted) -> None:
+    """Where points have categories these tell what is static; a movable point belongs to its box or to nothing."""
+    points, boxes = sweeps.read(sweep)
     points = points[points.raw != NOISE]
-    kinds = sweeps.scene.taxonomy
+    kinds, step = sweeps.scene.taxonomy, int(sweeps.scene.time_steps[sweep])
     static = (points.raw >= kinds.static.start) & (points.raw < kinds.static.stop)
     box = box_of_points(points.xyz, points.raw, boxes)
     box[static | boxes.guessed_at(box)] = OUTSIDE
-    sorted_points.add_static(2 * k, points, static)
-    sorted_points.objects.add(2 * k, in_box_frames(points[box >= 0], boxes, box[box >= 0]), boxes.tracks[box[box >= 0]])
+    sorted_points.add_static(step, points, static)
+    sorted_points.objects.add(step, in_box_frames(points[box >= 0], boxes, box[box >= 0]), boxes.tracks[box[box >= 0]])
     unboxed = points[~static & (box < 0)]
-    sorted_points.unboxed.add(2 * k, unboxed, np.zeros(len(unboxed.raw), np.int32))
+    sorted_points.unboxed.add(step, unboxed, np.zeros(len(unboxed.raw), np.int32))
 
 
-def _sort_sweeps_between(
+def _sort_unlabelled(
     sweeps: Sweeps, step: int, labels: LabelMap, object_shapes: ObjectShapes, sorted_points: _Sorted
 ) -> None:
-    """Between keyframes k and k + 1 what is static follows from the labels of keyframes and from the boxes."""
-    movers = sorted_points.unboxed.points_and_groups((step - 1, step + 1))[0].xyz
+    """At other times what is static follows from the categories at keyframes and from the boxes."""
+    unlabelled = np.flatnonzero((sweeps.scene.time_steps == step) & ~sweeps.labelled)
+    if not len(unlabelled):
+        return
+    # The keyframes before and after, and the one of this time.
+    steps = range(0, 2 * len(sweeps.scene.keyframes) - 1, 2)
+    around = [at for at in steps if abs(at - step) <= 2 - step % 2]
+    movers = sorted_points.unboxed.points_and_groups(around)[0].xyz
     mark_movers(labels, movers, True)
-    for sweep in np.flatnonzero(sweeps.scene.time_steps == step):
+    for sweep in unlabelled:
         points, boxes = sweeps.read(sweep)
         box = box_of_points(points.xyz, points.raw, boxes)
         in_box = box >= 0

@@ -99,21 +99,24 @@ def bends(tracks: Tracks, times_s: np.ndarray) -> np.ndarray:
 
 
 def boxes_of_sweeps(scene: Scene, tracks: Tracks, scene_from_global: np.ndarray, config: BoxConfig) -> dict[int, Boxes]:
-    """Boxes at the time of each sweep from the first keyframe to the last; between keyframes they bend as tracks do.
+    """Boxes at the time of each sweep from the first keyframe to the last; between annotations they bend as tracks do.
 
     Args:
         scene: its sweeps.
-        tracks: its tracks, as annotated or :func:`extended`.
+        tracks: its tracks at all times at which boxes are known, as annotated or :func:`extended`.
         scene_from_global: (4, 4) float64.
         config: thresholds.
     """
     seconds = (scene.timestamps_us - scene.timestamps_us[0]) / 1e6
-    at_keyframes = seconds[scene.keyframe_sweeps]
+    annotated = scene.annotated
+    known = (annotated.times_us - scene.timestamps_us[0]) / 1e6
     sweeps = np.flatnonzero(scene.time_steps >= 0)
-    keyframes = scene.time_steps[sweeps] // 2
-    fractions = (seconds[sweeps] - at_keyframes[keyframes]) / np.append(np.diff(at_keyframes), 1)[keyframes]
-    bent = bends(scene.tracks, at_keyframes)
-    boxes = boxes_at(tracks, scene.tracks.present, keyframes, fractions, scene_from_global, bent, config.margin_m)
+    # Boxes stand still before they are first known and after they last are, which is half a turn at most.
+    at = np.clip(seconds[sweeps], known[0], known[-1])
+    before = np.searchsorted(known, at, side='right') - 1
+    fractions = (at - known[before]) / np.append(np.diff(known), 1)[before]
+    bent = bends(annotated.tracks, known)
+    boxes = boxes_at(tracks, annotated.tracks.present, before, fractions, scene_from_global, bent, config.margin_m)
     return dict(zip(sweeps.tolist(), boxes, strict=True))
 
 

@@ -17,6 +17,8 @@ from project.taxonomy import Taxonomy
 
 NO_GROUP = -1
 
+_NO_POINTS = Points(np.zeros((0, 3), np.float32), np.zeros(0, np.uint8), np.zeros(0, np.uint8))
+
 
 @dataclass(frozen=True)
 class PointGroups:
@@ -78,7 +80,7 @@ class PointCollector:
 
     def points_and_groups(self, steps: Iterable[int]) -> tuple[Points, np.ndarray]:
         """All points of some time steps, and their (N,) int32 groups."""
-        parts = [part for step in steps for part in self._parts[step]]
+        parts = [part for step in steps for part in self._parts[step]] or [(_NO_POINTS, np.zeros(0, np.int32))]
         groups = np.concatenate([groups for _, groups in parts])
         xyz, raw, intensity = ([getattr(points, name) for points, _ in parts] for name in ('xyz', 'raw', 'intensity'))
         points = Points(np.concatenate(xyz), np.concatenate(raw), np.concatenate(intensity))

@@ -9,7 +9,8 @@ from numba import njit
 from project.geometry.traversal import transformed
 from project.labels.config import SweepConfig
 from project.sources.base import Scene
-from project.sources.points import read_file, read_returns
+from project.sources.points import read_file
+from project.sources.returns import returns_of
 
 UNLABELLED = 255
 """In place of a category where a point has none."""
@@ -49,7 +50,7 @@ def read_sweep(scene: Scene, sweep: int, scene_from_lidar: np.ndarray, config: S
     Raises:
         FileNotFoundError, ValueError: a file is missing or damaged; the message names it.
     """
-    returns = read_returns(scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep))
+    returns = returns_of(scene, sweep).points
     raw = np.full(len(returns), UNLABELLED, np.uint8)
     label_file = scene.label_files[sweep]
     if label_file is not None:

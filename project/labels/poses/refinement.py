@@ -16,7 +16,7 @@ from project.labels.config import DEFAULT, LabelConfig, PoseConfig
 from project.labels.poses.agreement import displacement, ground_gap, unsteadiness
 from project.labels.poses.registration import registered, shares_met
 from project.labels.poses.surfaces import Surfaces, surfaces_of
-from project.sources.base import Scene
+from project.sources.base import Scene, Tracks
 from project.sources.records import KeyframeRecord
 
 
@@ -107,14 +107,28 @@ def with_poses(scene: Scene, global_from_ego: np.ndarray) -> Scene:
     Boxes and cameras are told in the global frame that the pose of their keyframe leads to, and move with it: what lies
     in a box or in an image before does so after.
     """
-    corrections = (global_from_ego @ inverse(scene.global_from_ego))[scene.keyframe_sweeps]
-    tracks = replace(scene.tracks, global_from_box=corrections[:, None] @ scene.tracks.global_from_box)
+    of_sweeps = global_from_ego @ inverse(scene.global_from_ego)
+    corrections = of_sweeps[scene.keyframe_sweeps]
+    tracks = _moved(scene.tracks, corrections)
+    annotations = scene.annotations
+    if annotations is not None:
+        at_annotations = _between(of_sweeps, scene.timestamps_us, annotations.times_us)
+        annotations = replace(annotations, tracks=_moved(annotations.tracks, at_annotations))
+    # What is not corrected is the motion within a sweep.
+    trajectory = scene.motion
     cameras = tuple(
         replace(each, global_from_camera=correction @ each.global_from_camera)
         for each, correction in zip(scene.cameras, corrections, strict=False)
     )
     records = with_corrections(scene.records, corrections)
-    return replace(scene, global_from_ego=global_from_ego, tracks=tracks, cameras=cameras, records=records)
+    return replace(
+        scene, global_from_ego=global_from_ego, tracks=tracks, cameras=cameras, records=records,
+        annotations=annotations, trajectory=trajectory,
+    )  # fmt: skip
+
+
+def _moved(tracks: Tracks, corrections: np.ndarray) -> Tracks:
+    return replace(tracks, global_from_box=corrections[:, None] @ tracks.global_from_box)
 
 
 def with_corrections(records: tuple[KeyframeRecord, ...], corrections: np.ndarray) -> tuple[KeyframeRecord, ...]:

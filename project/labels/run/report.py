@@ -32,6 +32,10 @@ MOST_SCENES = 20
 """So many are shown one by one."""
 
 
+def _some(names: list[str]) -> str:
+    return ', '.join(names[:5]) + (' and others' if len(names) > 5 else '')
+
+
 class Report:
     """A terminal: results to the standard output, errors and warnings to the standard error."""
 
@@ -57,11 +61,17 @@ class Report:
             self._say('warning', sentence)
         if len(seen.left_out) > SHOWN:
             self._say('warning', f'and {len(seen.left_out) - SHOWN} more of this kind')
+        if seen.unlabelled:
+            self._say(
+                'warning',
+                f'the points of {_some(seen.unlabelled)} have no categories (nuScenes-lidarseg, or `categories` in '
+                'scene.json): boxes tell what can move, ground is found, and the rest is "static"',
+            )
         if seen.blind and any(map(settings.with_masks, settings.formats)):
             self._say(
                 'warning',
-                f'sample_data.json has no image of a camera for keyframes of {", ".join(seen.blind[:5])}'
-                f'{" and others" if len(seen.blind) > 5 else ""}: their mask of what cameras see is empty',
+                f'there is no image of a camera for keyframes of {_some(seen.blind)}: their mask of what cameras see '
+                'is empty',
             )
 
     @contextmanager

@@ -25,6 +25,7 @@ class Survey:
         labels: number of files of labels to write of each format.
         files: files of lidar and of its categories that are needed.
         missing: those of them that are not there, as far as was looked.
+        unlabelled: names of scenes whose points have no categories.
         blind: names of scenes with a keyframe without a camera whose image size is known.
     """
 
@@ -36,6 +37,7 @@ class Survey:
     labels: dict[str, int] = field(default_factory=dict)
     files: int = 0
     missing: list[Path] = field(default_factory=list)
+    unlabelled: list[str] = field(default_factory=list)
     blind: list[str] = field(default_factory=list)
 
 
@@ -106,6 +108,8 @@ def _look_at(scene: Scene, settings: Settings, seen: Survey, with_files: bool) -
         seen.done += not names
         for name in names:
             seen.labels[name] = seen.labels.get(name, 0) + 1
+    if not any(scene.label_files):
+        seen.unlabelled.append(scene.name)
     if not all(len(cameras.matrices) for cameras in scene.cameras):
         seen.blind.append(scene.name)
     files = [*scene.sweep_files, *filter(None, scene.label_files)]

@@ -39,7 +39,7 @@ def find_box_rays(scene: Scene, rays: Rays, scene_from_global: np.ndarray, confi
     """Find where rays pass through annotated boxes; between keyframes boxes are interpolated."""
     steps = 2 * len(scene.keyframes) - 1
     lines, ended, keys = [np.zeros((0, 2, 3), np.float32)], [np.zeros(0, bool)], [np.zeros(0, np.int64)]
-    for sweep, boxes in boxes_of_sweeps(scene, scene.tracks, scene_from_global, config.boxes).items():
+    for sweep, boxes in boxes_of_sweeps(scene, scene.annotated.tracks, scene_from_global, config.boxes).items():
         found = _in_boxes(rays, sweep, boxes)
         lines.append(found[0])
         ended.append(found[1])

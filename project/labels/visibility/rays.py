@@ -9,12 +9,15 @@ from project.geometry.traversal import transformed
 from project.labels.aggregation.sweeps import hits_world
 from project.labels.config import DEFAULT, LabelConfig
 from project.sources.base import Scene
-from project.sources.points import read_returns
+from project.sources.returns import Returns, lidar_poses, returns_of
 
 SHARES = 1 << 16
 
 _REMEMBERED_BITS = 18
 """A power of two, rays remembered as kept: those of ten sweeps, so that a car that waits does not see all anew."""
+
+_SAMPLED, _FEW = 256, 16
+"""Points of a sweep that tell in which order it is stored; a few do not, and count as measured one after the other."""
 
 
 @dataclass(frozen=True)
@@ -47,34 +50,87 @@ def read_rays(
         scene: the sweeps.
         scene_from_global: (4, 4) float64.
         config: thresholds.
-        every: only those of every n-th sweep; the others have none.
+        every: only those of every n-th sweep of each lidar; the others have none.
         same_m: of rays from one cell of this size to one such cell the first is kept; by default as the config says.
 
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
     """
     scene_from_lidar = scene_from_global @ scene.global_from_ego @ scene.ego_from_lidar
-    origins = _origins(scene, scene_from_lidar[:, :3, 3], config.visibility.longest_sweep_s)
+    origins = _origins(scene, scene_from_lidar[:, :3, 3], config.visibility.longest_turn_s)
     same_m, own_box, near_m = same_m or config.visibility.same_ray_m, scene.rig.own_box, config.sweeps.near_m
     memory = np.zeros(1 << _REMEMBERED_BITS, np.uint64)
     counts = np.zeros(len(origins), np.int64)
-    ends, shares = [], []
-    for sweep in np.flatnonzero(scene.time_steps >= 0)[::every]:
-        returns = read_returns(scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep))
+    ends, shares = [np.zeros((0, 3), np.float32)], [np.zeros(0, np.uint16)]
+    for sweep in _every(scene, every):
+        returns = returns_of(scene, sweep)
+        origins[sweep] = _way(scene, sweep, returns, scene_from_lidar[sweep], origins[sweep])
         parts = scene_from_lidar[sweep], scene.ego_from_lidar[sweep], origins[sweep]
-        kept = _kept(returns, *parts, memory, same_m, own_box, near_m)
+        kept = _kept(returns.points, _shares(returns), *parts, memory, same_m, own_box, near_m)
         counts[sweep] = len(kept[0])
         ends.append(kept[0])
         shares.append(kept[1])
     return Rays(np.concatenate(ends), np.concatenate(shares), np.append(0, np.cumsum(counts)), origins)
 
 
-def _origins(scene: Scene, positions: np.ndarray, longest_sweep_s: float) -> np.ndarray:
-    """Where the lidar was when each sweep began and when it ended."""
-    elapsed_us = np.diff(scene.timestamps_us, prepend=scene.timestamps_us[0])
-    follows = (elapsed_us > 0) & (elapsed_us < longest_sweep_s * 1e6)
-    before = np.where(follows[:, None], np.roll(positions, 1, axis=0), positions)
-    return np.stack([before, positions], axis=1)
+def _every(scene: Scene, every: int) -> np.ndarray:
+    """Every n-th sweep of each lidar, from the first keyframe to the last, in order of time."""
+    of_lidars = [sweeps[scene.time_steps[sweeps] >= 0][::every] for sweeps in scene.sweeps_of_lidars()]
+    return np.sort(np.concatenate(of_lidars))
+
+
+def _origins(scene: Scene, positions: np.ndarray, longest_turn_s: float) -> np.ndarray:
+    """Where the lidar was when the turn of each sweep began and when it ended, as time stamps tell: (S, 2, 3)."""
+    origins = np.stack([positions, positions], axis=1)
+    for lidar, sweeps in zip(scene.rig.lidars, scene.sweeps_of_lidars(), strict=False):
+        elapsed_s = np.diff(scene.timestamps_us[sweeps]) / 1e6
+        # Where sweeps are missing, or all but keyframes are, the one before does not tell where a turn began.
+        usual_s = np.median(elapsed_s) if len(elapsed_s) else 0
+        follows = (elapsed_s > 0) & (elapsed_s < min(2 * usual_s, longest_turn_s))
+        before, after = sweeps[:-1][follows], sweeps[1:][follows]
+        if lidar.stamp == 'end':
+            origins[after, 0] = positions[before]
+        elif lidar.stamp == 'start':
+            origins[before, 1] = positions[after]
+        else:
+            origins[after, 0] = origins[before, 1] = (positions[before] + positions[after]) / 2
+    return origins
+
+
+def _way(scene: Scene, sweep: int, returns: Returns, scene_from_lidar: np.ndarray, by_stamps: np.ndarray) -> np.ndarray:
+    """(2, 3) where the lidar was when the first point of a sweep was measured and when the last one was."""
+    lidar = scene.lidar(sweep)
+    if returns.times_s is not None and len(returns.times_s):
+        bounds_s = np.array([returns.times_s.min(), returns.times_s.max()])
+    elif not lidar.deskewed:
+        # All of the sweep is told as if the lidar had stood still at its time stamp: rays are, too.
+        bounds_s = np.zeros(2)
+    elif lidar.period_s:
+        bounds_s = lidar.period_s * np.array({'start': (0, 1), 'middle': (-0.5, 0.5), 'end': (-1, 0)}[lidar.stamp])
+    else:
+        return by_stamps
+    return (scene_from_lidar @ lidar_poses(scene, sweep, bounds_s))[:, :3, 3]
+
+
+def _shares(returns: Returns) -> np.ndarray:
+    """(N,) uint16 how much of the sweep had passed when each point was measured."""
+    count = len(returns.points)
+    if returns.times_s is not None and count:
+        first, last = returns.times_s.min(), returns.times_s.max()
+        passed = (returns.times_s - first) * ((SHARES - 1) / max(last - first, 1e-9))
+        return passed.astype(np.uint16)
+    if _fired_in_order(returns.points):
+        return (np.arange(count) * SHARES // max(count, 1)).astype(np.uint16)
+    return np.full(count, SHARES // 2, np.uint16)
+
+
+def _fired_in_order(points: np.ndarray) -> bool:
+    """Whether points are stored as a turning lidar measures them: once around it, and not ring after ring."""
+    sample = points[:: max(len(points) // _SAMPLED, 1), :2]
+    sample = sample[(sample**2).sum(axis=1) > 1]
+    azimuths = np.arctan2(sample[:, 1], sample[:, 0])
+    turns = (np.diff(azimuths) / (2 * np.pi) + 0.5) % 1 - 0.5
+    return len(turns) < _FEW or (abs(turns.sum()) < 1.1 and abs(np.sign(turns).mean()) > 0.5)
 
 
 @njit(inline='always', error_model='numpy')
@@ -88,7 +144,7 @@ def origin_of(origins, share):
 
 
 @njit(cache=True, error_model='numpy')
-def _kept(returns, scene_from_lidar, ego_from_lidar, origins, memory, same_m, own_box, near_m):
+def _kept(returns, passed, scene_from_lidar, ego_from_lidar, origins, memory, same_m, own_box, near_m):
     ends, shares = np.empty((len(returns), 3), np.float32), np.empty(len(returns), np.uint16)
     n = 0
     for i in range(len(returns)):
@@ -96,7 +152,7 @@ def _kept(returns, scene_from_lidar, ego_from_lidar, origins, memory, same_m, ow
         if not hits_world(point, ego_from_lidar, own_box, near_m):
             continue
         end = transformed(scene_from_lidar, point)
-        share = np.uint16(i * SHARES // len(returns))
+        share = passed[i]
         to = _cell_number(end, same_m)
         ray = to * np.uint64(0xD6E8FEB86659FD93) + _cell_number(origin_of(origins, share), same_m)
         # One place for all rays to a cell, by the best mixed bits: whichever comes last has it.

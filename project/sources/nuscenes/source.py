@@ -9,10 +9,21 @@ from project.sources.base import Scene, Scenes
 from project.sources.naming import folder_name
 from project.sources.nuscenes.scenes import keyframe_records, make_scene
 from project.sources.nuscenes.splits import read_splits
-from project.sources.nuscenes.tables import read_tables
+from project.sources.nuscenes.tables import Tables, read_tables
 from project.sources.nuscenes.versions import find_version
 from project.sources.records import KeyframeRecord
-from project.taxonomy import Taxonomy
+from project.sources.taxonomies import taxonomy_of_boxes
+from project.taxonomy import RAW_EGO, RAW_NAMES, RAW_STATIC, Taxonomy
+
+NOT_OF_BOXES = frozenset([RAW_NAMES[0], RAW_NAMES[RAW_EGO], *(RAW_NAMES[raw] for raw in RAW_STATIC)])
+"""Categories of nuScenes-lidarseg that only points have."""
+
+
+def taxonomy_of_tables(tables: Tables) -> Taxonomy:
+    """That of nuScenes-lidarseg where there are labels of points, else what boxes tell."""
+    if tables.label_files:
+        return Taxonomy.nuscenes()
+    return taxonomy_of_boxes(row.name for row in tables.categories if row.name not in NOT_OF_BOXES)
 
 
 class NuScenesSource:
@@ -52,7 +63,7 @@ class NuScenesSource:
         self.version = find_version(self.dataroot, version, labelled)
         self._lidars = tuple(lidars)
         self._tables = read_tables(self.dataroot / self.version, scene_names, labelled)
-        self.taxonomy = taxonomy or Taxonomy.nuscenes()
+        self.taxonomy = taxonomy or taxonomy_of_tables(self._tables)
         self.scene_names = tuple(self._tables.scenes)
         self.left_out = tuple(self._tables.left_out)
 

@@ -249,9 +249,10 @@ class _AllBut:
 
 
 def _read_label_files(tables: Tables) -> None:
-    """Categories of points: nuScenes-lidarseg, or nuScenes-panoptic where there is only that."""
-    panoptic = not (tables.folder / 'lidarseg.json').exists() and (tables.folder / 'panoptic.json').exists()
-    name = 'panoptic' if panoptic else 'lidarseg'
+    """Categories of points: nuScenes-lidarseg, or nuScenes-panoptic where there is only that, or none."""
+    name = next((name for name in ('lidarseg', 'panoptic') if (tables.folder / f'{name}.json').exists()), None)
+    if name is None:
+        return
     for record in _unique(tables.folder, name, schema.LabelsRow).values():
         earlier = tables.label_files.setdefault(record.sample_data_token, record.filename)
         if earlier != record.filename:

@@ -1,0 +1,56 @@
+"""Which source reads a folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from project.errors import UserError
+from project.sources.base import SceneSource
+from project.sources.folder.source import SCENE_FILE, FolderSource
+from project.sources.nuscenes.source import NuScenesSource
+from project.sources.py123d import LOGS, Py123dSource
+from project.taxonomy import Taxonomy
+
+SOURCES = ('nuscenes', 'folder', 'py123d')
+
+
+def source_of(dataroot: Path) -> str:
+    """The source that a folder is of, by what is in it: ``nuscenes`` where nothing tells otherwise."""
+    if next(dataroot.glob(f'*/{SCENE_FILE}'), None) and not next(dataroot.glob('*/sample_data.json'), None):
+        return 'folder'
+    if next(dataroot.glob(f'{LOGS}/*/*/sync.arrow'), None):
+        return 'py123d'
+    return 'nuscenes'
+
+
+def open_source(
+    dataroot: Path,
+    kind: str | None = None,
+    version: str | None = None,
+    scene_names: Sequence[str] | None = None,
+    taxonomy: Taxonomy | None = None,
+    lidars: Sequence[str] = (),
+) -> SceneSource:
+    """Open a folder of recordings.
+
+    Args:
+        dataroot: the folder.
+        kind: one of :data:`SOURCES`; by default what is in the folder tells.
+        version: which folder of tables, of nuScenes only.
+        scene_names: scenes to load; all by default.
+        taxonomy: other labels for the categories of nuScenes, of nuScenes only.
+        lidars: the lidars to use, of nuScenes only.
+
+    Raises:
+        UserError, ValueError: the folder is not of this kind, or what is asked for is of nuScenes only.
+        ImportError: the library that reads it is not installed.
+    """
+    kind = kind or source_of(dataroot)
+    if kind == 'nuscenes':
+        return NuScenesSource(dataroot, version, scene_names, taxonomy, lidars)
+    if version or taxonomy or lidars:
+        raise UserError(
+            f'{dataroot}: is read as {kind}; --version, --label_mapping and --lidar are for tables of nuScenes. '
+            'taxonomy.yaml there says what categories become'
+        )
+    names = list(scene_names) if scene_names else None
+    return FolderSource(dataroot, names) if kind == 'folder' else Py123dSource(dataroot, names)

@@ -1,0 +1,87 @@
+"""Returns of a sweep as if all had been measured at its time stamp."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from project.errors import UserError
+from project.geometry.rigid import inverse
+from project.geometry.traversal import transformed
+from project.sources.base import Scene
+from project.sources.points import read_timed_returns
+
+_POSES = 17
+"""Poses of the lidar over a sweep, between which its motion is linear: every 6 ms of a turn of 0.1 s."""
+
+_LONGEST_S = 1.0
+"""Times that are further from the time stamp are none: they count from something else, or in other units."""
+
+
+@dataclass(frozen=True)
+class Returns:
+    """Returns of a sweep, no-returns included.
+
+    Attributes:
+        points: (N, 4 or more) float32, the first four x, y, z (metres, the lidar's frame at the sweep's time stamp)
+            and intensity (0 to 255).
+        times_s: (N,) float64, when each was measured, counted from the time stamp; None if the file does not tell.
+    """
+
+    points: np.ndarray
+    times_s: np.ndarray | None
+
+
+def returns_of(scene: Scene, sweep: int) -> Returns:
+    """Read a sweep, and deskew it if its lidar does not and its points carry a time.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing or damaged, or its times are none; the message names it.
+    """
+    file, lidar = scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep)
+    if scene.read_points is not None:
+        points, times_s = scene.read_points(sweep)
+    else:
+        points, times_s = read_timed_returns(file, lidar, int(scene.timestamps_us[sweep]))
+    if times_s is not None and len(times_s):
+        if not np.abs(times_s).max() < _LONGEST_S:
+            worst = times_s[np.abs(np.nan_to_num(times_s, nan=np.inf)).argmax()]
+            raise UserError(
+                f'{file}: a point was measured {worst:.6g} s after the time stamp of the sweep; check time_unit_s and '
+                f'time_zero of the lidar {lidar.name}'
+            )
+        if not lidar.deskewed:
+            points = _deskewed(scene, sweep, points, times_s)
+    return Returns(points, times_s)
+
+
+def lidar_poses(scene: Scene, sweep: int, times_s: np.ndarray) -> np.ndarray:
+    """Poses of a sweep's lidar at (N,) seconds from its time stamp: (N, 4, 4) float64, its frame at the time stamp."""
+    stamp = scene.timestamps_us[sweep : sweep + 1]
+    ego = inverse(scene.motion.at(stamp)) @ scene.motion.at(stamp + times_s * 1e6)
+    return inverse(scene.ego_from_lidar[sweep]) @ ego @ scene.ego_from_lidar[sweep]
+
+
+def _deskewed(scene: Scene, sweep: int, points: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    first, last = times_s.min(), times_s.max()
+    poses = lidar_poses(scene, sweep, np.linspace(first, last, _POSES))
+    moved = points.copy()
+    _move(moved, times_s, poses, first, (_POSES - 1) / max(last - first, 1e-9))
+    return moved
+
+
+@njit(cache=True, error_model='numpy')
+def _move(points, times_s, poses, first_s, poses_per_s):
+    pose = np.empty((4, 4))
+    for i in range(len(points)):
+        # A no-return stays where it is, at the origin.
+        if points[i, 0] == 0 and points[i, 1] == 0 and points[i, 2] == 0:
+            continue
+        at = (times_s[i] - first_s) * poses_per_s
+        before = min(int(at), len(poses) - 2)
+        share = at - before
+        for row in range(3):
+            for column in range(4):
+                pose[row, column] = (1 - share) * poses[before, row, column] + share * poses[before + 1, row, column]
+        point = np.float64(points[i, 0]), np.float64(points[i, 1]), np.float64(points[i, 2])
+        points[i, 0], points[i, 1], points[i, 2] = transformed(pose, point)

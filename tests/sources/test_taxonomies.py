@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import yaml
+
+from project.sources.taxonomies import read_taxonomy, taxonomy_of_boxes
+from project.taxonomy import CLASSES, PALETTE, Taxonomy
+
+OWN = {
+    'movable': {'Car': 'vehicle', 'Van': 'vehicle', 'Misc': 'noise'},
+    'ground': {'road': 'road', 'grass': 'terrain'},
+    'static': {'wall': 'manmade', 'tree': 'vegetation'},
+    'porous': ['tree'],
+    'own_vehicle': 'ego',
+    'palette': {'road': [1, 2, 3]},
+}
+
+
+def read(folder, **changes):
+    (folder / 'taxonomy.yaml').write_text(yaml.safe_dump(OWN | changes, sort_keys=False))
+    return read_taxonomy(folder / 'taxonomy.yaml')
+
+
+def test_categories_are_numbered_kind_after_kind(tmp_path):
+    taxonomy = read(tmp_path)
+    assert taxonomy.categories == ('noise', 'Car', 'Van', 'Misc', 'road', 'grass', 'wall', 'tree', 'ego')
+    assert (taxonomy.ground, taxonomy.static, taxonomy.porous) == (range(4, 6), range(4, 8), {7})
+    assert taxonomy.own_vehicle == 8
+    assert taxonomy.labels == ('noise', 'vehicle', 'road', 'terrain', 'manmade', 'vegetation')
+    assert taxonomy.label_of[:9].tolist() == [0, 1, 1, 0, 2, 3, 4, 5, 0]
+    assert taxonomy.palette[2].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(taxonomy.palette[5], PALETTE[CLASSES.index('vegetation') + 1])
+    assert len({tuple(colour) for colour in taxonomy.palette[:6].tolist()}) == 6
+
+
+def test_classes_of_nuscenes_keep_their_numbers(tmp_path):
+    taxonomy = read(tmp_path, movable={'Car': 'car'}, ground={'road': 'driveable_surface'}, palette={})
+    assert taxonomy.labels == Taxonomy.nuscenes().labels
+    assert taxonomy.label_of[1] == CLASSES.index('car') + 1
+
+
+def test_boxes_alone_give_their_own_classes_and_ground_and_the_rest():
+    taxonomy = taxonomy_of_boxes(['vehicle.car', 'Tram', 'vehicle.truck', 'animal'])
+    assert taxonomy.labels == ('noise', 'car', 'Tram', 'truck', 'ground', 'static')
+    assert taxonomy.label_of[:7].tolist() == [0, 1, 2, 3, 0, 4, 5]
+    assert (taxonomy.ground, taxonomy.static) == (range(5, 6), range(5, 7))
+
+
+@pytest.mark.parametrize(
+    'changes,message',
+    [
+        ({'movable': ['Car']}, 'movable must be a table'),
+        ({'movable': {'Car': 3}}, 'movable has Car: 3'),
+        ({'ground': {}}, 'needs a category of ground'),
+        ({'static': {'Car': 'wall', 'tree': None}}, 'the category Car occurs twice'),
+        ({'porous': ['Car']}, 'porous names Car, which is no static category'),
+        ({'statics': {}}, 'has the key statics, which is not known'),
+        ({'movable': {f'c{n}': f'c{n}' for n in range(13)}}, 'has 17 labels'),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, **changes)
