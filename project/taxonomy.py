@@ -112,8 +112,10 @@ class Taxonomy:
         """Other labels for the same categories.
 
         Args:
-            path: YAML with ``learning_map`` (category: label) and, optionally, ``labels_16`` (label: name) and
-                ``labels`` (category: name), which must then be the names of this taxonomy.
+            path: YAML with ``learning_map`` (label of each category, by its number or its name) and, optionally,
+                ``labels_16`` (name of each label), ``palette`` (``[red, green, blue]`` of each label) and ``labels``
+                (name of each category, which must then be that of this taxonomy). A label that is given to other
+                categories than before needs a name.
 
         Raises:
             ValueError: the file is no such YAML, misses a category or holds a label outside 0-16.
@@ -123,23 +125,63 @@ class Taxonomy:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ValueError(f'{path}: not a YAML file ({error})') from None
         if not isinstance(content, dict) or 'learning_map' not in content:
-            raise ValueError(f'{path}: needs the key "learning_map", a label for each lidarseg index')
-        mapping, names = _table(content, 'learning_map', path), self.categories
-        missing = [index for index in range(len(names)) if index not in mapping]
-        if missing:
-            raise ValueError(f'{path}: learning_map has no entry for the lidarseg indices {missing}')
-        learned = [mapping[index] for index in range(len(names))]
+            raise ValueError(f'{path}: needs the key "learning_map", a label for each category')
+        learned = self._learned(_table(content, 'learning_map', path), path)
+        for index, name in _table(content, 'labels', path).items():
+            if index not in range(len(self.categories)) or self.categories[index] != name:
+                raise ValueError(f'{path}: labels has {index}: {name}, which is not how the categories count')
+        named = _table(content, 'labels_16', path)
+        labels = tuple(str(named.get(label, default)) for label, default in enumerate(self._names(len(CLASSES) + 1)))
+        for category, label in enumerate(learned):
+            kept = any(
+                learned[other] == label for other in np.flatnonzero(self.label_of == label) if other < len(learned)
+            )
+            if label and label not in named and not kept:
+                raise ValueError(
+                    f'{path}: labels_16 has no name for the label {label}, to which {self.categories[category]} goes'
+                )
+        used = [labels[label] for label in sorted({NOISE, *learned})]
+        twice = sorted({name for name in used if used.count(name) > 1})
+        if twice:
+            raise ValueError(f'{path}: labels_16 calls two labels {twice[0]}')
+        palette = self._colours(labels, _table(content, 'palette', path), path)
+        return replace(self, labels=labels, label_of=_padded(learned), palette=palette)
+
+    def _learned(self, mapping: dict, path: str | Path) -> list[int]:
+        known = {key for number, name in enumerate(self.categories) for key in (number, name)}
+        unknown = [key for key in mapping if key not in known]
+        missing = [number for number, name in enumerate(self.categories) if not {number, name} & mapping.keys()]
+        if unknown or missing:
+            what = (
+                f'an entry for {unknown[0]}, which is no category'
+                if unknown
+                else f'no entry for the categories {missing}'
+            )
+            raise ValueError(f'{path}: learning_map has {what}')
+        learned = [mapping.get(number, mapping.get(name)) for number, name in enumerate(self.categories)]
         wrong = [label for label in learned if type(label) is not int or not 0 <= label <= len(CLASSES)]
         if wrong:
             raise ValueError(
                 f'{path}: learning_map holds {wrong[0]}; labels are whole numbers from 0 to {len(CLASSES)}'
             )
-        for index, name in _table(content, 'labels', path).items():
-            if index not in range(len(names)) or names[index] != name:
-                raise ValueError(f'{path}: labels has {index}: {name}, which is not how nuScenes-lidarseg counts')
-        named = _table(content, 'labels_16', path)
-        labels = tuple(str(named.get(label, default)) for label, default in enumerate(self.labels))
-        return replace(self, labels=labels, label_of=_padded(learned))
+        return learned
+
+    def _names(self, count: int) -> tuple[str, ...]:
+        return (*self.labels, *[''] * (count - len(self.labels)))
+
+    def _colours(self, labels: Sequence[str], given: dict, path: str | Path) -> np.ndarray:
+        """Colours of labels: as given, else those that their names have, else those that no name has taken."""
+        by_name = dict(zip(LABEL_NAMES, PALETTE.tolist(), strict=True)) | dict(
+            zip(self.labels, self.palette.tolist(), strict=False)
+        )
+        left = [by_name[name] for name in CLASSES if name not in labels]
+        palette = self.palette.copy()
+        for label, name in enumerate(labels):
+            colour = given.get(label) or by_name.get(name) or (left.pop(0) if name and left else palette[label])
+            if np.shape(colour) != (3,) or not all(type(part) is int and 0 <= part <= 255 for part in list(colour)):
+                raise ValueError(f'{path}: palette has {label}: {colour}; colours are like [255, 158, 0]')
+            palette[label] = colour
+        return palette
 
 
 def _padded(labels: Sequence[int]) -> np.ndarray:

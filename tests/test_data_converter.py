@@ -9,6 +9,8 @@ import pytest
 
 from data_converter import main, parse_arguments
 from project.formats import FORMATS, infos, voxels
+from project.formats.stated import stated
+from project.label_set import LabelSet
 from project.labels.run.report import KEYFRAME_MB
 from project.taxonomy import LEARNING_MAP, RAW_NAMES
 
@@ -96,6 +98,14 @@ def test_a_label_mapping_of_ones_own(tiny_world, tmp_path, capsys):
     for path in (tmp_path / 'labels/voxels').rglob('*.npz'):
         found |= set(voxels.read(path).classes.tolist())
     assert 4 in found and not found & {3, 10}
+    labels = LabelSet.stated_in(infos.read(tmp_path / 'labels/nuscenes_infos_train.pkl')['metainfo'])
+    assert labels.names[4] == 'car' and labels.names[3] == labels.names[10] == ''
+    assert LabelSet.stated_in(voxels.read_manifest(tmp_path / 'labels')) == labels
+    assert LabelSet.stated_in(stated(tmp_path / 'labels', 'voxels')) == labels
+    rows = '\n'.join(f'  {raw}: {3 if raw > 23 else label}' for raw, label in enumerate(LEARNING_MAP))
+    mapping.write_text(f'learning_map:\n{rows}\nlabels_16: {{3: world}}\n')
+    assert run(tiny_world, tmp_path / 'occ3d', '--label_mapping', str(mapping), '--format', 'occ3d') == 2
+    assert 'the format occ3d has the 16 classes of nuScenes' in capsys.readouterr().err
     mapping.write_text('labels: {}')
     assert run(tiny_world, tmp_path / 'labels', '--label_mapping', str(mapping)) == 2
     assert 'mapping.yaml: needs the key' in capsys.readouterr().err
