@@ -21,8 +21,8 @@ install_plugin(
         'project.models',
         'project.engine',
         'project.evaluation.metric',
-        'project.evaluation.predictions',
-        'project.evaluation.protocols.metric',
+        'project.evaluation.prediction_hook',
+        'project.evaluation.protocols.protocol_metric',
         'project.visualization.hook',
     )
 )

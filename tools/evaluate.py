@@ -98,9 +98,9 @@ def evaluate(options: argparse.Namespace) -> dict[str, 'Scores']:
     from rich.progress import track
 
     from project.evaluation.protocols import build_protocol, with_labels
-    from project.evaluation.protocols.keyframes import read_keyframes
-    from project.evaluation.protocols.run import Evaluation, match_keyframes
-    from project.evaluation.protocols.sources import check_same_labels, open_labels, open_predictions
+    from project.evaluation.protocols.inputs import check_same_labels, open_labels, open_predictions
+    from project.evaluation.protocols.posed_keyframes import read_keyframes
+    from project.evaluation.protocols.scoring import Evaluation, match_keyframes
     from project.evaluation.protocols.writing import write
     from project.label_set import LabelSet
     from project.targets import check_target
@@ -155,7 +155,7 @@ def usable_device(name: str | None) -> str:
 
 def find_origins(options: argparse.Namespace, split, protocol):
     """Ray origins by sample token, from the index of keyframes or from the tables of nuScenes; None without either."""
-    from project.evaluation.protocols.keyframes import OriginFinder
+    from project.evaluation.protocols.posed_keyframes import OriginFinder
     from project.sources.nuscenes.source import NuScenesSource
 
     frames = split
@@ -172,7 +172,7 @@ def show(options: argparse.Namespace, scores: dict[str, 'Scores']) -> None:
     """Print the scores as tables."""
     from rich.console import Console
 
-    from project.evaluation.protocols.report import as_markdown, class_table, comparison_table, summary_table
+    from project.evaluation.protocols.score_tables import as_markdown, class_table, comparison_table, summary_table
 
     if options.compare:
         tables = [comparison_table(scores)]

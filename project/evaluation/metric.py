@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from project.evaluation.confusion import confusion_matrices, distance_bands
-from project.evaluation.table import VoxelScores, band_names
+from project.evaluation.voxel_scores import VoxelScores, band_names
 from project.formats.common import MASKS, written_whole
 from project.label_set import LabelSet
 from project.taxonomy import LABEL_NAMES

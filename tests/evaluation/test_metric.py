@@ -9,7 +9,7 @@ from mmdet3d.registry import METRICS
 
 from project.evaluation.confusion import confusion_matrices, mean_iou
 from project.evaluation.metric import OccupancyMetric
-from project.evaluation.predictions import OccupancyPredictionsHook
+from project.evaluation.prediction_hook import OccupancyPredictionsHook
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (-7, -5, -1, 7, 5, 5), 2)

@@ -8,9 +8,9 @@ import torch
 
 from project.evaluation.metric import OccupancyMetric
 from project.evaluation.protocols import Volume, build_protocol, with_labels
-from project.evaluation.protocols.metric import ProtocolMetric
-from project.evaluation.protocols.sources import check_same_labels, open_labels, open_predictions
-from project.evaluation.table import VoxelScores
+from project.evaluation.protocols.inputs import check_same_labels, open_labels, open_predictions
+from project.evaluation.protocols.protocol_metric import ProtocolMetric
+from project.evaluation.voxel_scores import VoxelScores
 from project.formats import OccupancyLabels, points, voxels
 from project.formats.stated import check_classes, stated, write_labels
 from project.grid import VoxelGrid

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from project.evaluation.protocols import Volume, build_protocol, total
-from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
+from project.evaluation.protocols.posed_keyframes import OriginFinder, read_keyframes
 from project.evaluation.protocols.submissions import write_dense
 from project.formats import FORMATS, Keyframe, OccupancyLabels, infos
 from project.sources.nuscenes.source import NuScenesSource

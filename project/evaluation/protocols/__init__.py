@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 
 from project.evaluation.names import BAND_EDGES, BASELINE_SHAPE, PROTOCOLS
-from project.evaluation.protocols.common import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
-from project.evaluation.protocols.rays import RayProtocol
-from project.evaluation.protocols.voxels import VoxelProtocol
+from project.evaluation.protocols.interface import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
+from project.evaluation.protocols.ray_protocol import RayProtocol
+from project.evaluation.protocols.voxel_protocol import VoxelProtocol
 from project.formats import occ3d, openoccupancy, surroundocc
 from project.formats.stated import check_classes
 from project.grid import VoxelGrid

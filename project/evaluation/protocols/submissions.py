@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from project.evaluation.protocols.common import RayReadings, Volume
+from project.evaluation.protocols.interface import RayReadings, Volume
 from project.formats import openocc, predictions
 from project.formats.common import named_errors, save_npz, written_whole
 from project.formats.pickles import load_plain

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from project.evaluation.names import DENSE_LAYOUTS, RAYS
-from project.evaluation.protocols.common import RayReadings, Volume
-from project.evaluation.protocols.rays import RayProtocol
-from project.evaluation.protocols.run import Evaluation
-from project.evaluation.protocols.sources import Source
+from project.evaluation.protocols.inputs import Source
+from project.evaluation.protocols.interface import RayReadings, Volume
+from project.evaluation.protocols.ray_protocol import RayProtocol
+from project.evaluation.protocols.scoring import Evaluation
 from project.evaluation.protocols.submissions import write_dense, write_rays
 from project.formats import FORMATS, Keyframe, OccupancyLabels
 from project.formats.folders import path_fields

@@ -12,7 +12,7 @@ from mmdet3d.registry import METRICS
 from pencil import DIRECTIONS, ORIGIN, ray_frames, voxel_frames
 
 from project.evaluation.protocols import build_protocol, total
-from project.evaluation.protocols.metric import ProtocolMetric
+from project.evaluation.protocols.protocol_metric import ProtocolMetric
 from project.formats import Keyframe, infos
 from project.grid import VoxelGrid
 
@@ -122,7 +122,7 @@ class Processes:
     def __init__(self, monkeypatch):
         self.barrier, self.given, self.local = threading.Barrier(2, timeout=60), {}, threading.local()
         for name in ('all_gather_object', 'get_rank', 'get_world_size'):
-            monkeypatch.setattr(f'project.evaluation.protocols.metric.{name}', getattr(self, name))
+            monkeypatch.setattr(f'project.evaluation.protocols.protocol_metric.{name}', getattr(self, name))
 
     def get_rank(self) -> int:
         return self.local.rank

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from project.evaluation.protocols import build_protocol
-from project.evaluation.protocols.common import Volume
-from project.evaluation.protocols.run import match_keyframes
-from project.evaluation.protocols.sources import open_labels, open_predictions
+from project.evaluation.protocols.inputs import open_labels, open_predictions
+from project.evaluation.protocols.interface import Volume
+from project.evaluation.protocols.scoring import match_keyframes
 from project.evaluation.protocols.submissions import write_dense
 from project.formats import FORMATS, Keyframe, OccupancyLabels, points
 from project.taxonomy import FREE, RAW_NAMES

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from project.evaluation.table import VoxelScores, band_names
+from project.evaluation.voxel_scores import VoxelScores, band_names
 from project.taxonomy import CLASSES, FREE
 
 

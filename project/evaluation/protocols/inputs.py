@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from project.evaluation.names import RAYS
-from project.evaluation.protocols.common import EvaluationProtocol, RayReadings, Volume
+from project.evaluation.protocols.interface import EvaluationProtocol, RayReadings, Volume
 from project.evaluation.protocols.submissions import read_dense, read_rays
 from project.formats import FORMATS, points
 from project.formats.folders import DENSE, expected_path, find_files

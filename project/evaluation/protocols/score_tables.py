@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from project.evaluation.protocols.common import Scores
-from project.evaluation.table import ABSENT
+from project.evaluation.protocols.interface import Scores
+from project.evaluation.voxel_scores import ABSENT
 
 
 def class_table(scores: Scores) -> Table:

@@ -13,9 +13,9 @@ from mmengine.logging import print_log
 from rich.console import Console
 
 from project.evaluation.protocols import BAND_EDGES, build_protocol, with_labels
-from project.evaluation.protocols.common import Counts, EvaluationProtocol, Scores, Volume, total
-from project.evaluation.protocols.keyframes import OriginFinder, read_keyframes
-from project.evaluation.protocols.report import class_table, summary_table
+from project.evaluation.protocols.interface import Counts, EvaluationProtocol, Scores, Volume, total
+from project.evaluation.protocols.posed_keyframes import OriginFinder, read_keyframes
+from project.evaluation.protocols.score_tables import class_table, summary_table
 from project.formats.common import written_whole
 from project.label_set import LabelSet
 

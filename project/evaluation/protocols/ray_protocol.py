@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from project.evaluation.protocols.common import Counts, RayReadings, Scores, Volume, mean, ratio
+from project.evaluation.protocols.interface import Counts, RayReadings, Scores, Volume, mean, ratio
 from project.evaluation.rays import cast_rays, ray_fan
-from project.evaluation.table import band_names
+from project.evaluation.voxel_scores import band_names
 from project.grid import VoxelGrid
 from project.label_set import LabelSet
 from project.taxonomy import FREE, LABEL_NAMES, NOISE, OPENOCC_CLASSES, UNOBSERVED

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from project.evaluation.names import RAYS
-from project.evaluation.protocols.common import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
-from project.evaluation.protocols.sources import Source
+from project.evaluation.protocols.inputs import Source
+from project.evaluation.protocols.interface import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
 from project.formats import Keyframe
 
 _UNKNOWN = Keyframe('', '', '', '', '')

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from project.evaluation.confusion import class_iou, confusion_matrices, distance_bands, geometric_iou, mean_iou
-from project.evaluation.protocols.common import Counts, Scores, Volume
-from project.evaluation.table import band_names
+from project.evaluation.protocols.interface import Counts, Scores, Volume
+from project.evaluation.voxel_scores import band_names
 from project.grid import VoxelGrid
 from project.label_set import LabelSet
 from project.taxonomy import FREE, NOISE, UNOBSERVED
