@@ -13,6 +13,9 @@ DENSE = 'submission'
 _NAMES = ('sample_token', 'lidar_token', 'lidar_file')
 """Fields of :class:`Keyframe` that name one keyframe."""
 
+_LIDAR_ENDINGS = ('bin', 'pcd', 'las', 'laz', 'ply')
+"""How names of lidar files end, ``.pcd.bin`` in nuScenes; among files of other kinds they are known by it."""
+
 _PLACEHOLDERS = Keyframe(**{field.name: f'{{{field.name}}}' for field in fields(Keyframe)})
 
 
@@ -80,13 +83,15 @@ def _template(layout: str) -> str:
 def _matches(folder: Path, template: str) -> list[tuple[Path, dict[str, str]]]:
     """Files in order of their paths, each with what its path tells."""
     pattern = re.compile(re.sub(r'\\\{(\w+)\\\}', _group, re.escape(template)))
-    matches = ((file, pattern.fullmatch(file.relative_to(folder).as_posix())) for file in folder.glob(_glob(template)))
+    files = folder.glob(re.sub(r'\{\w+\}', '*', template))
+    matches = ((file, pattern.fullmatch(file.relative_to(folder).as_posix())) for file in files)
     return sorted(((file, match.groupdict()) for file, match in matches if match), key=lambda found: found[0])
 
 
 def _group(placeholder: re.Match) -> str:
     name = placeholder[1]
-    return rf'(?P<{name}>[^/]+\.pcd\.bin)' if name == 'lidar_file' else f'(?P<{name}>[^/]+)'
+    ending = rf'\.(?:{"|".join(_LIDAR_ENDINGS)})' if name == 'lidar_file' else ''
+    return f'(?P<{name}>[^/]+{ending})'
 
 
 def _glob(template: str) -> str:

@@ -32,6 +32,17 @@ def test_every_layout_is_found_by_its_paths(tmp_path: Path, layout: str):
     assert set(found.scenes.values()) == {scene.get(layout, 'scene-0061')}
 
 
+@pytest.mark.parametrize('name', ['1.bin', '1.pcd', 'log 3.las'])
+@pytest.mark.parametrize('layout', ['points', 'surroundocc'])
+def test_files_named_after_lidar_files_of_other_recordings(tmp_path: Path, layout: str, name: str):
+    file = tmp_path / FORMATS[layout].path(Keyframe('scene', 'aa', 'bb', 'cc', name))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    (tmp_path / 'settings.json').touch()
+    (found,) = find_files(tmp_path, [*FORMATS, DENSE])
+    assert (found.layout, found.files) == (layout, {name: file})
+
+
 @pytest.mark.parametrize('layout', FIRST_LEVELS)
 def test_the_first_level_is_known_by_its_name(tmp_path: Path, layout: str):
     below = touch(tmp_path, layout) / FIRST_LEVELS[layout]

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from nuscenes import NuScenes
 
-from project.formats import FORMATS, OccupancyLabels, infos
+from project.formats import FORMATS, Keyframe, OccupancyLabels, infos
 from project.grid import VoxelGrid
+from project.sources.base import Lidar, PointLayout, Rig
 from project.sources.nuscenes.source import NuScenesSource
+from project.sources.records import BoxRecords, KeyframeRecord
 from project.taxonomy import FREE
 from project.visualization.frame import Frame
 from project.visualization.sources.folders import FolderSource
@@ -93,6 +95,24 @@ def test_damaged_lidar_points_are_named(tiny_world: Path, tmp_path: Path):
 def test_a_keyframe_of_another_dataset_stays_as_it_is(tiny_world: Path):
     frame = empty_frame('f' * 32, 'lidar')
     assert keyframes_of_tables(tiny_world).complete(frame) is frame
+
+
+def test_points_of_another_layout_in_another_place(tmp_path: Path):
+    layout = PointLayout(('intensity', 'x', 'y', 'z'), 'float64', 1.0)
+    rig = Rig((Lidar('roof', layout),), (), np.zeros((2, 3)))
+    names = Keyframe('drive', 'drive-token', 'a' * 32, 'lidar', '0.bin')
+    no_boxes = BoxRecords((), (), np.zeros((0, 4, 4)), np.zeros((0, 3)), np.zeros(0, int), np.zeros(0, int))
+    record = KeyframeRecord(names, 0, np.eye(4), np.eye(4), {}, no_boxes, 'day 2/roof/0.bin', 'roof')
+    entries = infos.scene_infos([record], rig=rig)
+    infos.write(tmp_path / 'labels/nuscenes_infos_train.pkl', entries, infos.metainfo('own', rig=rig))
+    file = tmp_path / 'data/day 2/roof/0.bin'
+    file.parent.mkdir(parents=True)
+    np.array([[0.5, 3, 1, -1], [0.5, 0.1, 0, 0]], 'float64').tofile(file)
+    labels = OccupancyLabels(FORMATS['voxels'].GRID, np.zeros((1, 3), np.int32), np.ones(1, np.uint8))
+    FORMATS['voxels'].write(tmp_path / 'labels' / FORMATS['voxels'].path(names), labels)
+    frame = FolderSource(tmp_path / 'labels', dataroot=tmp_path / 'data').frame('drive', 0)
+    # The second point is within a metre of the lidar.
+    np.testing.assert_array_equal(frame.points, np.array([[3, 1, -1]], np.float32))
 
 
 def test_a_dataset_that_knows_no_file_is_refused(tiny_world: Path, tmp_path: Path):

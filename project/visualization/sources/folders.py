@@ -145,20 +145,22 @@ def find_keyframes(known: list[KeyframeFiles], dataroot: Path | None, version: s
 
     Args:
         known: the files, those of labels first.
-        dataroot: nuScenes folder.
+        dataroot: folder of the recording; one of nuScenes where there is no index.
         version: which ``v1.0-*`` of it.
 
     Raises:
         ValueError: the dataset is none, or knows none of the files.
     """
-    if dataroot is not None and not ((dataroot / 'samples').is_dir() or any(dataroot.glob('v1.0-*'))):
-        raise ValueError(f'{dataroot}: not nuScenes: holds neither samples nor a folder of tables v1.0-*')
     shown = known[-1]
     beside = keyframes_beside(known[0].root, list(shown.files), shown.named_by, dataroot)
     if dataroot is None or (beside and _knows(beside, shown)):
         if dataroot and not beside.has_sensor_files():
             raise ValueError(f'{dataroot}: holds no lidar or camera file of the keyframes of {known[0].root}')
         return beside
+    if not version and not any(dataroot.glob('v1.0-*')):
+        raise ValueError(
+            f'{dataroot}: not nuScenes: holds no folder of tables v1.0-*; and no index lies in {known[0].root}'
+        )
     keyframes = keyframes_of_tables(dataroot, version)
     if not _knows(keyframes, shown):
         raise ValueError(

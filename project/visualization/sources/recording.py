@@ -14,6 +14,7 @@ from project.formats import Keyframe, infos
 from project.label_set import LabelSet
 from project.sources.base import Lidar, Rig
 from project.sources.points import read_returns
+from project.taxonomy import RAW_NAMES, Taxonomy
 from project.visualization.frame import Box, CameraImage, Frame
 
 INDEX_FILES = ('nuscenes_infos_val.pkl', 'nuscenes_infos_train.pkl')
@@ -123,10 +124,13 @@ def keyframes_of_tables(dataroot: Path, version: str | None = None) -> Keyframes
     # No labels can be made of the test split, but predictions of it can be shown.
     source = NuScenesSource(dataroot, version, labelled=False)
     records = [source.keyframes(name) for name in source.scene_names]
+    categories = {name for of_scene in records for record in of_scene for name in record.boxes.categories}
+    # Whoever shows predictions may have no labels of points, and labels are those of nuScenes all the same.
+    taxonomy = Taxonomy.nuscenes() if categories <= set(RAW_NAMES) else source.taxonomy
     lidars = sorted({record.lidar_name for of_scene in records for record in of_scene})
     rig = replace(Rig.nuscenes(), lidars=tuple(map(Lidar, lidars)))
-    scenes = [infos.scene_infos(of_scene, source.taxonomy, rig) for of_scene in records]
-    return Keyframes(chain.from_iterable(scenes), infos.metainfo(source.version, source.taxonomy, rig), dataroot)
+    scenes = [infos.scene_infos(of_scene, taxonomy, rig) for of_scene in records]
+    return Keyframes(chain.from_iterable(scenes), infos.metainfo(source.version, taxonomy, rig), dataroot)
 
 
 def _box(instance: dict, grid_from_lidar: np.ndarray) -> Box:
