@@ -140,7 +140,7 @@ def make_task(options: argparse.Namespace, folder: Path, config) -> 'Task':
     correct = options.refine_poses
     if correct is None:
         correct = bool(made.get('refine_poses', True)) if options.hold_out else True
-    return Task(None if options.hold_out else labels, options.hold_out, settings, correct, config)
+    return Task(None if options.hold_out else labels, options.hold_out or 0, settings, correct, config)
 
 
 def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneReport']]:
@@ -185,10 +185,10 @@ def write_html(path: Path, content: dict, scenes: dict, reports: list['SceneRepo
     from project.checking.pictures import keyframe_pictures
     from project.checking.verdict import worst_keyframes
 
-    pictures = {
-        (scene.name, keyframe.index): keyframe_pictures(scenes[scene.name], scene, keyframe)
-        for scene, keyframe in worst_keyframes(reports, count)
-    }
+    pictures = {}
+    for scene, keyframe in worst_keyframes(reports, count):
+        labels = scene.labels.read(scenes[scene.name].keyframes[keyframe.index])
+        pictures[scene.name, keyframe.index] = keyframe_pictures(scene.name, labels, keyframe)
     write_page(path, content, pictures)
 
 

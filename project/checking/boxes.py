@@ -60,7 +60,7 @@ def box_lag(sweeps: Sweeps, config: BoxConfig) -> tuple[float, int]:
                 boxes += 1
     if not boxes:
         return 0.0, 0
-    good = lags[scores >= scores.max() - 0.01 * boxes]
+    good = lags[scores >= scores.max() - config.slack * boxes]
     return float(good[np.abs(good).argmin()]), boxes
 
 

@@ -80,6 +80,7 @@ class BoxConfig:
         shell_m: what lies so close around a box should be in it, if it is of the object.
         lags_s, step_s: times by which boxes may be late or early that are tried.
         late_s: a lag that matters: 0.5 m at 36 km/h.
+        slack: share of the points in and around a box by which another time must cover them better, to count.
         objects: least number of moving boxes that tell a lag.
     """
 
@@ -91,6 +92,7 @@ class BoxConfig:
     lags_s: float = 0.4
     step_s: float = 0.025
     late_s: float = 0.05
+    slack: float = 0.05
     objects: int = 8
 
 
@@ -129,7 +131,7 @@ class TrustConfig:
     """
 
     agree: float = 85.0
-    early: float = 10.0
+    early: float = 12.0
     bad_keyframes: float = 10.0
 
 

@@ -74,7 +74,8 @@ def _keyframe(keyframe: KeyframeReport, config: CheckConfig) -> dict:
         **keyframe.tally.summary,
         'ground differs, m': keyframe.ground_m,
         'ground differs by given poses, m': keyframe.given_ground_m,
-        'ground in layers': 100 * keyframe.layered,
+        'ground in layers': 100 * keyframe.layers.several,
+        'ground thickness, m': keyframe.layers.thickness_m,
         'findings': [finding.as_json() for finding in keyframe.findings],
     }
 

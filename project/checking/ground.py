@@ -1,6 +1,7 @@
 """The height of the ground: seen at different keyframes it must be one, and labels must have it in one layer."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +35,18 @@ class FlatGround:
     cells: np.ndarray
     centres: np.ndarray
     returns: np.ndarray
+
+
+class Layers(NamedTuple):
+    """How thick labels of flat ground are.
+
+    Attributes:
+        several: share of the columns of voxels in which they span several layers.
+        thickness_m: mean height that they span; one voxel where the ground is level and labels are right.
+    """
+
+    several: float
+    thickness_m: float
 
 
 def ground_returns(sweeps: Sweeps, sweep: int, config: GroundConfig) -> np.ndarray:
@@ -78,10 +91,10 @@ def height_differences(grounds: list[FlatGround], config: GroundConfig) -> np.nd
     return np.array([np.median(np.concatenate(each)) if each else np.nan for each in differences])
 
 
-def layered_share(
+def label_layers(
     ground: FlatGround, labels: OccupancyLabels, grid_from_scene: np.ndarray, config: GroundConfig
-) -> float:
-    """Share of the columns of voxels with flat ground in which labels span several layers around its height.
+) -> Layers:
+    """How many layers of voxels labels span around the height of flat ground.
 
     Args:
         ground: of the keyframe's own sweep.
@@ -90,19 +103,21 @@ def layered_share(
         config: how many layers are too many.
 
     Returns:
-        0 to 1, NaN where there is too little ground.
+        Both NaN where there is too little ground.
     """
     grid = labels.grid
     indices, _ = grid.voxel_indices(moved(grid_from_scene, ground.returns))
     columns, first = np.unique(indices[:, 0].astype(np.int64) * grid.shape[1] + indices[:, 1], return_index=True)
     if len(columns) < config.cells:
-        return float('nan')
+        return Layers(float('nan'), float('nan'))
     occupied = np.zeros((grid.shape[0] * grid.shape[1], grid.shape[2]), bool)
     occupied[labels.indices[:, 0].astype(np.int64) * grid.shape[1] + labels.indices[:, 1], labels.indices[:, 2]] = True
     height = np.arange(grid.shape[2]) - indices[first, 2][:, None]
     here = occupied[columns] & (np.abs(height) * grid.voxel_size[2] <= NEAR_M)
     lowest, highest = here.argmax(axis=1), grid.shape[2] - 1 - here[:, ::-1].argmax(axis=1)
-    return float((here.any(axis=1) & (highest - lowest + 1 >= config.layers)).mean())
+    spans = (highest - lowest + 1)[here.any(axis=1)]
+    mean = spans.mean() * grid.voxel_size[2] if len(spans) else np.nan
+    return Layers(float((spans >= config.layers).sum() / len(columns)), float(mean))
 
 
 def ground_of_keyframes(

@@ -2,7 +2,9 @@
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 from project.checking.scene import SceneReport, Task, check_scene
 from project.errors import what_is_wrong
@@ -45,8 +47,9 @@ def check_scenes(
         pending = set(futures)
         while pending:
             _, pending = wait(pending, POLL_S, FIRST_COMPLETED)
+            # Read without its lock, which a worker that was killed may hold.
             on_progress(counter.get_obj().value)
-        return [future.result() for future in futures]
+        return [_result(future, scene) for future, scene in zip(futures, scenes, strict=True)]
 
 
 def _check_here(scenes: Sequence[Scene], task: Task, on_progress: Callable[[int], None]) -> list[SceneReport]:
@@ -67,7 +70,15 @@ def _check_reported(scene: Scene, task: Task, on_keyframe: Callable[[], None]) -
         return SceneReport(scene.name, error=what_is_wrong(problem))
 
 
-_counter = None
+def _result(future: Future, scene: Scene) -> SceneReport:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        error = 'a worker was killed, most likely for lack of memory; run again with fewer --workers'
+        return SceneReport(scene.name, error=error)
+
+
+_counter: Any = None
 
 
 def _share_counter(counter) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from project.checking.boxes import box_findings, box_lag
 from project.checking.config import CheckConfig, GroundConfig
 from project.checking.findings import Finding
-from project.checking.ground import ground_of_keyframes, layered_share
+from project.checking.ground import Layers, ground_of_keyframes, label_layers
 from project.checking.holdout import held_out_sweeps, without_sweeps
 from project.checking.keyframe import judge_keyframe
 from project.checking.labels import LabelFolder
@@ -31,14 +31,14 @@ class Task:
 
     Attributes:
         labels: the labels; None to make them.
-        hold_out: each so many-th sweep is held out, and labels are made without; None judges labels that are there.
+        hold_out: where labels are made: each so many-th sweep is held out.
         settings: how to make labels; where they go is chosen for each scene below its `save_path`.
         correct_poses: place rays by poses by which sweeps meet, not as given.
         config: thresholds.
     """
 
     labels: LabelFolder | None
-    hold_out: int | None
+    hold_out: int
     settings: Settings
     correct_poses: bool
     config: CheckConfig
@@ -56,7 +56,7 @@ class KeyframeReport:
         ground_m: how the height of the ground differs from keyframes around, metres, by the poses that rays are placed
             by; NaN where not known.
         given_ground_m: the same by the poses of the recording.
-        layered: share of the ground whose labels lie in several layers; NaN where not known.
+        layers: how thick labels of the ground are.
         findings: what does not fit.
         ghosts, holes: int32 positions of voxels that stop rays, and of empty ones in which rays ended.
     """
@@ -67,7 +67,7 @@ class KeyframeReport:
     tally: Tally
     ground_m: float
     given_ground_m: float
-    layered: float
+    layers: Layers
     findings: list[Finding]
     ghosts: np.ndarray
     holes: np.ndarray
@@ -126,13 +126,13 @@ def check_scene(given: Scene, task: Task, on_keyframe: Callable[[], None] = lamb
         content = labels.read(scene.keyframes[k])
         rays = judge_keyframe(placer, k, content, sweeps, config.rays)
         grid_from_scene = scene.grid_from_global(k, content.grid.frame) @ inverse(placer.sweeps.scene_from_global)
-        layered = layered_share(grounds[k], content, grid_from_scene, config.ground)
+        layers = label_layers(grounds[k], content, grid_from_scene, config.ground)
         findings = box_findings(rays.by_track, names, k, config.boxes)
-        findings += _ground_findings(k, ground_m[k], given_ground_m[k], layered, config.ground)
+        findings += _ground_findings(k, ground_m[k], given_ground_m[k], layers, config.ground)
         report.keyframes.append(
             KeyframeReport(
                 k, scene.keyframes[k].sample_token, len(sweeps), rays.tally, float(ground_m[k]),
-                float(given_ground_m[k]), layered, findings, np.unique(rays.ghosts).astype(np.int32),
+                float(given_ground_m[k]), layers, findings, np.unique(rays.ghosts).astype(np.int32),
                 np.unique(rays.holes).astype(np.int32),
             )
         )  # fmt: skip
@@ -146,7 +146,7 @@ def check_scene(given: Scene, task: Task, on_keyframe: Callable[[], None] = lamb
 
 def _labels_and_sweeps(scene: Scene, task: Task) -> tuple[LabelFolder, dict[int, list[int]]]:
     """The labels to judge, made where sweeps are held out; and for each keyframe with labels the sweeps to judge by."""
-    if task.hold_out is None:
+    if task.labels is not None:
         shown = [k for k, keyframe in enumerate(scene.keyframes) if task.labels.has(keyframe)]
         return task.labels, {k: _sweeps_around(scene, k, np.arange(len(scene.sweep_files)), task) for k in shown}
     out = held_out_sweeps(scene, task.hold_out)
@@ -164,7 +164,7 @@ def _sweeps_around(scene: Scene, k: int, allowed: np.ndarray, task: Task) -> lis
     config, keyframe = task.config.rays, scene.keyframe_sweeps[k]
     apart_s = (scene.timestamps_us - scene.timestamps_us[keyframe]) / 1e6
     # Half way to the next keyframe, or to it where nothing is between.
-    reach_s = config.reach_s if task.hold_out else config.reach_s / 2
+    reach_s = config.reach_s / 2 if task.labels else config.reach_s
     near = allowed[(np.abs(apart_s[allowed]) <= reach_s) & (scene.time_steps[allowed] >= 0)]
     others = near[near != keyframe]
     wanted = config.sweeps - int(keyframe in near)
@@ -182,11 +182,11 @@ def _pose_findings(poses: PoseReport | None) -> list[Finding]:
 
 
 def _ground_findings(
-    k: int, ground_m: float, given_ground_m: float, layered: float, config: GroundConfig
+    k: int, ground_m: float, given_ground_m: float, layers: Layers, config: GroundConfig
 ) -> list[Finding]:
     findings = []
-    if layered > config.layered:
-        sentence = f'{100 * layered:.0f} % of the ground is labelled in several layers'
+    if layers.several > config.layered:
+        sentence = f'{100 * layers.several:.0f} % of the ground is labelled in several layers'
         if given_ground_m > config.differ_m:
             sentence += (
                 f': by the poses of the recording its height differs by {given_ground_m:.2f} m from keyframes around'

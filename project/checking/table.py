@@ -67,7 +67,7 @@ def _keyframes(scenes: Sequence[SceneReport], config: CheckConfig) -> Table:
         shares = [number(summary[name]) for name in ('agree', 'early', 'holes')]
         name = f'{scene.name} {keyframe.index}'
         style = 'red' if faults(keyframe, config.trust) else ''
-        table.add_row(name, *shares, number(keyframe.ground_m, 2), number(100 * keyframe.layered), style=style)
+        table.add_row(name, *shares, number(keyframe.ground_m, 2), number(100 * keyframe.layers.several), style=style)
     return table
 
 

@@ -44,7 +44,7 @@ def camera_findings(scene: Scene, config: TimingConfig) -> list[Finding]:
                 late.setdefault(name, []).append((k, apart_s))
             expected = _pose_at(scene, camera.timestamp_us)
             if expected is not None:
-                away = np.linalg.norm(camera.global_from_ego[:3, 3] - expected[:3, 3])
+                away = float(np.linalg.norm(camera.global_from_ego[:3, 3] - expected[:3, 3]))
                 if away > config.camera_m:
                     astray.setdefault(name, []).append((k, away))
     findings = []

@@ -69,7 +69,8 @@ def worst_keyframes(scenes: Sequence[SceneReport], count: int) -> list[tuple[Sce
     """The keyframes with the least share of rays that agree, the worst first, of each scene at most a third of them."""
     every = [(scene, keyframe) for scene in scenes for keyframe in scene.keyframes if keyframe.tally.rays]
     every.sort(key=lambda found: found[1].tally.summary['agree'])
-    taken, chosen = Counter(), []
+    taken: Counter[str] = Counter()
+    chosen: list[tuple[SceneReport, KeyframeReport]] = []
     for scene, keyframe in every:
         if len(chosen) < count and (taken[scene.name] < max(count // 3, 1) or len(scenes) < 3):
             taken[scene.name] += 1

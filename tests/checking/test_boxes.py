@@ -51,7 +51,7 @@ def traffic(root, rng: np.random.Generator, lag_s: float) -> Scene:
 def test_boxes_lag_by_so_much(tmp_path, rng, lag_s):
     lag, boxes = box_lag(Sweeps(traffic(tmp_path, rng, lag_s)), CONFIG)
     assert boxes >= 12
-    assert lag == pytest.approx(lag_s, abs=0.03)
+    assert lag == pytest.approx(lag_s, abs=0.05)
 
 
 def test_without_anything_that_moves_there_is_no_lag(tmp_path, rng):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from project.checking.config import GroundConfig
-from project.checking.ground import flat_ground, height_differences, layered_share
+from project.checking.ground import flat_ground, height_differences, label_layers
 from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
 
@@ -42,10 +42,13 @@ def test_too_little_common_ground_tells_nothing(rng):
     here, there = flat_ground(slope(rng), CONFIG), flat_ground(slope(rng) + np.array([100, 0, 0]), CONFIG)
     assert np.isnan(height_differences([here, there], CONFIG)).all()
     assert np.isnan(height_differences([here], CONFIG)).all()
-    assert np.isnan(layered_share(flat_ground(np.zeros((0, 3)), CONFIG), labels_of(slope(rng)), np.eye(4), CONFIG))
+    assert np.isnan(label_layers(flat_ground(np.zeros((0, 3)), CONFIG), labels_of(slope(rng)), np.eye(4), CONFIG)).all()
 
 
-@pytest.mark.parametrize(('lifts', 'least', 'most'), [((0,), 0, 0.01), ((0, 0.2), 0, 0.25), ((0, 0.5), 0.8, 1)])
-def test_ground_in_layers_shows(rng, lifts, least, most):
+@pytest.mark.parametrize(
+    ('lifts', 'several', 'thickness_m'), [((0,), 0.0, 0.22), ((0, 0.2), 0.1, 0.42), ((0, 0.5), 0.97, 0.7)]
+)
+def test_ground_in_layers_shows(rng, lifts, several, thickness_m):
     labels = labels_of(np.concatenate([slope(rng, -1.7 + lift, 60_000) for lift in lifts]))
-    assert least <= layered_share(flat_ground(slope(rng), CONFIG), labels, np.eye(4), CONFIG) <= most
+    layers = label_layers(flat_ground(slope(rng), CONFIG), labels, np.eye(4), CONFIG)
+    assert layers == pytest.approx((several, thickness_m), abs=0.1)

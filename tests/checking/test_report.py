@@ -10,6 +10,7 @@ from project.checking.casting import AGREES, EARLY, HOLE, Verdicts
 from project.checking.config import CheckConfig, TrustConfig
 from project.checking.content import content_of
 from project.checking.findings import Finding
+from project.checking.ground import Layers
 from project.checking.page import write_page
 from project.checking.scene import KeyframeReport, SceneReport
 from project.checking.tally import Tally
@@ -30,7 +31,16 @@ def tally(agree: int, early: int = 0, holes: int = 0) -> Tally:
 
 def keyframe(index: int, *counts: int, findings=()) -> KeyframeReport:
     return KeyframeReport(
-        index, f'token{index}', 3, tally(*counts), 0.01, float('nan'), 0.02, list(findings), NOTHING, NOTHING
+        index,
+        f'token{index}',
+        3,
+        tally(*counts),
+        0.01,
+        float('nan'),
+        Layers(0.02, 0.21),
+        list(findings),
+        NOTHING,
+        NOTHING,
     )
 
 
@@ -50,7 +60,7 @@ def test_a_tally_counts():
     [
         ([(95, 3, 2)] * 3, 0, 'TRUSTED: 95.0 % of rays agree, 3.0 % are stopped early; 3 of 3 keyframes are good'),
         ([(80, 8, 12)] * 3, 1, 'NOT TRUSTED: only 80.0 % of rays agree'),
-        ([(88, 12, 0)] * 3, 1, '12.0 % of rays are stopped early'),
+        ([(87, 13, 0)] * 3, 1, '13.0 % of rays are stopped early'),
         ([(95, 3, 2)] * 17 + [(60, 20, 20)] * 3, 1, 'NOT TRUSTED: 3 of 20 keyframes are bad'),
     ],
 )

@@ -76,11 +76,11 @@ def _seconds(scene: Scene) -> np.ndarray:
 
 
 BREAKS: dict[str, tuple[Callable[[Scene, float], Scene], tuple[float, ...], str]] = {
-    'height': (without_height, (0.05, 0.1, 0.2, 0.4), 'm'),
-    'place': (wandering, (0.05, 0.1, 0.2, 0.4), 'm'),
-    'boxes': (box_places, (0.1, 0.25, 0.5, 1.0), 'm'),
-    'box times': (box_times, (0.05, 0.1, 0.2, 0.4), 's'),
-    'sweep times': (sweep_times, (10, 25, 50, 100), 'ms'),
-    'calibration': (calibration, (0.25, 0.5, 1.0, 2.0), 'degrees'),
+    'height': (without_height, (0.05, 0.1, 0.3), 'm'),
+    'place': (wandering, (0.05, 0.1, 0.3), 'm'),
+    'boxes': (box_places, (0.1, 0.3, 1.0), 'm'),
+    'box times': (box_times, (0.05, 0.1, 0.3), 's'),
+    'sweep times': (sweep_times, (10, 30, 100), 'ms'),
+    'calibration': (calibration, (0.25, 1.0, 3.0), 'degrees'),
 }
 """What is broken, how, by which amounts, and their unit."""

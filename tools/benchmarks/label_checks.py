@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> dict:
         for number, (kind, broken, amount) in enumerate(track(cases, 'breaking', console=console)):
             title = f'{kind} {amount:g} {BREAKS[kind][2]}' if broken else kind
             figures[title] = _case(scene, broken, amount, truths, folder / f'case{number}', arguments.format)
+            console.print(title, _cells(figures[title]), highlight=False)
     _print(console, figures)
     return {'figures': figures, 'correlation': _correlations(console, figures)}
 
@@ -67,7 +68,7 @@ def _exact(scene: Scene, truths: dict[int, Truth], folder: Path, layout: str) ->
         FORMATS[layout].write(
             folder / FORMATS[layout].path(scene.keyframes[k]), OccupancyLabels.from_dense(truth.grid, dense)
         )
-    task = Task(LabelFolder.find(folder, layout), None, Settings(folder), False, CheckConfig())
+    task = Task(LabelFolder.find(folder, layout), 0, Settings(folder), False, CheckConfig())
     return {'precision': 100.0, 'mIoU': 100.0, **_scores('', check_scene(scene, task))}
 
 
@@ -77,13 +78,13 @@ def _case(
 ) -> dict[str, float]:  # fmt: skip
     """Labels of a broken recording: what they are worth, and what the check of the same recording says of them."""
     given = broken(scene, amount) if broken else scene
-    settings = Settings(folder, formats=(layout,), masks=False, flow=False)
+    settings = Settings(folder, formats=(layout,), masks=False, flow=False, refine_poses=False)
     label_scene(given, settings)
     labels, quality = LabelFolder.find(folder, layout), Quality()
     for k, truth in truths.items():
         quality.add(labels.read(scene.keyframes[k]).dense(), truth)
     config, worth = CheckConfig(), quality.summary()
-    there = check_scene(given, Task(labels, None, settings, True, config))
+    there = check_scene(given, Task(labels, 0, settings, True, config))
     held_out = check_scene(given, Task(None, 2, settings, False, config))
     kinds = {each.kind for each in there.findings} | {each.kind for k in there.keyframes for each in k.findings}
     return {
@@ -94,7 +95,9 @@ def _case(
 
 def _scores(prefix: str, report: SceneReport) -> dict[str, float]:
     summary = report.tally.summary
-    return {prefix + name: summary[name] for name in ('agree', 'early', 'ghost voxels', 'objects agree')}
+    thickness_m = np.nanmean([keyframe.layers.thickness_m for keyframe in report.keyframes])
+    shares = {name: summary[name] for name in ('agree', 'early', 'ghost voxels', 'objects agree')}
+    return {prefix + name: value for name, value in {**shares, 'ground, cm': float(100 * thickness_m)}.items()}
 
 
 def _correlations(console: Console, figures: dict[str, dict]) -> dict[str, float]:
@@ -109,12 +112,15 @@ def _correlations(console: Console, figures: dict[str, dict]) -> dict[str, float
     return found
 
 
+def _cells(row: dict) -> list[str]:
+    return [f'{cell:.1f}' if isinstance(cell, float) else cell for cell in row.values()]
+
+
 def _print(console: Console, figures: dict[str, dict]) -> None:
     columns = list(dict.fromkeys(name for row in figures.values() for name in row))
     table = Table(title='check of labels, %', title_style='')
     for name in ('', *columns):
         table.add_column(name, justify='right' if name else 'left', no_wrap=not name)
     for title, row in figures.items():
-        cells = (row.get(name, '') for name in columns)
-        table.add_row(title, *(f'{cell:.1f}' if isinstance(cell, float) else cell for cell in cells))
+        table.add_row(title, *_cells({name: row.get(name, '') for name in columns}))
     console.print(table)
