@@ -62,6 +62,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help='place rays by corrected poses (yes; with --hold-out as the labels were made)',
     )
+    parser.add_argument(
+        '--label-mapping', '--label_mapping', type=Path, metavar='YAML',
+        help='of the labels that --hold-out makes, as data_converter.py takes it',
+    )  # fmt: skip
     parser.add_argument('--json', type=Path, metavar='FILE', help='write everything for programs')
     parser.add_argument('--html', type=Path, metavar='FILE', help='write a page with pictures of the worst keyframes')
     parser.add_argument('--pictures', type=whole_number(0), default=6, metavar='N', help='on the page (%(default)s)')
@@ -128,7 +132,7 @@ def make_task(options: argparse.Namespace, folder: Path, config) -> 'Task':
     from project.labels.run.settings import Settings
 
     labels = LabelFolder.find(options.labels, options.format) if options.labels else None
-    made = labels.made() if labels else {}
+    made = labels.made if labels else {}
     if labels and options.hold_out and not made:
         raise ValueError(
             f'{options.labels}: no settings.json says how these labels were made, so they cannot be made again without '
@@ -150,20 +154,24 @@ def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneR
 
     from project.checking.run import check_scenes, sampled
     from project.checking.scene import SceneReport
-    from project.sources.base import load_all
     from project.sources.nuscenes.source import NuScenesSource
+    from project.taxonomy import Taxonomy
+
+    def wanted(scene) -> bool:
+        return task.labels is None or any(map(task.labels.has, scene.keyframes))
 
     console = Console(stderr=True)
+    taxonomy = Taxonomy.nuscenes()
+    if options.label_mapping:
+        taxonomy = taxonomy.with_label_mapping(options.label_mapping)
     with console.status(f'reading the tables of {options.dataroot}'):
-        chosen, broken = load_all(NuScenesSource(options.dataroot, options.version, options.scenes))
-    if task.labels:
-        chosen = [scene for scene in chosen if any(map(task.labels.has, scene.keyframes))]
-        if not chosen:
-            raise ValueError(f'{options.labels}: no label is of a keyframe of {options.dataroot}')
-    everything = len(chosen)
-    chosen = sampled(chosen, options.sample)
-    if len(chosen) < everything:
-        console.print(f'checking {len(chosen)} of {everything} scenes; --sample 0 checks all', highlight=False)
+        source = NuScenesSource(options.dataroot, options.version, options.scenes, taxonomy)
+        chosen, broken, complete = sampled(source, options.sample, wanted)
+    if not (chosen or broken):
+        raise ValueError(f'{options.labels}: no label is of a keyframe of {options.dataroot}')
+    if not complete:
+        total = len(source.scene_names)
+        console.print(f'checking {len(chosen)} of {total} scenes; --sample 0 checks all', highlight=False)
     with Progress(*Progress.get_default_columns(), console=console, transient=True) as bar:
         progress = bar.add_task('keyframes', total=sum(len(scene.keyframes) for scene in chosen))
         reports = check_scenes(chosen, task, options.workers, lambda done: bar.update(progress, completed=done))
@@ -188,7 +196,7 @@ def write_html(path: Path, content: dict, scenes: dict, reports: list['SceneRepo
     pictures = {}
     for scene, keyframe in worst_keyframes(reports, count):
         labels = scene.labels.read(scenes[scene.name].keyframes[keyframe.index])
-        pictures[scene.name, keyframe.index] = keyframe_pictures(scene.name, labels, keyframe)
+        pictures[scene.name, keyframe.index] = keyframe_pictures(scene, keyframe, labels)
     write_page(path, content, pictures)
 
 

@@ -8,6 +8,7 @@ from project.checking.config import CheckConfig
 from project.checking.findings import REMEDIES, Finding
 from project.checking.scene import KeyframeReport, SceneReport
 from project.checking.verdict import Verdict, faults
+from project.label_set import LabelSet
 
 
 def content_of(scenes: Sequence[SceneReport], verdict: Verdict, about: dict, config: CheckConfig) -> dict:
@@ -19,7 +20,7 @@ def content_of(scenes: Sequence[SceneReport], verdict: Verdict, about: dict, con
         about: what was checked and how.
         config: the thresholds.
     """
-    classes = next((scene.classes for scene in scenes if scene.keyframes), ())
+    label_set = next((scene.label_set for scene in scenes if scene.keyframes), LabelSet())
     return _plain(
         {
             'about': about,
@@ -29,7 +30,7 @@ def content_of(scenes: Sequence[SceneReport], verdict: Verdict, about: dict, con
             },
             'total': verdict.tally.summary,
             'by range': verdict.tally.by_range,
-            'by class': verdict.tally.by_class(classes),
+            'by class': verdict.tally.by_class(label_set),
             'advice': advice(scenes),
             'scenes': [_scene(scene, config) for scene in scenes],
             'thresholds': {name: vars(section) for name, section in vars(config).items()},
@@ -57,7 +58,7 @@ def _scene(scene: SceneReport, config: CheckConfig) -> dict:
         'error': scene.error,
         'total': scene.tally.summary,
         'by range': scene.tally.by_range,
-        'by class': scene.tally.by_class(scene.classes),
+        'by class': scene.tally.by_class(scene.label_set),
         'poses': scene.poses and asdict(scene.poses),
         'findings': [finding.as_json() for finding in scene.findings],
         'keyframes': [_keyframe(keyframe, config) for keyframe in scene.keyframes],

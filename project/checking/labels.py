@@ -1,13 +1,15 @@
-"""A folder of labels that is to be checked: which keyframes it has, and how it was made."""
+"""A folder of labels that is to be checked: which keyframes it has, and what it says of itself."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from project.formats import FORMATS, OccupancyLabels, points, voxels
+from project.formats import FORMATS, OccupancyLabels
 from project.formats.folders import KeyframeFiles, expected_path, find_files
-from project.labels.run.folder import SETTINGS_FILE
+from project.formats.stated import stated
+from project.label_set import LabelSet
 from project.sources.records import Keyframe
+from project.visualization.sources import read_labels
 
 
 @dataclass(frozen=True)
@@ -16,28 +18,35 @@ class LabelFolder:
 
     Attributes:
         files: the files.
+        made: how they were made, as the folder states it; empty where nothing does.
     """
 
     files: KeyframeFiles
+    made: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def find(cls, folder: Path, layout: str | None = None) -> 'LabelFolder':
         """The labels of a folder, of the first format of which there are some, or of the one that is named.
 
         Raises:
-            ValueError: there are none.
+            ValueError: there are none, or what the folder states is damaged.
         """
         layouts = [layout] if layout else list(FORMATS)
         found = find_files(folder, layouts)
         if not found:
             looked_for = '; '.join(f'{expected_path(name)} ({name})' for name in layouts)
             raise ValueError(f'{folder}: holds no labels; looked for {looked_for}')
-        return cls(found[0])
+        return cls(found[0], stated(found[0].root, found[0].layout))
 
     @property
     def layout(self) -> str:
         """Name of the format."""
         return self.files.layout
+
+    @property
+    def label_set(self) -> LabelSet:
+        """Names and colours of the labels."""
+        return LabelSet.stated_in(self.made)
 
     def has(self, keyframe: Keyframe) -> bool:
         """Whether there are labels of a keyframe."""
@@ -49,13 +58,5 @@ class LabelFolder:
         Raises:
             FileNotFoundError, ValueError: the file is missing or damaged; the message names it.
         """
-        content = FORMATS[self.layout].read(self.files.files[getattr(keyframe, self.files.named_by)])
-        return points.voxelise(content, voxels.GRID) if self.layout == points.NAME else content
-
-    def made(self) -> dict:
-        """How the labels were made, as ``settings.json`` beside them states it; empty where nothing does."""
-        path = self.files.root / SETTINGS_FILE
-        try:
-            return json.loads(path.read_bytes()).get(self.layout, {}) if path.is_file() else {}
-        except (ValueError, AttributeError) as error:
-            raise ValueError(f'{path}: does not state how labels were made ({error})') from None
+        file = self.files.files[getattr(keyframe, self.files.named_by)]
+        return read_labels(file, self.layout, category_labels=self.made.get('category_labels'))

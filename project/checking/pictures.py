@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from project.checking.scene import KeyframeReport
+from project.checking.scene import KeyframeReport, SceneReport
 from project.formats import OccupancyLabels
 from project.taxonomy import FREE
 from project.visualization.frame import Frame, Layer
@@ -17,10 +17,10 @@ COLOURS = {'labels': (205, 210, 216), 'stops rays too early': (213, 60, 0), 'emp
 HEIGHT_PX = 420
 
 
-def keyframe_pictures(scene_name: str, labels: OccupancyLabels, keyframe: KeyframeReport) -> dict[str, bytes]:
+def keyframe_pictures(scene: SceneReport, keyframe: KeyframeReport, labels: OccupancyLabels) -> dict[str, bytes]:
     """JPEG pictures by their title: labels from behind, what rays tell from behind, and from above."""
     grid, dense = labels.grid, labels.dense()
-    frame = Frame(scene_name, keyframe.index, keyframe.token, grid, dense)
+    frame = Frame(scene.name, keyframe.index, keyframe.token, grid, dense, labels=scene.label_set)
     codes = np.where(dense == FREE, np.uint8(255), np.uint8(0)).ravel()
     codes[keyframe.ghosts], codes[keyframe.holes] = 1, 2
     told = Layer('rays', codes.reshape(grid.shape), tuple(COLOURS), np.array(list(COLOURS.values()), np.uint8))

@@ -8,19 +8,43 @@ from typing import Any
 
 from project.checking.scene import SceneReport, Task, check_scene
 from project.errors import what_is_wrong
-from project.sources.base import Scene
+from project.sources.base import Scene, SceneSource
 from project.workers import worker_pool
 
 POLL_S = 0.2
 
 
-def sampled(scenes: Sequence[Scene], keyframes: int) -> list[Scene]:
-    """Scenes spread evenly over all, as many as have so many keyframes together; all of them for 0."""
-    total = sum(len(scene.keyframes) for scene in scenes)
-    if not keyframes or total <= keyframes:
-        return list(scenes)
-    wanted = max(1, round(len(scenes) * keyframes / total))
-    return [scenes[i * len(scenes) // wanted] for i in range(wanted)]
+def sampled(
+    source: SceneSource, keyframes: int, wanted: Callable[[Scene], bool]
+) -> tuple[list[Scene], dict[str, str], bool]:
+    """Scenes spread evenly over a source; only these are loaded.
+
+    Args:
+        source: the scenes.
+        keyframes: so many keyframes are enough; 0 for all scenes.
+        wanted: whether a scene is to be checked.
+
+    Returns:
+        The scenes in their order, what is wrong with those that cannot be loaded, by name, and whether that is all.
+    """
+    names = list(source.scene_names)
+    # Steps of the golden ratio fall evenly into a ring, however many of them there are.
+    order = sorted(range(len(names)), key=lambda i: (i * 0.6180339887498949) % 1) if keyframes else range(len(names))
+    chosen: dict[int, Scene] = {}
+    broken: dict[str, str] = {}
+    seen = 0
+    for i in order:
+        if keyframes and sum(len(scene.keyframes) for scene in chosen.values()) >= keyframes:
+            break
+        seen += 1
+        try:
+            scene = source.load(names[i])
+        except (OSError, ValueError) as error:
+            broken[names[i]] = what_is_wrong(error)
+            continue
+        if wanted(scene):
+            chosen[i] = scene
+    return [chosen[i] for i in sorted(chosen)], broken, seen == len(names)
 
 
 def check_scenes(

@@ -18,11 +18,11 @@ from project.checking.placing import RayPlacer
 from project.checking.tally import Tally
 from project.checking.timing import calibration_findings, camera_findings, sweep_findings
 from project.geometry.rigid import inverse
+from project.label_set import LabelSet
 from project.labels.pipeline import label_scene
 from project.labels.poses.refinement import PoseReport, refined
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
-from project.taxonomy import FREE, LABEL_NAMES
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class SceneReport:
 
     Attributes:
         name: of the scene.
-        classes: names of the labels.
+        label_set: names and colours of its labels.
         keyframes: those that were judged.
         findings: what does not fit in the scene as a whole.
         poses: what became of its poses; None where rays are placed by the poses of the recording.
@@ -88,7 +88,7 @@ class SceneReport:
     """
 
     name: str
-    classes: tuple[str, ...] = LABEL_NAMES[:FREE]
+    label_set: LabelSet = field(default_factory=LabelSet)
     keyframes: list[KeyframeReport] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     poses: PoseReport | None = None
@@ -121,7 +121,7 @@ def check_scene(given: Scene, task: Task, on_keyframe: Callable[[], None] = lamb
     placer = RayPlacer(scene, config.rays)
     grounds, ground_m, given_ground_m = ground_of_keyframes(scene, given, config.ground)
     names = [scene.taxonomy.categories[category] for category in scene.tracks.categories]
-    report = SceneReport(scene.name, tuple(scene.taxonomy.labels), poses=poses, labels=labels)
+    report = SceneReport(scene.name, labels.label_set, poses=poses, labels=labels)
     for k, sweeps in judged.items():
         content = labels.read(scene.keyframes[k])
         rays = judge_keyframe(placer, k, content, sweeps, config.rays)
@@ -153,7 +153,8 @@ def _labels_and_sweeps(scene: Scene, task: Task) -> tuple[LabelFolder, dict[int,
     folder = Path(tempfile.mkdtemp(prefix=f'{scene.name}-', dir=task.settings.save_path))
     settings = Settings(**{**vars(task.settings), 'save_path': folder, 'refine_poses': False})
     label_scene(without_sweeps(scene, out), settings)
-    labels = LabelFolder.find(folder, settings.formats[0])
+    made = settings.made(settings.formats[0], '', scene.taxonomy)
+    labels = LabelFolder(LabelFolder.find(folder, settings.formats[0]).files, made)
     shown = [k for k, keyframe in enumerate(scene.keyframes) if labels.has(keyframe)]
     judged = {k: _sweeps_around(scene, k, out, task) for k in shown}
     return labels, {k: sweeps for k, sweeps in judged.items() if sweeps}

@@ -21,8 +21,8 @@ def print_report(console: Console, scenes: Sequence[SceneReport], verdict: Verdi
     """Print what was found."""
     if verdict.keyframes:
         console.print(_shares('by distance', verdict.tally.by_range))
-        classes = next(scene.classes for scene in scenes if scene.keyframes)
-        console.print(_shares('by what stopped the ray, or is where it ended', verdict.tally.by_class(classes)))
+        label_set = next(scene.label_set for scene in scenes if scene.keyframes)
+        console.print(_shares('by what stopped the ray, or is where it ended', verdict.tally.by_class(label_set)))
         console.print(_scenes(scenes, config))
         console.print(_keyframes(scenes, config))
     for scene in scenes:

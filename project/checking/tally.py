@@ -1,12 +1,12 @@
 """What became of rays, counted; counts of keyframes add up to those of scenes and of everything."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from project.checking.casting import AGREES, EARLY, HOLE, Verdicts
+from project.label_set import LabelSet
 from project.taxonomy import FREE
 
 RANGES_M = (0, 10, 20, 30, 40, 60, 100)
@@ -96,9 +96,9 @@ class Tally:
             if row.sum()
         }
 
-    def by_class(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
-        """Shares by class, where there are rays; `names` are those of the labels 0-16."""
-        names = [*names, *(f'class {label}' for label in range(len(names), FREE)), 'nothing']
+    def by_class(self, label_set: LabelSet) -> dict[str, dict[str, float]]:
+        """Shares by class, where there are rays."""
+        names = [*(name or f'label {label}' for label, name in enumerate(label_set.names[:FREE])), 'nothing']
         return {
             name: {'rays': int(row.sum()), **_shares(row)}
             for name, row in zip(names, self.classes, strict=True)

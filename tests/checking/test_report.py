@@ -15,6 +15,7 @@ from project.checking.page import write_page
 from project.checking.scene import KeyframeReport, SceneReport
 from project.checking.tally import Tally
 from project.checking.verdict import judge, worst_keyframes
+from project.label_set import LabelSet
 
 NOTHING = np.zeros(0, np.int32)
 
@@ -48,7 +49,7 @@ def test_a_tally_counts():
     counted = tally(80, 15, 5)
     assert counted.summary['agree'] == 80 and counted.summary['early'] == 15 and counted.summary['holes'] == 5
     assert counted.by_range == {'10-20 m': {'rays': 100, 'agree': 80, 'early': 15, 'holes': 5}}
-    assert list(counted.by_class(('noise', 'a', 'b', 'c', 'car'))) == ['car']
+    assert list(counted.by_class(LabelSet())) == ['car']
     assert counted.depth_error_m == pytest.approx(0.105, abs=0.006)
     assert counted.summary['objects agree'] == 80
     counted += tally(20)
