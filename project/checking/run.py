@@ -1,17 +1,14 @@
 """Many scenes are checked: one process a worker, one scene at a time, and no scene stops another."""
 
 import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from collections.abc import Callable, MutableSequence, Sequence
 
 from project.checking.scene import SceneReport, Task, check_scene
 from project.errors import what_is_wrong
 from project.sources.base import Scene, SceneSource
-from project.workers import worker_pool
+from project.workers import call_each
 
-POLL_S = 0.2
+KILLED = 'the process that checked it was killed twice, most likely for lack of memory; run again with fewer --workers'
 
 
 def sampled(
@@ -65,15 +62,11 @@ def check_scenes(
         return _check_here(scenes, task, on_progress)
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload([check_scene.__module__])
-    counter = context.Value('q', 0)
-    with worker_pool(min(workers, len(scenes)), context, _share_counter, (counter,)) as pool:
-        futures = [pool.submit(_check_counted, scene, task) for scene in scenes]
-        pending = set(futures)
-        while pending:
-            _, pending = wait(pending, POLL_S, FIRST_COMPLETED)
-            # Read without its lock, which a worker that was killed may hold.
-            on_progress(counter.get_obj().value)
-        return [_result(future, scene) for future, scene in zip(futures, scenes, strict=True)]
+    done = context.RawArray('q', len(scenes))
+    reports = call_each(
+        _check_counted, scenes, min(workers, len(scenes)), context, _share, (task, done), lambda: on_progress(sum(done))
+    )
+    return [report or SceneReport(scenes[number].name, error=KILLED) for number, report in enumerate(reports)]
 
 
 def _check_here(scenes: Sequence[Scene], task: Task, on_progress: Callable[[int], None]) -> list[SceneReport]:
@@ -94,25 +87,17 @@ def _check_reported(scene: Scene, task: Task, on_keyframe: Callable[[], None]) -
         return SceneReport(scene.name, error=what_is_wrong(problem))
 
 
-def _result(future: Future, scene: Scene) -> SceneReport:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        error = 'a worker was killed, most likely for lack of memory; run again with fewer --workers'
-        return SceneReport(scene.name, error=error)
+_task: Task
+_done: MutableSequence[int]
 
 
-_counter: Any = None
+def _share(task: Task, done: MutableSequence[int]) -> None:
+    global _task, _done
+    _task, _done = task, done
 
 
-def _share_counter(counter) -> None:
-    global _counter
-    _counter = counter
-
-
-def _check_counted(scene: Scene, task: Task) -> SceneReport:
+def _check_counted(number: int, scene: Scene) -> SceneReport:
     def on_keyframe() -> None:
-        with _counter.get_lock():
-            _counter.value += 1
+        _done[number] += 1
 
-    return _check_reported(scene, task, on_keyframe)
+    return _check_reported(scene, _task, on_keyframe)
