@@ -127,11 +127,15 @@ class TrustConfig:
     Attributes:
         agree: least share of rays that agree.
         early: most rays that are stopped early.
+        objects: least share of the rays that end in boxes that agree, where there are `object_rays` or more.
+        object_rays: fewer of them tell little.
         bad_keyframes: most keyframes that are below these.
     """
 
     agree: float = 85.0
     early: float = 12.0
+    objects: float = 70.0
+    object_rays: int = 1000
     bad_keyframes: float = 10.0
 
 

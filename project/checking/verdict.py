@@ -84,6 +84,9 @@ def _below(tally: Tally, config: TrustConfig) -> list[str]:
         reasons.append(f'only {summary["agree"]:.1f} % of rays agree ({config.agree:g} % are needed)')
     if summary['early'] > config.early:
         reasons.append(f'{summary["early"]:.1f} % of rays are stopped early ({config.early:g} % at most)')
+    if tally.objects[0] >= config.object_rays and summary['objects agree'] < config.objects:
+        share = f'{summary["objects agree"]:.1f} % of rays into boxes agree'
+        reasons.append(f'only {share} ({config.objects:g} % are needed)')
     return reasons
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -45,6 +46,10 @@ def keyframe(index: int, *counts: int, findings=()) -> KeyframeReport:
     )
 
 
+def scene_of(counted: Tally) -> SceneReport:
+    return SceneReport('scene', keyframes=[replace(keyframe(0, 1), tally=counted)])
+
+
 def test_a_tally_counts():
     counted = tally(80, 15, 5)
     assert counted.summary['agree'] == 80 and counted.summary['early'] == 15 and counted.summary['holes'] == 5
@@ -69,6 +74,16 @@ def test_the_verdict(counts, code, words):
     scene = SceneReport('scene', keyframes=[keyframe(i, *each) for i, each in enumerate(counts)])
     verdict = judge([scene], TrustConfig())
     assert verdict.exit_code == code and words in verdict.sentence
+
+
+def test_objects_that_rays_miss_are_not_trusted():
+    counted = tally(9000)
+    assert judge([scene_of(counted)], TrustConfig()).exit_code == 0
+    counted.objects[:] = 1000, 600
+    verdict = judge([scene_of(counted)], TrustConfig())
+    assert verdict.exit_code == 1 and 'only 60.0 % of rays into boxes agree' in verdict.sentence
+    counted.objects[:] = 999, 600
+    assert judge([scene_of(counted)], TrustConfig()).exit_code == 0
 
 
 def test_without_rays_there_is_no_verdict():
