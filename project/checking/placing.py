@@ -14,8 +14,9 @@ from project.labels.aggregation.aggregate import Sweeps
 from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points
 from project.labels.aggregation.sweeps import UNLABELLED
 from project.labels.config import DEFAULT
+from project.labels.visibility.rays import starts_of_rays
 from project.sources.base import Scene
-from project.sources.points import read_returns
+from project.sources.returns import returns_of
 
 NO_TRACK = -1
 
@@ -73,17 +74,15 @@ class RayPlacer:
             FileNotFoundError, ValueError: the file of the sweep is missing or damaged; the message names it.
         """
         scene, config = self.scene, self._config
-        returns = read_returns(scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep))
-        order = np.random.default_rng(sweep).permutation(len(returns))[: 3 * config.rays]
-        xyz = returns[order, :3].astype(np.float64)
+        returns = returns_of(scene, sweep)
+        order = np.random.default_rng(sweep).permutation(len(returns.points))[: 3 * config.rays]
+        xyz = returns.points[order, :3].astype(np.float64)
         distance = np.linalg.norm(xyz, axis=1)
         body = moved(scene.ego_from_lidar[sweep], xyz)
         own = ((body >= scene.rig.own_box[0]) & (body < scene.rig.own_box[1])).all(axis=1)
         kept = np.flatnonzero((distance >= config.nearest_m) & (distance < config.farthest_m) & ~own)[: config.rays]
-        # The lidar moves while it turns.
-        first, last = self._way(sweep)
-        origins = first + ((order[kept] + 0.5) / len(returns))[:, None] * (last - first)
-        return origins, moved(self.sweeps.scene_from_lidar[sweep], xyz[kept])
+        starts = starts_of_rays(scene, sweep, returns, self.sweeps.scene_from_lidar)[order[kept]]
+        return starts, moved(self.sweeps.scene_from_lidar[sweep], xyz[kept])
 
     def place(self, sweep: int, k: int, frame: str) -> PlacedRays:
         """Rays of a sweep as they would have been at keyframe k, in the frame of a grid, 'lidar' or 'ego'.
@@ -124,15 +123,6 @@ class RayPlacer:
         starts = np.clip(shares.max(axis=1, initial=0), 0, 1) * np.linalg.norm(way, axis=1)
         tracks = np.full(len(ends), boxes.tracks[b], np.int32)
         return PlacedRays(moved(grid_from_box, origins), moved(grid_from_box, ends), starts, tracks)
-
-    def _way(self, sweep: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where the lidar was when a sweep began and when it ended, scene frame."""
-        positions, scene = self.sweeps.scene_from_lidar[:, :3, 3], self.scene
-        if sweep == 0 or scene.lidars is not None:
-            return positions[sweep], positions[sweep]
-        elapsed_s = (scene.timestamps_us[sweep] - scene.timestamps_us[sweep - 1]) / 1e6
-        follows = 0 < elapsed_s < DEFAULT.visibility.longest_sweep_s
-        return positions[sweep - 1 if follows else sweep], positions[sweep]
 
 
 def moved(transform: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -73,6 +73,23 @@ def read_rays(
     return Rays(np.concatenate(ends), np.concatenate(shares), np.append(0, np.cumsum(counts)), origins)
 
 
+def starts_of_rays(
+    scene: Scene, sweep: int, returns: Returns, scene_from_lidar: np.ndarray, config: LabelConfig = DEFAULT
+) -> np.ndarray:
+    """Where the ray of each return of a sweep starts: (N, 3) float64, scene frame.
+
+    Args:
+        scene: the sweeps.
+        sweep: which of them.
+        returns: its returns.
+        scene_from_lidar: (S, 4, 4) float64, of all sweeps.
+        config: thresholds.
+    """
+    by_stamps = _origins(scene, scene_from_lidar[:, :3, 3], config.visibility.longest_turn_s)[sweep]
+    first, last = _way(scene, sweep, returns, scene_from_lidar[sweep], by_stamps)
+    return first + (_shares(returns)[:, None] + 0.5) / SHARES * (last - first)
+
+
 def _every(scene: Scene, every: int) -> np.ndarray:
     """Every n-th sweep of each lidar, from the first keyframe to the last, in order of time."""
     of_lidars = [sweeps[scene.time_steps[sweeps] >= 0][::every] for sweeps in scene.sweeps_of_lidars()]
