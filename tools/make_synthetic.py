@@ -44,6 +44,7 @@ def main() -> int:
             image_size=arguments.image_size,
             images=arguments.images,
             difficulties=_difficulties(arguments),
+            followers=arguments.followers,
             scene_names=tuple(arguments.scene_names),
             version=arguments.version,
         )
@@ -122,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
         '--overwrite',
         action='store_true',
         help='replace a world that is there already; labels and other things beside it stay',
+    )
+    parser.add_argument(
+        '--followers',
+        type=whole_number(0),
+        default=defaults.followers,
+        metavar='N',
+        help='road users without boxes that follow the ego car: a cyclist, a van, a car (default %(default)s)',
     )
     group = parser.add_argument_group('what makes labelling hard')
     everything = group.add_mutually_exclusive_group()

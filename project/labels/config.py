@@ -83,6 +83,32 @@ class SweepConfig(NamedTuple):
     near_m: float = 1.0
 
 
+class OwnVehicleConfig(NamedTuple):
+    """Returns on the car itself outside the box that the rig tells.
+
+    Attributes:
+        reach_m: they are looked for so far around the lidar, which is on a roof: mirrors, bonnet, rear.
+        cell_m: edge of the cells of the lidar's frame that are judged.
+        moved_m: sweeps are compared between which the car has moved so far; standing still tells nothing.
+        min_sweeps: fewer of them tell nothing.
+        max_sweeps: no more of them are read.
+        share: parts of the car are hit in such a share of these sweeps.
+        above_m: and lie so far above the ground around, which seems to stay put as well.
+        seen_m: sweeps up to so far away tell whether a place is passed through once the car has left it.
+        beyond_m: a return so far beyond a place passed through it.
+    """
+
+    reach_m: float = 4.0
+    cell_m: float = 0.2
+    moved_m: float = 1.0
+    min_sweeps: int = 8
+    max_sweeps: int = 40
+    share: float = 0.5
+    above_m: float = 0.3
+    seen_m: float = 12.0
+    beyond_m: float = 0.5
+
+
 class BoxConfig(NamedTuple):
     """Points in annotated boxes.
 
@@ -191,17 +217,30 @@ class DenoisingConfig(NamedTuple):
 
 
 class DynamicRemovalConfig(NamedTuple):
-    """Points of movers without a box, which rays of other times contradict.
+    """Points of movers without a box, whose places rays of other times find clear.
 
     Attributes:
-        cell_m: edge of the cells that are judged.
-        every: the rays of each `every`-th sweep are cast.
-        points_per_stray: one point of so many of a surface may stray into the next cell.
+        cell_m: edge of the cells that are judged, along x and y.
+        layer_m: their height: rings of a lidar pass closely over low things, which a higher cell would hold as well.
+        below_m: cells begin so far below the lowest ground around.
+        period_s: the rays of a sweep in each so many seconds are cast.
+        reach_m: they count up to this distance; farther away the rings of a lidar miss what is small.
+        rays: so many must pass through a cell in a moment for it to be clear, at most 3; a single one may have strayed.
+        clear_share: a cell is dynamic if it is clear in so many times the moments in which points lie in it. Static
+            cells of synthetic worlds are wrongly clear in one moment at most.
+        firm_share: but not if of the 26 cells around it fewer are dynamic than this share of those that are not.
+        rim_neighbours: of the 26 cells around it so many must be dynamic for a cell that rays only passed to be so.
     """
 
     cell_m: float = 0.4
-    every: int = 4
-    points_per_stray: int = 200
+    layer_m: float = 0.15
+    below_m: float = 1.0
+    period_s: float = 0.2
+    reach_m: float = 40.0
+    rays: int = 3
+    clear_share: float = 0.33
+    firm_share: float = 1.0
+    rim_neighbours: int = 4
 
 
 class VisibilityConfig(NamedTuple):
@@ -228,6 +267,7 @@ class LabelConfig(NamedTuple):
 
     poses: PoseConfig = PoseConfig()
     sweeps: SweepConfig = SweepConfig()
+    own_vehicle: OwnVehicleConfig = OwnVehicleConfig()
     boxes: BoxConfig = BoxConfig()
     tiles: TileConfig = TileConfig()
     ground_points: GroundPointConfig = GroundPointConfig()

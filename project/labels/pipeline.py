@@ -10,6 +10,7 @@ from project.formats import points as points_format
 from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
 from project.labels.aggregation.dynamic_removal import read_sample_rays, without_dynamic_points
+from project.labels.aggregation.own_vehicle import with_own_parts
 from project.labels.aggregation.point_groups import ScenePoints
 from project.labels.poses.refinement import refined
 from project.labels.run.pose_files import pose_file, write_poses
@@ -39,6 +40,9 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
         OSError: a label could not be written; the message names it.
     """
     todo, config = [settings.missing(keyframe) for keyframe in scene.keyframes], settings.config
+    # The car itself: what stays put in the frame of the lidar while the world moves.
+    if any(todo):
+        scene = with_own_parts(scene, config)
     # Poses: the sweeps are registered to each other, where the given poses leave them apart.
     scene = _with_poses_to_use(scene, settings, any(todo))
     if not any(todo):
@@ -47,7 +51,8 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
     points = aggregate(scene, config)
     # Dynamic removal: static points that rays of other times pass through were movers without a box.
     if settings.remove_ghosts:
-        points = without_dynamic_points(points, read_sample_rays(scene, points.scene_from_global, config))
+        sample_rays = read_sample_rays(scene, points.scene_from_global, config)
+        points = without_dynamic_points(points, sample_rays, scene.time_steps, config.dynamic_removal)
     # Rays: where lidar looked through, for the masks.
     rays = None
     if any(map(settings.with_masks, settings.formats)):

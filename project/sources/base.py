@@ -142,6 +142,24 @@ class PointReader(Protocol):
 
 
 @dataclass(frozen=True)
+class OwnParts:
+    """Places where the lidars see the car that carries them, beside its box.
+
+    Attributes:
+        cells: (L, N, N, N) bool, cells around each lidar of the rig, in its frame.
+        low_m: lowest coordinate of the cells, on each axis.
+        cell_m: edge of a cell.
+    """
+
+    cells: np.ndarray
+    low_m: float
+    cell_m: float
+
+
+_NO_PARTS = OwnParts(np.zeros((1, 0, 0, 0), bool), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
 class Scene:
     """A scene of K keyframes and S lidar sweeps (keyframes included), in order of time.
 
@@ -166,6 +184,7 @@ class Scene:
         annotations: where boxes are known at other times than keyframes; `tracks` is what they are at keyframes.
         read_points: reads points where `sweep_files` names what they are part of, and not files of points.
         left_out: sentences on input that was found and not used, or is missing, for the user.
+        own_parts: where the lidars see their own car.
     """
 
     name: str
@@ -187,6 +206,7 @@ class Scene:
     annotations: Annotations | None = None
     read_points: PointReader | None = None
     left_out: tuple[str, ...] = ()
+    own_parts: OwnParts = _NO_PARTS
 
     def grid_from_global(self, k: int, frame: str) -> np.ndarray:
         """(4, 4) float64 into the frame ('lidar' or 'ego') of a grid that is fixed to keyframe k."""
@@ -213,6 +233,11 @@ class Scene:
         if self.lidars is None:
             return [np.arange(len(self.sweep_files))]
         return [np.flatnonzero(self.lidars == lidar) for lidar in range(len(self.rig.lidars))]
+
+    def own_cells(self, sweep: int) -> tuple[np.ndarray, float, float]:
+        """Where the lidar of a sweep sees its own car: cells, lowest coordinate and edge, as in :class:`OwnParts`."""
+        lidar = 0 if self.lidars is None or len(self.own_parts.cells) == 1 else self.lidars[sweep]
+        return self.own_parts.cells[lidar], self.own_parts.low_m, self.own_parts.cell_m
 
     @cached_property
     def time_steps(self) -> np.ndarray:

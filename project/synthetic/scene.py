@@ -138,7 +138,8 @@ def build_scene(settings: WorldSettings, index: int) -> Scene:
     uses, lot_raw = scenery.choose_lots(lot_rng)
     ground = make_ground(plan, lot_raw, settings.difficulties.missing_z, ground_rng)
     duration = (settings.keyframes - 1) * rig.KEYFRAME_US * 1e-6
-    ego = traffic.ego_motion(plan, duration, ego_rng)
+    route = traffic.ego_route(plan, duration, ego_rng)
+    ego = route.motion(plan, duration)
     near = ego.at(np.linspace(0, duration, 20))[:, :2]
     furniture = scenery.furnish(plan, lot_rng)
     static = scenery.build(plan, ground, uses, furniture, near, static_rng)
@@ -146,6 +147,8 @@ def build_scene(settings: WorldSettings, index: int) -> Scene:
     quiet = settings.difficulties.quiet_start and index % 2 == 1
     quiet_until = min(2.0, 0.1 * duration + 0.2) if quiet else 0.0
     crowd = Crowd(plan, ego, duration, obstacles)
+    for follower in traffic.followers(plan, route, duration, settings.followers):
+        crowd.add(follower)
     actors = traffic.populate(crowd, settings.difficulties, quiet_until, traffic_rng)
     drift = np.stack([frame_rng.uniform(2, 12, (2, 3)), frame_rng.uniform(0, 2 * np.pi, (2, 3))], axis=-1)
     return Scene(

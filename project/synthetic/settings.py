@@ -16,6 +16,9 @@ MINI_SCENES = (
 )  # fmt: skip
 """Scene names of the official mini splits; the second and the fourth are for validation."""
 
+MOST_FOLLOWERS = 3
+"""Road users that can follow the ego car."""
+
 
 @dataclass(frozen=True)
 class Difficulties:
@@ -61,6 +64,7 @@ class WorldSettings:
         image_size: (width, height) of the six cameras, pixels; nuScenes has (1600, 900).
         images: write camera images (without, the tables still list them).
         difficulties: what makes labelling hard.
+        followers: road users without boxes that follow the ego car wherever it goes: a cyclist, a van, a car.
         scene_names: one name a scene; by default those of the official mini splits.
         version: name of the folder of tables.
     """
@@ -71,12 +75,15 @@ class WorldSettings:
     image_size: tuple[int, int] = (800, 450)
     images: bool = True
     difficulties: Difficulties = field(default_factory=Difficulties)
+    followers: int = 0
     scene_names: tuple[str, ...] = ()
     version: str = 'v1.0-mini'
 
     def __post_init__(self) -> None:
         if self.scenes < 1 or self.keyframes < 1:
             raise ValueError('a world needs at least one scene of one keyframe')
+        if not 0 <= self.followers <= MOST_FOLLOWERS:
+            raise ValueError(f'followers: {self.followers} are not between 0 and {MOST_FOLLOWERS}')
         if min(self.image_size) < 16:
             raise ValueError(f'image_size {self.image_size} is too small: both sides need 16 pixels or more')
         if len(self.names) != self.scenes or len(set(self.names)) != self.scenes:

@@ -1,6 +1,6 @@
 """Who is on the streets of a town: vehicles, people and things that stand about, and the car with the sensors."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,17 +24,64 @@ ALWAYS = ('trailer', 'bus', 'truck', 'motorcycle', 'bicycle', 'bicycle')
 """Kinds of which one is parked close to the ego car's way in every scene; bicycles on the sidewalk."""
 
 
-def ego_motion(plan: Plan, duration: float, rng: np.random.Generator) -> Motion:
-    """The drive of the car with the sensors: along a street, and after some seconds round a corner."""
+FOLLOWERS = (('cyclist', 7.0, 0.8), ('van', 15.0, 0.0), ('saloon', 23.0, 0.0))
+"""Kinds that follow the ego car, how far behind it they stay, and how far to the right of its lane's middle, metres."""
+LEAD_M = 30.0
+"""Where followers come from: so far before the place that the ego car starts at."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The drive of the car with the sensors: along a street, round a corner, with a stop in a long scene.
+
+    Attributes:
+        street: index of the street along x that it starts on.
+        forward: it starts towards higher coordinates.
+        start: coordinate along that street.
+        turns: as for :func:`lane_line`.
+        speed: m/s.
+        stops: (from, to) times at which it stands.
+    """
+
+    street: int
+    forward: bool
+    start: float
+    turns: list[tuple[int, str]]
+    speed: float
+    stops: tuple[tuple[float, float], ...]
+
+    def motion(self, plan: Plan, duration: float) -> Motion:
+        """The drive itself."""
+        line = lane_line(plan, 0, self.street, self.forward, self.start, self.turns)
+        return line.drive(2.0, self.speed, duration, self.stops)
+
+    def followed(self, plan: Plan, duration: float, gap: float, aside: float) -> Motion:
+        """The drive of what stays `gap` metres behind, `aside` metres to the right, and stops and turns as well."""
+        offset = plan.streets[0][self.street].lane + aside
+        start = self.start - (LEAD_M if self.forward else -LEAD_M)
+        line = lane_line(plan, 0, self.street, self.forward, start, self.turns, offset)
+        return line.drive(LEAD_M + 2.0, self.speed, duration, self.stops, behind=gap)
+
+
+def ego_route(plan: Plan, duration: float, rng: np.random.Generator) -> Route:
+    """Choose the drive of the car with the sensors."""
     street, crossing = int(rng.integers(2, BLOCKS - 1)), int(rng.integers(2, BLOCKS))
     forward = bool(rng.random() < 0.5)
     speed = rng.uniform(6.5, 8.5)
     # The corner comes in the first half of the drive, or right at the start of a very short one.
     ahead = np.clip(0.45 * duration * speed, 9.0, 55.0)
     start = plan.streets[1][crossing].centre - (1 if forward else -1) * ahead
-    line = lane_line(plan, 0, street, forward, start, [(crossing, str(rng.choice(['left', 'right'])))])
+    turns = [(crossing, str(rng.choice(['left', 'right'])))]
     stops = ((0.75 * duration, 0.75 * duration + 3.5),) if duration > 12 else ()
-    return line.drive(2.0, speed, duration, stops)
+    return Route(street, forward, start, turns, speed, stops)
+
+
+def followers(plan: Plan, route: Route, duration: float, count: int) -> list[Actor]:
+    """Road users without boxes that follow the ego car: at most as many as there are :data:`FOLLOWERS`."""
+    return [
+        Actor(kind, route.followed(plan, duration, gap, aside), annotated=False)
+        for kind, gap, aside in FOLLOWERS[:count]
+    ]
 
 
 def populate(crowd: Crowd, difficulties: Difficulties, quiet_until: float, rng: np.random.Generator) -> list[Actor]:

@@ -9,6 +9,7 @@ from project.synthetic import Difficulties, WorldSettings
 from project.synthetic.lidar import cast, scan
 from project.synthetic.records import tracks
 from project.synthetic.scene import Scene, build_scene
+from project.synthetic.traffic import FOLLOWERS
 from project.taxonomy import GROUND, LEARNING_MAP, MOVABLE
 
 NONE = {each.name: False for each in fields(Difficulties)}
@@ -30,6 +31,23 @@ def test_every_class_is_there(index: int) -> None:
     assert any(np.ptp(states[:, 2]) > 1 for states in moving)
     assert any((np.diff(states[:, :2], axis=0) == 0).all(axis=1).any() for states in moving)
     assert np.ptp(town.ego.states[:, 2]) > 1
+
+
+def test_followers_stay_behind_the_ego_car_and_have_no_box() -> None:
+    alone, followed = (
+        build_scene(WorldSettings.tiny(keyframes=20, difficulties=Difficulties(**NONE), followers=number), 0)
+        for number in (0, 3)
+    )
+    np.testing.assert_array_equal(followed.ego.states, alone.ego.states)
+    assert [actor.kind for actor in followed.actors if not actor.annotated] == [kind for kind, _, _ in FOLLOWERS]
+    assert all(actor.annotated for actor in alone.actors)
+    for actor, (_, gap, _) in zip(followed.actors, FOLLOWERS, strict=False):
+        for time in np.arange(0, 9.5, 0.5):
+            apart = followed.ego.at(time) - actor.motion.at(time)
+            # Round a corner the straight line is shorter, and the way of what keeps to the right is not the same.
+            assert gap / 2 < np.hypot(*apart[:2]) < gap + 2.0
+    with pytest.raises(ValueError, match='followers: 4 are not between 0 and 3'):
+        WorldSettings(followers=4)
 
 
 def test_nobody_drives_through_anybody() -> None:

@@ -24,14 +24,15 @@ def mask_quality(
     judged = {name: MaskQuality() for name in grids}
     for scene in scenes:
         world, beamed = aggregate(scene), Beamed(load_scene(root, scene.name))
-        seen = observed_rays(scene, read_rays(scene, world.scene_from_global), world.scene_from_global)
-        world = without_dynamic_points(world, read_sample_rays(scene, world.scene_from_global))
+        rays = observed_rays(scene, read_rays(scene, world.scene_from_global), world.scene_from_global)
+        sample_rays = read_sample_rays(scene, world.scene_from_global)
+        world = without_dynamic_points(world, sample_rays, scene.time_steps)
         keyframes = range(every // 2, len(scene.keyframes), every)
         for k in track(keyframes, f'looking around in {scene.name}', console=console):
             for name, grid in grids.items():
                 truth = keyframe_truth(root, scene.name, k, grid, num_sweeps)
                 labels = vote_keyframe(scene, world, k, num_sweeps, grid)
-                free = free_space(scene, seen, k, num_sweeps, grid)
+                free = free_space(scene, rays, k, num_sweeps, grid)
                 labels.mask_lidar, labels.mask_camera = masks_of(labels, scene, k, free)
                 seen = seen_through_pixels(scene.cameras[k], scene.grid_from_global(k, grid.frame), grid, ~truth.free)
                 judged[name].add(labels, truth, beamed.at(k, grid, num_sweeps), seen)

@@ -40,7 +40,7 @@ from project.visualization.render.picture import frame_picture
 from tools.benchmarks._label_baseline import plain_labels, plain_world
 from tools.benchmarks._label_masks import mask_quality
 from tools.benchmarks._label_quality import Quality
-from tools.benchmarks._label_trails import with_trails
+from tools.benchmarks._label_trails import mislabelled
 
 NUM_SWEEPS = 10
 GRIDS = {
@@ -50,8 +50,8 @@ GRIDS = {
 }
 MASK_GRIDS = {name: grid for name, grid in GRIDS.items() if grid != voxels.GRID}
 """Masks are judged on these: with small voxels, to step along every ray and through every half pixel takes minutes."""
-METHODS = ('this project', 'ghosts kept', 'with trails', 'with trails, ghosts kept', 'plain majority vote')
-"""Whose labels are judged; trails are put in on purpose."""
+METHODS = ('this project', 'movers kept', 'wrong lidarseg', 'wrong lidarseg, movers kept', 'plain majority vote')
+"""Whose labels are judged; lidarseg is wrong on purpose where movers have no box."""
 PICTURES = {'this project': 'labels', 'plain majority vote': 'labels_plain'}
 
 STEPS = {
@@ -61,7 +61,8 @@ STEPS = {
     'propagate': ('label_map', 'mark_movers', 'propagate'),
     'sort': ('add_static', 'cloud'),
     'clean': ('clean_static', 'clean_objects'),
-    'ghosts': ('read_sample_rays', 'without_dynamic_points'),
+    'own vehicle': ('with_own_parts',),
+    'dynamic removal': ('read_sample_rays', 'without_dynamic_points'),
     'vote': ('cast', 'count'),
     'write': ('write',),
 }
@@ -74,6 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='of the world that is made (%(default)s)')
     parser.add_argument(
         '--keyframes', type=int, default=20, metavar='N', help='of each of its two scenes (%(default)s)'
+    )
+    parser.add_argument(
+        '--followers', type=int, default=0, metavar='N', help='movers without boxes that follow the car'
     )
     parser.add_argument('--all-difficulties', action='store_true', help='wrong ego poses and missing heights as well')
     parser.add_argument(
@@ -109,7 +113,11 @@ def run(arguments: argparse.Namespace) -> dict:
 def _make_world(root: Path, arguments: argparse.Namespace) -> Path:
     difficulties = Difficulties.all() if arguments.all_difficulties else Difficulties()
     settings = WorldSettings(
-        seed=arguments.seed, keyframes=arguments.keyframes, images=False, difficulties=difficulties
+        seed=arguments.seed,
+        keyframes=arguments.keyframes,
+        images=False,
+        difficulties=difficulties,
+        followers=arguments.followers,
     )
     make_world(root, settings, usable_cores())
     return root
@@ -141,15 +149,14 @@ def _quality(console: Console, root: Path, scenes: list[Scene], every: int, pict
 
 def _worlds(scene: Scene) -> dict[str, ScenePoints]:
     """The world by the :data:`METHODS` that differ in it."""
-    kept = aggregate(scene)
-    trails = with_trails(scene, kept)
-    sample_rays = read_sample_rays(scene, kept.scene_from_global)
-    return {
-        'this project': without_dynamic_points(copy.deepcopy(kept), sample_rays),
-        'ghosts kept': kept,
-        'with trails': without_dynamic_points(copy.deepcopy(trails), sample_rays),
-        'with trails, ghosts kept': trails,
-    }
+    worlds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, labelled in (('', scene), ('wrong lidarseg, ', mislabelled(scene, Path(folder)))):
+            kept = worlds[f'{name}movers kept'] = aggregate(labelled)
+            sample_rays = read_sample_rays(scene, kept.scene_from_global)
+            removed = without_dynamic_points(copy.deepcopy(kept), sample_rays, scene.time_steps)
+            worlds[name.removesuffix(', ') or 'this project'] = removed
+    return worlds
 
 
 def _draw(path: Path, scene: Scene, k: int, truth: Truth, labels: np.ndarray) -> None:

@@ -57,7 +57,8 @@ def read_sweep(scene: Scene, sweep: int, scene_from_lidar: np.ndarray, config: S
         raw = _read_labels(scene, sweep, scene.dataroot / label_file, len(returns))
     own_vehicle = -1 if scene.taxonomy.own_vehicle is None else scene.taxonomy.own_vehicle
     ego_from_lidar, own_box = scene.ego_from_lidar[sweep], scene.rig.own_box
-    return Points(*_keep_world(returns, raw, scene_from_lidar, ego_from_lidar, own_box, config.near_m, own_vehicle))
+    parts = scene_from_lidar, ego_from_lidar, own_box, config.near_m, own_vehicle
+    return Points(*_keep_world(returns, raw, *parts, *scene.own_cells(sweep)))
 
 
 def _read_labels(scene: Scene, sweep: int, file: Path, count: int) -> np.ndarray:
@@ -71,25 +72,31 @@ def _read_labels(scene: Scene, sweep: int, file: Path, count: int) -> np.ndarray
 
 
 @njit(inline='always', error_model='numpy')
-def hits_world(point, ego_from_lidar, own_box, near_m):
+def hits_world(point, ego_from_lidar, own_box, near_m, own_cells, low_m, cell_m):
     """Whether a return (lidar frame) is of the world: neither a no-return nor of the car that carries the lidar."""
     x, y, z = point
     u, v, w = transformed(ego_from_lidar, point)
     # Without branches, since numba counts references to arrays that are handed to branches, which takes longer. Written
     # so that a coordinate that is not a number fails it.
     beside = (u < own_box[0, 0]) | (u >= own_box[1, 0]) | (v < own_box[0, 1]) | (v >= own_box[1, 1])
-    return (x * x + y * y + z * z > near_m * near_m) & (beside | (w < own_box[0, 2]) | (w >= own_box[1, 2]))
+    beside |= (w < own_box[0, 2]) | (w >= own_box[1, 2])
+    side = len(own_cells)
+    if beside & (x * x + y * y + z * z > near_m * near_m) and side > 0:
+        i, j, k = (x - low_m) / cell_m, (y - low_m) / cell_m, (z - low_m) / cell_m
+        if 0 <= i < side and 0 <= j < side and 0 <= k < side:
+            return not own_cells[int(i), int(j), int(k)]
+    return (x * x + y * y + z * z > near_m * near_m) & beside
 
 
 @njit(cache=True, error_model='numpy')
-def _keep_world(sweep, raw, scene_from_lidar, ego_from_lidar, own_box, near_m, own_vehicle):
+def _keep_world(sweep, raw, scene_from_lidar, ego_from_lidar, own_box, near_m, own_vehicle, own_cells, low_m, cell_m):
     xyz = np.empty((len(sweep), 3), np.float32)
     kept_raw = np.empty(len(sweep), np.uint8)
     intensity = np.empty(len(sweep), np.uint8)
     n = 0
     for i in range(len(sweep)):
         point = np.float64(sweep[i, 0]), np.float64(sweep[i, 1]), np.float64(sweep[i, 2])
-        if raw[i] == own_vehicle or not hits_world(point, ego_from_lidar, own_box, near_m):
+        if raw[i] == own_vehicle or not hits_world(point, ego_from_lidar, own_box, near_m, own_cells, low_m, cell_m):
             continue
         xyz[n] = transformed(scene_from_lidar, point)
         kept_raw[n] = raw[i]

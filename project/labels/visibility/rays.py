@@ -66,7 +66,8 @@ def read_rays(
         returns = returns_of(scene, sweep)
         origins[sweep] = _way(scene, sweep, returns, scene_from_lidar[sweep], origins[sweep])
         parts = scene_from_lidar[sweep], scene.ego_from_lidar[sweep], origins[sweep]
-        kept = _kept(returns.points, _shares(returns), *parts, memory, same_m, own_box, near_m)
+        own = scene.own_cells(sweep)
+        kept = _kept(returns.points, _shares(returns), *parts, memory, same_m, own_box, near_m, *own)
         counts[sweep] = len(kept[0])
         ends.append(kept[0])
         shares.append(kept[1])
@@ -161,12 +162,15 @@ def origin_of(origins, share):
 
 
 @njit(cache=True, error_model='numpy')
-def _kept(returns, passed, scene_from_lidar, ego_from_lidar, origins, memory, same_m, own_box, near_m):
+def _kept(
+    returns, passed, scene_from_lidar, ego_from_lidar, origins, memory, same_m,
+    own_box, near_m, own_cells, low_m, cell_m,
+):  # fmt: skip
     ends, shares = np.empty((len(returns), 3), np.float32), np.empty(len(returns), np.uint16)
     n = 0
     for i in range(len(returns)):
         point = np.float64(returns[i, 0]), np.float64(returns[i, 1]), np.float64(returns[i, 2])
-        if not hits_world(point, ego_from_lidar, own_box, near_m):
+        if not hits_world(point, ego_from_lidar, own_box, near_m, own_cells, low_m, cell_m):
             continue
         end = transformed(scene_from_lidar, point)
         share = passed[i]
