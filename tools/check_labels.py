@@ -31,6 +31,9 @@ examples:
   before any labels are made: how good will they be?
     python tools/check_labels.py --dataroot NUSCENES --hold-out 2 --scenes scene-0061
 
+  recordings of one's own, as data_converter.py reads them (docs/own_data.md):
+    python tools/check_labels.py --dataroot MY_CAR --hold-out 2
+
   labels of others, in any format that the project reads:
     python tools/check_labels.py OCC3D/gts --dataroot NUSCENES --format occ3d
 
@@ -45,7 +48,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('labels', metavar='LABELS', nargs='?', type=Path, help='folder of labels, of any format')
-    parser.add_argument('--dataroot', metavar='FOLDER', type=Path, required=True, help='nuScenes, whose sweeps judge')
+    parser.add_argument(
+        '--dataroot', metavar='FOLDER', type=Path, required=True, help='folder of the recordings, whose sweeps judge'
+    )
+    parser.add_argument('--source', help='what the dataroot holds, as data_converter.py takes it (what is found)')
     parser.add_argument('--version', help='of nuScenes, where the folder holds several: v1.0-mini, v1.0-trainval')
     parser.add_argument('--format', choices=list(FORMATS), help='of the labels, where a folder holds several')
     parser.add_argument('--scenes', nargs='+', metavar='NAME', help='names of the scenes to check')
@@ -154,18 +160,17 @@ def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneR
 
     from project.checking.run import check_scenes, sampled
     from project.checking.scene import SceneReport
-    from project.sources.nuscenes.source import NuScenesSource
+    from project.sources.opening import open_source
     from project.taxonomy import Taxonomy
 
     def wanted(scene) -> bool:
         return task.labels is None or any(map(task.labels.has, scene.keyframes))
 
     console = Console(stderr=True)
-    taxonomy = Taxonomy.nuscenes()
-    if options.label_mapping:
-        taxonomy = taxonomy.with_label_mapping(options.label_mapping)
-    with console.status(f'reading the tables of {options.dataroot}'):
-        source = NuScenesSource(options.dataroot, options.version, options.scenes, taxonomy)
+    mapping = options.label_mapping
+    taxonomy = Taxonomy.nuscenes().with_label_mapping(mapping) if mapping else None
+    with console.status(f'reading what is in {options.dataroot}'):
+        source = open_source(options.dataroot, options.source, options.version, options.scenes, taxonomy)
         chosen, broken, complete = sampled(source, options.sample, wanted)
     if not (chosen or broken):
         raise ValueError(f'{options.labels}: no label is of a keyframe of {options.dataroot}')
