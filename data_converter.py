@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from project.cli import run, usable_cores, whole_number
+from project.errors import MENDABLE
 from project.formats import FORMATS
 from project.labels.run.convert import Outcome, convert, write_log
 from project.labels.run.folder import LOG_FILE, prepare_folder, state_poses
@@ -144,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
             indexed = [replace(scene, records=corrected_records(settings.save_path, scene)) for scene in labelled]
             counts = write_infos(settings.save_path, source.version, source.splits, indexed, failed)
             report.poses(reports)
-    except (ImportError, OSError, ValueError) as error:
+    except MENDABLE as error:
         report.error(error)
         return 2
     if write_log(settings.save_path / LOG_FILE, outcomes):

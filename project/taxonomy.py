@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from project.errors import UserError
+
 NOISE = 0
 FREE = 17
 UNOBSERVED = 255
@@ -123,13 +125,13 @@ class Taxonomy:
         try:
             content = yaml.safe_load(Path(path).read_bytes())
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f'{path}: not a YAML file ({error})') from None
+            raise UserError(f'{path}: not a YAML file ({error})') from None
         if not isinstance(content, dict) or 'learning_map' not in content:
-            raise ValueError(f'{path}: needs the key "learning_map", a label for each category')
+            raise UserError(f'{path}: needs the key "learning_map", a label for each category')
         learned = self._learned(_table(content, 'learning_map', path), path)
         for index, name in _table(content, 'labels', path).items():
             if index not in range(len(self.categories)) or self.categories[index] != name:
-                raise ValueError(f'{path}: labels has {index}: {name}, which is not how the categories count')
+                raise UserError(f'{path}: labels has {index}: {name}, which is not how the categories count')
         named = _table(content, 'labels_16', path)
         labels = tuple(str(named.get(label, default)) for label, default in enumerate(self._names(len(CLASSES) + 1)))
         for category, label in enumerate(learned):
@@ -137,13 +139,13 @@ class Taxonomy:
                 learned[other] == label for other in np.flatnonzero(self.label_of == label) if other < len(learned)
             )
             if label and label not in named and not kept:
-                raise ValueError(
+                raise UserError(
                     f'{path}: labels_16 has no name for the label {label}, to which {self.categories[category]} goes'
                 )
         used = [labels[label] for label in sorted({NOISE, *learned})]
         twice = sorted({name for name in used if used.count(name) > 1})
         if twice:
-            raise ValueError(f'{path}: labels_16 calls two labels {twice[0]}')
+            raise UserError(f'{path}: labels_16 calls two labels {twice[0]}')
         palette = self._colours(labels, _table(content, 'palette', path), path)
         return replace(self, labels=labels, label_of=_padded(learned), palette=palette)
 
@@ -157,11 +159,11 @@ class Taxonomy:
                 if unknown
                 else f'no entry for the categories {missing}'
             )
-            raise ValueError(f'{path}: learning_map has {what}')
+            raise UserError(f'{path}: learning_map has {what}')
         learned = [mapping.get(number, mapping.get(name)) for number, name in enumerate(self.categories)]
         wrong = [label for label in learned if type(label) is not int or not 0 <= label <= len(CLASSES)]
         if wrong:
-            raise ValueError(
+            raise UserError(
                 f'{path}: learning_map holds {wrong[0]}; labels are whole numbers from 0 to {len(CLASSES)}'
             )
         return learned
@@ -179,7 +181,7 @@ class Taxonomy:
         for label, name in enumerate(labels):
             colour = given.get(label) or by_name.get(name) or (left.pop(0) if name and left else palette[label])
             if np.shape(colour) != (3,) or not all(type(part) is int and 0 <= part <= 255 for part in list(colour)):
-                raise ValueError(f'{path}: palette has {label}: {colour}; colours are like [255, 158, 0]')
+                raise UserError(f'{path}: palette has {label}: {colour}; colours are like [255, 158, 0]')
             palette[label] = colour
         return palette
 
@@ -191,5 +193,5 @@ def _padded(labels: Sequence[int]) -> np.ndarray:
 def _table(content: dict, key: str, path: str | Path) -> dict:
     table = content.get(key, {})
     if not isinstance(table, dict):
-        raise ValueError(f'{path}: {key} must be a table such as "0: noise", not {table}')
+        raise UserError(f'{path}: {key} must be a table such as "0: noise", not {table}')
     return table

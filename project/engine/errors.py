@@ -4,6 +4,8 @@ import re
 import traceback
 from pathlib import Path
 
+from project.errors import UserError
+
 _PROJECT = Path(__file__).resolve().parents[1]
 _MENDABLE = (ValueError, OSError, FloatingPointError, ImportError)
 _WRONG_OPTION = re.compile(
@@ -29,6 +31,8 @@ def sentence(error: BaseException | None) -> str | None:
 
 def _own(error: BaseException) -> str | None:
     frames, text = traceback.extract_tb(error.__traceback__), str(error)
+    if isinstance(error, UserError):
+        return text
     if isinstance(error, OSError) and error.filename is not None:
         return text
     if isinstance(error, _MENDABLE):

@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
+from project.errors import UserError
 from project.grid import VoxelGrid
 from project.sources.records import Keyframe
 from project.taxonomy import CLASSES, FREE
@@ -233,7 +234,7 @@ def named_errors(path: str | Path, expected: str) -> Iterator[None]:
         # A damaged archive also sends its reader to places before the file, and bz2 has no error of its own.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise ValueError(f'{path}: not {expected}: {error}; delete it and make or download it again') from error
+        raise UserError(f'{path}: not {expected}: {error}; delete it and make or download it again') from error
 
 
 def save_npz(path: str | Path, arrays: Mapping[str, np.ndarray | None], compression: int = 1) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from project.errors import UserError
 from project.formats import occ3d, openocc, openoccupancy, surroundocc
 from project.formats.common import written_whole
 from project.label_set import LabelSet
@@ -36,7 +37,7 @@ def stated(root: Path, layout: str) -> dict[str, Any]:
                 found = content if name == LABELS_FILE else content.get(layout, {})
                 LabelSet.stated_in(found)
             except (ValueError, TypeError, AttributeError) as error:
-                raise ValueError(f'{file}: does not state classes ({error}); restore or remove it') from None
+                raise UserError(f'{file}: does not state classes ({error}); restore or remove it') from None
             if found:
                 return found
     return {}
@@ -57,7 +58,7 @@ def check_classes(layout: str, labels: LabelSet) -> None:
     """
     if layout in FIXED_CLASSES and not labels.is_part_of(LabelSet()):
         others = [labels.names[label] for label in labels.classes if labels.names[label] != LabelSet().names[label]]
-        raise ValueError(
+        raise UserError(
             f'the format {layout} has the 16 classes of nuScenes, and these labels have others '
             f'({", ".join(others[:4])}{", ..." * (len(others) > 4)}): choose the format voxels, or map all categories '
             "to the classes of nuScenes, by their numbers and names, with data_converter.py's --label_mapping"

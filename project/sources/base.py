@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from project.errors import what_is_wrong
+from project.errors import MENDABLE, UserError, what_is_wrong
 from project.geometry.rigid import inverse
 from project.sources.records import Keyframe, KeyframeRecord
 from project.sources.trajectory import Trajectory
@@ -318,7 +318,7 @@ def load_all(source: SceneSource) -> tuple[list[Scene], dict[str, str]]:
     for name in source.scene_names:
         try:
             scenes.append(source.load(name))
-        except (OSError, ValueError) as error:
+        except MENDABLE as error:
             broken[name] = what_is_wrong(error)
     return scenes, broken
 
@@ -338,7 +338,7 @@ def tracks_of(records: Sequence[KeyframeRecord], taxonomy: Taxonomy) -> Tracks:
     for k, record in enumerate(records):
         unknown = sorted(set(record.boxes.categories) - set(known))
         if unknown:
-            raise ValueError(f'the taxonomy has no category {", ".join(unknown)}, which boxes have')
+            raise UserError(f'the taxonomy has no category {", ".join(unknown)}, which boxes have')
         chosen = [numbers[token] for token in record.boxes.instances]
         present[k, chosen] = True
         global_from_box[k, chosen] = record.boxes.global_from_box

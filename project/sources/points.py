@@ -7,6 +7,7 @@ import numpy as np
 
 from project.errors import UserError
 from project.sources.base import Lidar, PointLayout
+from project.sources.point_checks import check_columns
 from project.sources.point_files.las import read_las
 from project.sources.point_files.pcd import read_pcd
 
@@ -83,7 +84,11 @@ def _headerless(file: Path, content: bytes, layout: PointLayout) -> np.ndarray:
     if len(content) % width or not len(content):
         raise UserError(f'{file}: its {len(content)} bytes are not points of {width} bytes; the download is damaged')
     points = np.frombuffer(content, dtype)
-    return points if dtype.names else points.reshape(-1, len(layout.columns))
+    if dtype.names:
+        return points
+    points = points.reshape(-1, len(layout.columns))
+    check_columns(file, content, points, layout)
+    return points
 
 
 def _by_name(file: Path, points: np.ndarray, layout: PointLayout) -> dict[str, np.ndarray]:

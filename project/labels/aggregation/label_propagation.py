@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from project.errors import UserError
 from project.formats.vote import majority
 from project.labels.aggregation.ground import FAR_ABOVE_M, GroundMap, distance_to_ground, ground_map
 from project.labels.aggregation.sweeps import Points
@@ -53,7 +54,7 @@ def label_map(tile_map: TileMap, labelled: Points, taxonomy: Taxonomy, config: L
     """
     ground, first = taxonomy.ground, taxonomy.static.start - 1
     if len(taxonomy.static) >= _FOUND:
-        raise ValueError(f'the taxonomy has {len(taxonomy.static)} static categories; {_FOUND - 1} are possible')
+        raise UserError(f'the taxonomy has {len(taxonomy.static)} static categories; {_FOUND - 1} are possible')
     standing = labelled[(labelled.raw < ground.start) | (labelled.raw >= ground.stop)]
     _, cells = cells_of_points(tile_map, standing.xyz)
     states = np.zeros(len(tile_map.centres) * TILE_CELLS**2 * tile_map.height, np.uint8)

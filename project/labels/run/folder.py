@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from project.errors import UserError
 from project.formats import FORMATS, Keyframe, voxels
 from project.formats.common import is_abandoned, written_whole
 from project.formats.stated import SETTINGS_FILE, check_classes
@@ -119,7 +120,7 @@ def _check_poses(stated: Mapping[str, dict], settings: Settings) -> None:
         there = any(settings.save_path.glob(FORMATS[name].path(_ANY_KEYFRAME).as_posix()))
         if there and stated[name].get('refine_poses', False) != settings.refine_poses:
             option = '--no-refine-poses' if settings.refine_poses else '--refine-poses'
-            raise ValueError(
+            raise UserError(
                 f'{settings.save_path / SETTINGS_FILE}: the labels of the format {name} were made with other poses '
                 f'than those of now would be; use {option}, choose another --save_path, or make all formats again '
                 'with --overwrite'
@@ -135,7 +136,7 @@ def _read_settings(save_path: Path) -> dict[str, dict]:
         if not isinstance(stated, dict) or not all(isinstance(made, dict) for made in stated.values()):
             raise ValueError('it must hold an object for each format')
     except ValueError as error:
-        raise ValueError(
+        raise UserError(
             f'{path}: does not state how labels were made ({error}); restore it, or remove it and use --overwrite'
         ) from None
     return stated
@@ -153,7 +154,7 @@ def _outdated(name: str, was: dict, made: dict, settings: Settings, scenes: Sequ
         return there
     if not settings.overwrite:
         how = f'with another {" and ".join(differing)}' if was else 'in a way that is not stated there'
-        raise ValueError(
+        raise UserError(
             f'{settings.save_path / SETTINGS_FILE}: the labels of the format {name} were made {how}; '
             'choose another --save_path, or make all of them again with --overwrite'
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from project.errors import UserError
 from project.formats.common import written_whole
 from project.geometry.rigid import inverse
 from project.labels.poses.refinement import PoseReport, with_corrections
@@ -63,7 +64,7 @@ def corrected_records(save_path: Path, scene: Scene) -> tuple[KeyframeRecord, ..
     try:
         poses = np.array([content['global_from_ego'][keyframe.sample_token] for keyframe in scene.keyframes])
     except KeyError as error:
-        raise ValueError(
+        raise UserError(
             f'{path}: has no pose of the keyframe {error}; make the labels again with --overwrite'
         ) from None
     given = np.array([record.global_from_ego for record in scene.records])
@@ -79,7 +80,7 @@ def _read(path: Path) -> Mapping | None:
         if missing:
             raise ValueError(f'it lacks {", ".join(sorted(missing))}')
     except (ValueError, TypeError) as error:
-        raise ValueError(
+        raise UserError(
             f'{path}: does not state the poses of a scene ({error}); make the labels again with --overwrite'
         ) from None
     return content

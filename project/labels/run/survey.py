@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from project.errors import UserError, what_is_wrong
+from project.errors import MENDABLE, UserError, what_is_wrong
 from project.formats import FORMATS, points, surroundocc
 from project.labels.run.index import earlier_keyframes
 from project.labels.run.settings import Settings
 from project.sources.base import Scene, Scenes, SceneSource
+from project.sources.point_checks import check_sizes
 
 
 @dataclass
@@ -57,7 +58,9 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
     for name in source.scene_names:
         try:
             scene = source.load(name)
-        except (OSError, ValueError) as error:
+            if with_files:
+                check_sizes(scene)
+        except MENDABLE as error:
             seen.broken[name] = what_is_wrong(error)
         else:
             seen.complete.append(name)

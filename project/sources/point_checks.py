@@ -1,0 +1,96 @@
+"""Whether files of points that can be read are what they are taken for: a whole sweep, in the columns named."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from project.errors import UserError
+from project.sources.base import PointLayout, Scene
+
+ROWS = 4096
+"""Points that are looked at to judge the columns of a file."""
+
+NEIGHBOURS = 3
+"""Sweeps on either side that a sweep is compared with."""
+
+LEAST_SHARE = 0.5
+"""Least size of a file of points, in parts of that of its neighbours: a lidar sees no less of a sudden."""
+
+_FARTHEST_M = 2000.0
+_RINGS = 4096
+
+
+def check_sizes(scene: Scene) -> None:
+    """Check that no file of points is much smaller than those of its neighbours, as one is that was cut off.
+
+    Raises:
+        UserError: one is.
+    """
+    for lidar in range(len(scene.rig.lidars)):
+        sweeps = range(len(scene.sweep_files)) if scene.lidars is None else np.flatnonzero(scene.lidars == lidar)
+        paths = [os.path.join(scene.dataroot, scene.sweep_files[sweep]) for sweep in sweeps]
+        sizes = np.array([os.path.getsize(path) if os.path.isfile(path) else -1 for path in paths])
+        for i, size in enumerate(sizes):
+            near = np.delete(sizes[max(i - NEIGHBOURS, 0) : i + NEIGHBOURS + 1], min(i, NEIGHBOURS))
+            near = near[near >= 0]
+            if 0 <= size < LEAST_SHARE * (np.median(near) if len(near) else 0):
+                raise UserError(
+                    f'{paths[i]}: has {size} bytes, {100 * size / np.median(near):.0f} % of what the sweeps before and '
+                    'after it have; it is cut off: copy or download it again, or take it out of the recording'
+                )
+
+
+def check_columns(file: object, content: bytes, points: np.ndarray, layout: PointLayout) -> None:
+    """Check that headerless points of float32 have the columns that they are taken to have, where one is the ring.
+
+    The number of the beam is whole; of numbers in other columns it is not. Where another number of columns or type
+    explains the file, that is what it is.
+
+    Args:
+        file: name of the file.
+        content: what is in it.
+        points: (N, C) the numbers as `layout` has them.
+        layout: what they are taken for.
+
+    Raises:
+        UserError: the file has other columns.
+    """
+    if 'ring' not in layout.columns or layout.dtype != 'float32':
+        return
+    if _are_rings(points[:ROWS, layout.columns.index('ring')]):
+        return
+    for dtype, columns in _other_layouts(content):
+        raise UserError(
+            f'{file}: holds points of {columns} columns of {dtype}, not of the {len(layout.columns)} columns of '
+            f'float32 {", ".join(layout.columns)}; name its columns with --point_columns'
+        )
+    with np.errstate(invalid='ignore'):
+        near = (np.abs(points[:ROWS, :3]) < _FARTHEST_M).all(axis=1)
+    if near.mean() < 0.5:
+        raise UserError(f'{file}: {100 * (1 - near.mean()):.0f} % of its points are no points; the download is damaged')
+
+
+def _other_layouts(content: bytes) -> Iterator[tuple[str, int]]:
+    """Types and numbers of columns of which the content can be points with intensity."""
+    for dtype, counts in (('float32', (4, 6, 7)), ('float64', (4, 5, 6))):
+        for count in counts:
+            if len(content) % (np.dtype(dtype).itemsize * count) == 0:
+                points = np.frombuffer(content, dtype)[: ROWS * count].reshape(-1, count)
+                if _can_be(points):
+                    yield dtype, count
+
+
+def _can_be(points: np.ndarray) -> bool:
+    with np.errstate(invalid='ignore'):
+        near = (np.abs(points[:, :3]) < _FARTHEST_M).all(axis=1)
+    intensity = points[near, 3]
+    if near.mean() < 0.5 or not (intensity >= 0).all():
+        return False
+    bright = (intensity <= 1).all() or ((intensity == np.rint(intensity)) & (intensity < 1 << 16)).all()
+    return bool(bright) and (points.shape[1] == 4 or _are_rings(points[near, 4]))
+
+
+def _are_rings(column: np.ndarray) -> bool:
+    """Whether numbers can be those of beams; -1 stands for none."""
+    return bool(((column == np.rint(column)) & (column >= -1) & (column < _RINGS)).all())

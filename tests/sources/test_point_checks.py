@@ -1,0 +1,79 @@
+"""Files of points that can be read and are wrong: cut off, or in other columns than they are taken for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from project.errors import UserError
+from project.sources.base import Lidar, PointLayout
+from project.sources.nuscenes.source import NuScenesSource
+from project.sources.point_checks import check_sizes
+from project.sources.points import read_returns
+
+
+@pytest.fixture
+def points(tiny_world) -> np.ndarray:
+    file = next((tiny_world / 'samples/LIDAR_TOP').iterdir())
+    return np.fromfile(file, np.float32).reshape(-1, 5)
+
+
+def read(points: np.ndarray, file: Path, **layout) -> np.ndarray:
+    file.write_bytes(np.ascontiguousarray(points).tobytes())
+    return read_returns(file, Lidar('LIDAR_TOP', PointLayout(**layout)))
+
+
+def shortened(points: np.ndarray) -> np.ndarray:
+    """Part of the points whose size in bytes is that of points of any number of columns."""
+    return points[: len(points) // 840 * 840]
+
+
+@pytest.mark.parametrize('beside', [0.0, -1.0, 12.0])
+def test_what_is_as_it_should_be_is_read(points, tmp_path, beside):
+    np.testing.assert_array_equal(read(points, tmp_path / 'a.bin'), points)
+    other = points.copy()
+    other[:, 4] = beside
+    np.testing.assert_array_equal(read(other, tmp_path / 'a.bin')[:, :4], points[:, :4])
+    for value in (np.nan, np.inf, 1e30):
+        invalid = points.copy()
+        invalid[::3, :3] = value
+        np.testing.assert_array_equal(read(invalid, tmp_path / 'a.bin'), invalid)
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (lambda x: x[:, :4], '4 columns of float32'),
+        (lambda x: x[:, :4] * np.float32([1, 1, 1, 1 / 255]), '4 columns of float32'),
+        (lambda x: x.astype(np.float64), '5 columns of float64'),
+        (lambda x: x[:, :4].astype(np.float64), '4 columns of float64'),
+        (lambda x: np.column_stack([x, x[:, 0] / 100]), '6 columns of float32'),
+    ],
+)
+def test_other_columns_are_found_out(points, tmp_path, change, said):
+    changed = change(shortened(points))
+    with pytest.raises(UserError, match=rf'a\.bin: holds points of {said}.*--point_columns'):
+        read(changed, tmp_path / 'a.bin')
+    names = ('x', 'y', 'z', 'intensity', 'ring', 'more')[: changed.shape[1]]
+    returns = read(changed, tmp_path / 'a.bin', columns=names, dtype=changed.dtype.name)
+    np.testing.assert_allclose(returns[:, :3], changed[:, :3])
+
+
+def test_noise_is_refused(tmp_path, rng):
+    noise = rng.integers(0, 256, (1000, 20), dtype=np.uint8)
+    with pytest.raises(UserError, match=r'a\.bin: '):
+        read(noise, tmp_path / 'a.bin')
+
+
+def test_a_file_that_was_cut_at_a_whole_point_is_found_by_its_neighbours(tiny_world, tmp_path):
+    from dataclasses import replace
+
+    scene = NuScenesSource(tiny_world).load('scene-0061')
+    check_sizes(scene)
+    for place in (0, 7, len(scene.sweep_files) - 1):
+        whole = (tiny_world / scene.sweep_files[place]).read_bytes()
+        cut = tmp_path / f'{place}.bin'
+        cut.write_bytes(whole[: len(whole) // 2 // 20 * 20 - 2000])
+        files = [str(cut) if i == place else name for i, name in enumerate(scene.sweep_files)]
+        with pytest.raises(UserError, match=rf'{place}\.bin: has \d+ bytes, \d+ % of what the sweeps before and after'):
+            check_sizes(replace(scene, sweep_files=tuple(files)))
