@@ -33,7 +33,7 @@ from project.labels.run.pose_files import corrected_records, read_report
 from project.labels.run.report import Report
 from project.labels.run.settings import Settings
 from project.labels.run.survey import Survey, complete_scenes, survey
-from project.sources.base import SceneSource
+from project.sources.base import PointLayout, SceneSource
 from project.sources.naming import UniquelyNamed
 from project.sources.opening import SOURCES, open_source
 from project.taxonomy import Taxonomy
@@ -69,6 +69,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--lidar', nargs='+', metavar='NAME',
         help='lidars to use, the one first whose frame and time keyframes have (all, LIDAR_TOP first)',
     )  # fmt: skip
+    parser.add_argument(
+        '--point_columns', '--point-columns', nargs='+', metavar='NAME',
+        help='columns of files of points (x y z intensity ring); of float32',
+    )  # fmt: skip
+    parser.add_argument(
+        '--intensity_max',
+        '--intensity-max',
+        type=float,
+        metavar='NUMBER',
+        help='intensity of the brightest return (255)',
+    )
     parser.add_argument(
         '--unique_names', '--unique-names', action='store_true',
         help='name files by keyframe where lidar files of several scenes have the same name',
@@ -127,8 +138,9 @@ def main(arguments: list[str] | None = None) -> int:
         taxonomy = Taxonomy.nuscenes().with_label_mapping(mapping) if mapping else None
         with report.status(f'reading what is in {options.dataroot}'):
             source = open_source(
-                options.dataroot, options.source, options.version, options.scenes, taxonomy, options.lidar or ()
-            )
+                options.dataroot, options.source, options.version, options.scenes, taxonomy, options.lidar or (),
+                point_layout(options),
+            )  # fmt: skip
             source = UniquelyNamed(source) if options.unique_names else source
             seen = survey(source, settings, with_files=options.dry_run)
         report.warn(seen, settings)
@@ -152,6 +164,14 @@ def main(arguments: list[str] | None = None) -> int:
         report.note(f'tracebacks are in {settings.save_path / LOG_FILE}')
     report.summary(outcomes, seen, counts, settings.save_path, time.perf_counter() - start)
     return 0 if not (failed or seen.left_out) else 1 if counts else 2
+
+
+def point_layout(options: argparse.Namespace) -> PointLayout | None:
+    """How files hold points, where an option says it."""
+    if options.point_columns is None and options.intensity_max is None:
+        return None
+    layout = PointLayout(intensity_max=options.intensity_max or PointLayout.intensity_max)
+    return replace(layout, columns=tuple(options.point_columns)) if options.point_columns else layout
 
 
 def make_settings(options: argparse.Namespace) -> Settings:

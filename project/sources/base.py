@@ -183,6 +183,7 @@ class Scene:
             motion within a sweep is taken from it.
         annotations: where boxes are known at other times than keyframes; `tracks` is what they are at keyframes.
         read_points: reads points where `sweep_files` names what they are part of, and not files of points.
+        category_of: (256,) uint8 category of each number in label files, 255 for none; None where they are the same.
         left_out: sentences on input that was found and not used, or is missing, for the user.
         own_parts: where the lidars see their own car.
     """
@@ -205,6 +206,7 @@ class Scene:
     trajectory: Trajectory | None = None
     annotations: Annotations | None = None
     read_points: PointReader | None = None
+    category_of: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
     own_parts: OwnParts = _NO_PARTS
 

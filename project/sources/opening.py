@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from project.errors import UserError
-from project.sources.base import SceneSource
+from project.sources.base import PointLayout, SceneSource
 from project.sources.folder.source import SCENE_FILE, FolderSource
 from project.sources.nuscenes.source import NuScenesSource
 from project.sources.py123d import LOGS, Py123dSource
@@ -29,6 +29,7 @@ def open_source(
     scene_names: Sequence[str] | None = None,
     taxonomy: Taxonomy | None = None,
     lidars: Sequence[str] = (),
+    points: PointLayout | None = None,
 ) -> SceneSource:
     """Open a folder of recordings.
 
@@ -39,6 +40,7 @@ def open_source(
         scene_names: scenes to load; all by default.
         taxonomy: other labels for the categories of nuScenes, of nuScenes only.
         lidars: the lidars to use, of nuScenes only.
+        points: how files hold points, of nuScenes only.
 
     Raises:
         UserError, ValueError: the folder is not of this kind, or what is asked for is of nuScenes only.
@@ -46,10 +48,10 @@ def open_source(
     """
     kind = kind or source_of(dataroot)
     if kind == 'nuscenes':
-        return NuScenesSource(dataroot, version, scene_names, taxonomy, lidars)
-    if version or taxonomy or lidars:
+        return NuScenesSource(dataroot, version, scene_names, taxonomy, lidars, points=points)
+    if version or taxonomy or lidars or points:
         raise UserError(
-            f'{dataroot}: is read as {kind}; --version, --label_mapping and --lidar are for tables of nuScenes. '
+            f'{dataroot}: is read as {kind}; options of tables of nuScenes do not count. '
             'taxonomy.yaml there says what categories become'
         )
     names = list(scene_names) if scene_names else None

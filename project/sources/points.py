@@ -7,7 +7,7 @@ import numpy as np
 
 from project.errors import UserError
 from project.sources.base import Lidar, PointLayout
-from project.sources.point_checks import check_columns
+from project.sources.file_checks import check_columns
 from project.sources.point_files.las import read_las
 from project.sources.point_files.pcd import read_pcd
 

@@ -1,7 +1,6 @@
 """The points of a sweep that hit the world, in the scene's frame, and their categories."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -9,7 +8,7 @@ from numba import njit
 from project.geometry.traversal import transformed
 from project.labels.config import SweepConfig
 from project.sources.base import Scene
-from project.sources.points import read_file
+from project.sources.point_labels import read_categories
 from project.sources.returns import returns_of
 
 UNLABELLED = 255
@@ -52,23 +51,12 @@ def read_sweep(scene: Scene, sweep: int, scene_from_lidar: np.ndarray, config: S
     """
     returns = returns_of(scene, sweep).points
     raw = np.full(len(returns), UNLABELLED, np.uint8)
-    label_file = scene.label_files[sweep]
-    if label_file is not None:
-        raw = _read_labels(scene, sweep, scene.dataroot / label_file, len(returns))
+    if scene.label_files[sweep] is not None:
+        raw = read_categories(scene, sweep, len(returns))
     own_vehicle = -1 if scene.taxonomy.own_vehicle is None else scene.taxonomy.own_vehicle
     ego_from_lidar, own_box = scene.ego_from_lidar[sweep], scene.rig.own_box
     parts = scene_from_lidar, ego_from_lidar, own_box, config.near_m, own_vehicle
     return Points(*_keep_world(returns, raw, *parts, *scene.own_cells(sweep)))
-
-
-def _read_labels(scene: Scene, sweep: int, file: Path, count: int) -> np.ndarray:
-    name = Path(scene.sweep_files[sweep]).name
-    raw, categories = np.frombuffer(read_file(file), np.uint8), len(scene.taxonomy.categories)
-    if len(raw) != count:
-        raise ValueError(f'{file}: has {len(raw)} labels for the {count} points of {name}')
-    if raw.max() >= categories:
-        raise ValueError(f'{file}: holds the index {raw.max()}; the categories are 0-{categories - 1}')
-    return raw
 
 
 @njit(inline='always', error_model='numpy')

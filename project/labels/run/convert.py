@@ -11,7 +11,7 @@ from project.errors import what_is_wrong
 from project.labels.pipeline import label_scene
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
-from project.sources.point_checks import check_sizes
+from project.sources.file_checks import check_files
 from project.workers import call_each
 
 KILLED = 'the process that labelled it was killed twice, most likely for lack of memory; run again with fewer --workers'
@@ -71,7 +71,7 @@ def label_reported(scene: Scene, settings: Settings, on_keyframe: Callable[[], N
     start = time.perf_counter()
     labelled, error, log = 0, None, None
     try:
-        check_sizes(scene)
+        check_files(scene)
         labelled = label_scene(scene, settings, on_keyframe)
     except Exception as problem:
         error, log = what_is_wrong(problem), traceback.format_exc()

@@ -10,7 +10,7 @@ from project.formats import FORMATS, points, surroundocc
 from project.labels.run.index import earlier_keyframes
 from project.labels.run.settings import Settings
 from project.sources.base import Scene, Scenes, SceneSource
-from project.sources.point_checks import check_sizes
+from project.sources.file_checks import check_files
 
 
 @dataclass
@@ -59,7 +59,7 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
         try:
             scene = source.load(name)
             if with_files:
-                check_sizes(scene)
+                check_files(scene)
         except MENDABLE as error:
             seen.broken[name] = what_is_wrong(error)
         else:

@@ -41,6 +41,11 @@ class Annotations:
     points: np.ndarray
     unknown: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def used_categories(self) -> frozenset[str]:
+        """Names of the categories that objects have."""
+        return frozenset(self.categories) - {''}
+
     def of(self, sample_tokens: Sequence[str]) -> list[BoxRecords]:
         """The boxes of some keyframes, each in the order of the table.
 

@@ -20,7 +20,7 @@ _PLANTS = ('vegetation', 'tree', 'bush', 'plant')
 
 
 def taxonomy_of(
-    categories: Sequence[CategoryRow], of_boxes: Collection[str], labelled: bool
+    categories: Sequence[CategoryRow], of_boxes: Collection[str], labelled: bool, own: Taxonomy | None = None
 ) -> tuple[Taxonomy, np.ndarray | None]:
     """The categories of a data set.
 
@@ -28,6 +28,7 @@ def taxonomy_of(
         categories: the category table.
         of_boxes: names of the categories that boxes have.
         labelled: whether there are labels of points, which count categories by their ``index``.
+        own: what a file says that they are; by default their names tell.
 
     Returns:
         The taxonomy, and (256,) uint8 the category of each number in files of labels, 255 for none; None where these
@@ -36,6 +37,9 @@ def taxonomy_of(
     Raises:
         UserError: the table does not say how labels of points count.
     """
+    if own is not None:
+        _check_named(categories, own)
+        return own, _numbers(categories, own, ()) if labelled else None
     if not labelled:
         return taxonomy_of_boxes(row.name for row in categories if row.name not in _ONLY_OF_POINTS), None
     if all(row.name in RAW_NAMES for row in categories):
@@ -77,6 +81,17 @@ def _own_taxonomy(categories: Sequence[CategoryRow], of_boxes: Collection[str]) 
     plants = [name for name in kinds['static'] if any(plant in name.lower() for plant in _PLANTS)]
     content = {**kinds, 'porous': plants, 'own_vehicle': own_vehicle}
     taxonomy = make_taxonomy(content, 'category.json')
+    return taxonomy, _numbers(categories, taxonomy, noise)
+
+
+def _check_named(categories: Sequence[CategoryRow], taxonomy: Taxonomy) -> None:
+    unknown = [row.name for row in categories if row.name not in taxonomy.categories]
+    if unknown:
+        raise UserError(f'taxonomy.yaml: does not say what {", ".join(unknown)} of category.json is')
+
+
+def _numbers(categories: Sequence[CategoryRow], taxonomy: Taxonomy, noise: Collection[str]) -> np.ndarray:
+    """(256,) uint8 category of each number in files of labels."""
     number_of = {name: number for number, name in enumerate(taxonomy.categories)} | dict.fromkeys(noise, 0)
     category_of = np.full(256, NO_CATEGORY, np.uint8)
     for row in categories:
@@ -86,7 +101,7 @@ def _own_taxonomy(categories: Sequence[CategoryRow], of_boxes: Collection[str]) 
             if category_of[row.index] not in (NO_CATEGORY, number_of[row.name]):
                 raise UserError(f'category.json: two categories have the index {row.index}, {row.name} is one of them')
             category_of[row.index] = number_of[row.name]
-    return taxonomy, category_of
+    return category_of
 
 
 def _label(category: str) -> str:

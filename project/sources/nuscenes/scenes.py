@@ -8,7 +8,7 @@ import numpy as np
 
 from project.errors import UserError
 from project.geometry.rigid import poses
-from project.sources.base import Rig, Scene, cameras_of, tracks_of
+from project.sources.base import PointLayout, Rig, Scene, cameras_of, tracks_of
 from project.sources.nuscenes import schema
 from project.sources.nuscenes.keyframes import KeyframeReadings, keyframe_readings
 from project.sources.nuscenes.tables import Calibration, Tables
@@ -21,7 +21,12 @@ REFERENCE = 'LIDAR_TOP'
 
 
 def make_scene(
-    tables: Tables, scene: schema.SceneRow, dataroot: Path, taxonomy: Taxonomy, lidars: Sequence[str] = ()
+    tables: Tables,
+    scene: schema.SceneRow,
+    dataroot: Path,
+    taxonomy: Taxonomy,
+    lidars: Sequence[str],
+    points: PointLayout,
 ) -> Scene:
     """A scene as plain arrays.
 
@@ -30,7 +35,8 @@ def make_scene(
         scene: which scene.
         dataroot: folder that file names start from.
         taxonomy: the categories.
-        lidars: the lidars to use, the first one for the frame and time of keyframes; all by default.
+        lidars: the lidars to use, the first one for the frame and time of keyframes; empty for all.
+        points: how files hold points.
 
     Raises:
         UserError: the tables do not describe the scene completely, or hold what cannot be.
@@ -38,6 +44,9 @@ def make_scene(
     channels = lidars_of(tables, scene, lidars)
     records, notes = _records(tables, scene, channels[0])
     sweeps = _sweeps(tables, scene, channels)
+    if not lidars:
+        sweeps, channels, absent = _without_absent(sweeps, channels, dataroot)
+        notes += absent
     rows = [reading for reading, _ in sweeps]
     numbers = {reading.token: number for number, reading in enumerate(rows)}
     keyframes = tuple(record.keyframe for record in records)
@@ -56,7 +65,7 @@ def make_scene(
         tracks=tracks_of(records, taxonomy),
         cameras=tuple(cameras_of(record) for record in records),
         records=tuple(records),
-        rig=replace(rig, lidars=tuple(replace(rig.lidars[0], name=channel) for channel in channels)),
+        rig=replace(rig, lidars=tuple(replace(rig.lidars[0], name=channel, points=points) for channel in channels)),
         taxonomy=taxonomy,
         lidars=np.array([channels.index(calibration.channel) for _, calibration in sweeps]) if channels[1:] else None,
         left_out=tuple(notes),
@@ -160,6 +169,21 @@ def _sweeps(
     sweeps = [(reading, calibration) for reading, calibration in sweeps if calibration.channel in channels]
     sweeps.sort(key=lambda sweep: (sweep[0].timestamp, channels.index(sweep[1].channel)))
     return sweeps
+
+
+def _without_absent(
+    sweeps: list[tuple[schema.ReadingRow, Calibration]], channels: Sequence[str], dataroot: Path
+) -> tuple[list[tuple[schema.ReadingRow, Calibration]], list[str], list[str]]:
+    """Sweeps without those of lidars beside the first that have no files, for not all of a data set is downloaded."""
+    first, *others = channels
+    absent = [
+        channel
+        for channel in others
+        if not any((dataroot / row.filename).is_file() for row, calibration in sweeps if calibration.channel == channel)
+    ]
+    kept = [sweep for sweep in sweeps if sweep[1].channel not in absent]
+    notes = [f'sample_data.json: {channel} is left out, for none of its files is there' for channel in absent]
+    return kept, [first, *(channel for channel in others if channel not in absent)], notes
 
 
 def _check_labels(tables: Tables, keyframes: Sequence[Keyframe]) -> None:

@@ -1,29 +1,25 @@
 """Recordings in the tables of nuScenes: nuScenes itself, and what others keep in the same way."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from project.errors import UserError
-from project.sources.base import Scene, Scenes
+from project.sources.base import PointLayout, Scene, Scenes
 from project.sources.naming import folder_name
+from project.sources.nuscenes.categories import taxonomy_of
 from project.sources.nuscenes.scenes import keyframe_records, make_scene
 from project.sources.nuscenes.splits import read_splits
-from project.sources.nuscenes.tables import Tables, read_tables
+from project.sources.nuscenes.tables import read_tables
 from project.sources.nuscenes.versions import find_version
 from project.sources.records import KeyframeRecord
-from project.sources.taxonomies import taxonomy_of_boxes
-from project.taxonomy import RAW_EGO, RAW_NAMES, RAW_STATIC, Taxonomy
+from project.sources.taxonomies import read_taxonomy
+from project.taxonomy import Taxonomy
 
-NOT_OF_BOXES = frozenset([RAW_NAMES[0], RAW_NAMES[RAW_EGO], *(RAW_NAMES[raw] for raw in RAW_STATIC)])
-"""Categories of nuScenes-lidarseg that only points have."""
-
-
-def taxonomy_of_tables(tables: Tables) -> Taxonomy:
-    """That of nuScenes-lidarseg where there are labels of points, else what boxes tell."""
-    if tables.label_files:
-        return Taxonomy.nuscenes()
-    return taxonomy_of_boxes(row.name for row in tables.categories if row.name not in NOT_OF_BOXES)
+TAXONOMY = 'taxonomy.yaml'
 
 
 class NuScenesSource:
@@ -45,6 +41,7 @@ class NuScenesSource:
         taxonomy: Taxonomy | None = None,
         lidars: Sequence[str] = (),
         labelled: bool = True,
+        points: PointLayout | None = None,
     ):
         """Read the tables.
 
@@ -52,9 +49,11 @@ class NuScenesSource:
             dataroot: folder that holds the folder of tables.
             version: name of that folder; None where there is only one.
             scene_names: names of the scenes wanted; all by default.
-            taxonomy: the categories; those of the tables by default.
+            taxonomy: other labels for the categories of nuScenes; by default what ``taxonomy.yaml`` in the dataroot
+                says, and else what the tables tell.
             lidars: channels of the lidars to use, the one first that keyframes go by; all by default.
             labelled: whether labels are to be made; otherwise only keyframes can be asked for.
+            points: how files hold points; as those of nuScenes by default.
 
         Raises:
             UserError: tables are missing or damaged, or do not have what is asked for.
@@ -63,9 +62,21 @@ class NuScenesSource:
         self.version = find_version(self.dataroot, version, labelled)
         self._lidars = tuple(lidars)
         self._tables = read_tables(self.dataroot / self.version, scene_names, labelled)
-        self.taxonomy = taxonomy or taxonomy_of_tables(self._tables)
+        self._points = points or PointLayout()
+        self.taxonomy, self._category_of = self._categories()
+        if taxonomy is not None and taxonomy.categories != self.taxonomy.categories:
+            raise UserError('--label_mapping: is for the categories of nuScenes-lidarseg, and the tables have others')
+        self.taxonomy = taxonomy or self.taxonomy
         self.scene_names = tuple(self._tables.scenes)
         self.left_out = tuple(self._tables.left_out)
+
+    def _categories(self) -> tuple[Taxonomy, np.ndarray | None]:
+        tables, stated = self._tables, self.dataroot / TAXONOMY
+        try:
+            own = read_taxonomy(stated) if stated.is_file() else None
+            return taxonomy_of(tables.categories, tables.annotations.used_categories, bool(tables.label_files), own)
+        except UserError as error:
+            raise UserError(f'{self.dataroot / self.version}: {error}') from None
 
     @cached_property
     def splits(self) -> dict[str, frozenset[str]]:
@@ -86,7 +97,8 @@ class NuScenesSource:
         """
         row = self._tables.scenes[name]
         try:
-            return make_scene(self._tables, row, self.dataroot, self.taxonomy, self._lidars)
+            scene = make_scene(self._tables, row, self.dataroot, self.taxonomy, self._lidars, self._points)
+            return replace(scene, category_of=self._category_of)
         except UserError as error:
             raise UserError(f'{self.dataroot / self.version}, {name}: {error}') from None
 

@@ -252,6 +252,12 @@ def _read_label_files(tables: Tables) -> None:
     """Categories of points: nuScenes-lidarseg, or nuScenes-panoptic where there is only that, or none."""
     name = next((name for name in ('lidarseg', 'panoptic') if (tables.folder / f'{name}.json').exists()), None)
     if name is None:
+        beside = [name for name in ('lidarseg', 'panoptic') if (tables.folder.parent / name).is_dir()]
+        if beside:
+            raise UserError(
+                f'{tables.folder / beside[0]}.json: this table is missing, and the folder {beside[0]} is there; unpack '
+                'the tables of nuScenes-lidarseg as well'
+            )
         return
     for record in _unique(tables.folder, name, schema.LabelsRow).values():
         earlier = tables.label_files.setdefault(record.sample_data_token, record.filename)

@@ -1,14 +1,16 @@
 """Files of points that can be read and are wrong: cut off, or in other columns than they are taken for."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from project.errors import UserError
 from project.sources.base import Lidar, PointLayout
+from project.sources.file_checks import check_files
 from project.sources.nuscenes.source import NuScenesSource
-from project.sources.point_checks import check_sizes
 from project.sources.points import read_returns
 
 
@@ -52,7 +54,7 @@ def test_what_is_as_it_should_be_is_read(points, tmp_path, beside):
 )
 def test_other_columns_are_found_out(points, tmp_path, change, said):
     changed = change(shortened(points))
-    with pytest.raises(UserError, match=rf'a\.bin: holds points of {said}.*--point_columns'):
+    with pytest.raises(UserError, match=rf'a\.bin: holds points of {said}.*name its columns'):
         read(changed, tmp_path / 'a.bin')
     names = ('x', 'y', 'z', 'intensity', 'ring', 'more')[: changed.shape[1]]
     returns = read(changed, tmp_path / 'a.bin', columns=names, dtype=changed.dtype.name)
@@ -66,14 +68,22 @@ def test_noise_is_refused(tmp_path, rng):
 
 
 def test_a_file_that_was_cut_at_a_whole_point_is_found_by_its_neighbours(tiny_world, tmp_path):
-    from dataclasses import replace
-
     scene = NuScenesSource(tiny_world).load('scene-0061')
-    check_sizes(scene)
+    check_files(scene)
     for place in (0, 7, len(scene.sweep_files) - 1):
         whole = (tiny_world / scene.sweep_files[place]).read_bytes()
         cut = tmp_path / f'{place}.bin'
         cut.write_bytes(whole[: len(whole) // 2 // 20 * 20 - 2000])
         files = [str(cut) if i == place else name for i, name in enumerate(scene.sweep_files)]
         with pytest.raises(UserError, match=rf'{place}\.bin: has \d+ bytes, \d+ % of what the sweeps before and after'):
-            check_sizes(replace(scene, sweep_files=tuple(files)))
+            check_files(replace(scene, sweep_files=tuple(files)))
+
+
+def test_images_of_another_size_than_their_calibration_are_named(tiny_world, tmp_path):
+    scene = NuScenesSource(tiny_world).load('scene-0061')
+    first, *others = scene.records
+    camera = first.cameras['CAM_BACK']
+    cv2.imwrite(str(tmp_path / 'half.jpg'), np.zeros((45, 80, 3), np.uint8))
+    changed = replace(first, cameras=first.cameras | {'CAM_BACK': replace(camera, file=str(tmp_path / 'half.jpg'))})
+    with pytest.raises(UserError, match=r'half\.jpg: has 80x45 pixels, and its calibration is of 160x90'):
+        check_files(replace(scene, records=(changed, *others)))

@@ -1,9 +1,12 @@
-"""Whether files of points that can be read are what they are taken for: a whole sweep, in the columns named."""
+"""Whether files that can be read are what they are taken for: whole sweeps, in the columns named; images of the size
+that is said."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from project.errors import UserError
 from project.sources.base import PointLayout, Scene
@@ -21,24 +24,49 @@ _FARTHEST_M = 2000.0
 _RINGS = 4096
 
 
-def check_sizes(scene: Scene) -> None:
-    """Check that no file of points is much smaller than those of its neighbours, as one is that was cut off.
+def check_files(scene: Scene) -> None:
+    """Check that no file of points is much smaller than those of its neighbours, as one is that was cut off, and that
+    the images of the first keyframe have the size that the scene says.
+
+    Files that are missing are not looked at.
 
     Raises:
-        UserError: one is.
+        UserError: a file is not as it should be; the message names it.
     """
     for lidar in range(len(scene.rig.lidars)):
         sweeps = range(len(scene.sweep_files)) if scene.lidars is None else np.flatnonzero(scene.lidars == lidar)
-        paths = [os.path.join(scene.dataroot, scene.sweep_files[sweep]) for sweep in sweeps]
-        sizes = np.array([os.path.getsize(path) if os.path.isfile(path) else -1 for path in paths])
-        for i, size in enumerate(sizes):
-            near = np.delete(sizes[max(i - NEIGHBOURS, 0) : i + NEIGHBOURS + 1], min(i, NEIGHBOURS))
-            near = near[near >= 0]
-            if 0 <= size < LEAST_SHARE * (np.median(near) if len(near) else 0):
-                raise UserError(
-                    f'{paths[i]}: has {size} bytes, {100 * size / np.median(near):.0f} % of what the sweeps before and '
-                    'after it have; it is cut off: copy or download it again, or take it out of the recording'
-                )
+        _check_sizes([os.path.join(scene.dataroot, scene.sweep_files[sweep]) for sweep in sweeps])
+    for camera in scene.records[0].cameras.values() if scene.records else ():
+        _check_image(scene.dataroot / camera.file, camera.size_px)
+
+
+def _check_sizes(paths: list[str]) -> None:
+    sizes = np.array([os.path.getsize(path) if os.path.isfile(path) else -1 for path in paths])
+    for i, size in enumerate(sizes):
+        near = np.delete(sizes[max(i - NEIGHBOURS, 0) : i + NEIGHBOURS + 1], min(i, NEIGHBOURS))
+        near = near[near >= 0]
+        if 0 <= size < LEAST_SHARE * (np.median(near) if len(near) else 0):
+            share = f'{100 * size / np.median(near):.0f} %'
+            raise UserError(
+                f'{paths[i]}: has {size} bytes, {share} of what the sweeps before and after it have; it is cut off: '
+                'copy or download it again, or take it out of the recording'
+            )
+
+
+def _check_image(file: Path, size_px: tuple[int, int] | None) -> None:
+    if size_px is None or not file.is_file():
+        return
+    try:
+        with Image.open(file) as image:
+            found = image.size
+    except OSError:
+        # Labels need no images; training names those that cannot be read.
+        return
+    if found != tuple(size_px):
+        raise UserError(
+            f'{file}: has {found[0]}x{found[1]} pixels, and its calibration is of {size_px[0]}x{size_px[1]}; change '
+            'width, height and camera_intrinsic with the size of the images'
+        )
 
 
 def check_columns(file: object, content: bytes, points: np.ndarray, layout: PointLayout) -> None:
@@ -63,7 +91,7 @@ def check_columns(file: object, content: bytes, points: np.ndarray, layout: Poin
     for dtype, columns in _other_layouts(content):
         raise UserError(
             f'{file}: holds points of {columns} columns of {dtype}, not of the {len(layout.columns)} columns of '
-            f'float32 {", ".join(layout.columns)}; name its columns with --point_columns'
+            f'float32 {", ".join(layout.columns)}; name its columns, with --point_columns or in the rig'
         )
     with np.errstate(invalid='ignore'):
         near = (np.abs(points[:ROWS, :3]) < _FARTHEST_M).all(axis=1)
