@@ -115,10 +115,13 @@ def _can_be(points: np.ndarray) -> bool:
     intensity = points[near, 3]
     if near.mean() < 0.5 or not (intensity >= 0).all():
         return False
-    bright = (intensity <= 1).all() or ((intensity == np.rint(intensity)) & (intensity < 1 << 16)).all()
+    with np.errstate(invalid='ignore'):
+        whole = (intensity == np.rint(intensity)) & (intensity < 1 << 16)
+    bright = (intensity <= 1).all() or whole.all()
     return bool(bright) and (points.shape[1] == 4 or _are_rings(points[near, 4]))
 
 
 def _are_rings(column: np.ndarray) -> bool:
     """Whether numbers can be those of beams; -1 stands for none."""
-    return bool(((column == np.rint(column)) & (column >= -1) & (column < _RINGS)).all())
+    with np.errstate(invalid='ignore'):
+        return bool(((column == np.rint(column)) & (column >= -1) & (column < _RINGS)).all())

@@ -59,6 +59,6 @@ def _panoptic(file: Path, content: bytes) -> np.ndarray:
             labels = arrays['data']
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise UserError(f'{file}: is no archive with panoptic labels in "data" ({error})') from None
-    if labels.ndim != 1 or labels.dtype.kind != 'u':
+    if labels.ndim != 1 or labels.dtype.kind not in 'iu' or labels.min(initial=0) < 0:
         raise UserError(f'{file}: "data" holds {labels.dtype} of the shape {labels.shape}, not one label a point')
     return labels // INSTANCES

@@ -59,7 +59,7 @@ class NuScenesSource:
             UserError: tables are missing or damaged, or do not have what is asked for.
         """
         self.dataroot = Path(dataroot)
-        self.version = find_version(self.dataroot, version, labelled)
+        self.version = find_version(self.dataroot, version)
         self._lidars = tuple(lidars)
         self._tables = read_tables(self.dataroot / self.version, scene_names, labelled)
         self._points = points or PointLayout()

@@ -5,24 +5,21 @@ from pathlib import Path
 from project.errors import UserError
 
 TEST = 'v1.0-test'
-UNLABELLED = f'{TEST}, which has neither boxes nor lidarseg: no labels can be made from it'
+"""Has neither boxes nor lidarseg; it is used where it is asked for, or the only one."""
 
 _TABLES = ('scene.json', 'sample_data.json')
 
 
-def find_version(dataroot: Path, version: str | None = None, labelled: bool = True) -> str:
+def find_version(dataroot: Path, version: str | None = None) -> str:
     """Name of the folder of tables to use: ``v1.0-trainval``, but ``annotation`` or ``train_data`` as well.
 
     Args:
         dataroot: the root folder of the data set.
         version: the folder asked for; None to look for the only one.
-        labelled: whether labels are to be made, for which ``v1.0-test`` is of no use.
 
     Raises:
-        UserError: there is none or no single one, or it is one for which no labels can be made.
+        UserError: there is none or no single one.
     """
-    if labelled and version == TEST:
-        raise UserError(UNLABELLED)
     if not dataroot.is_dir():
         raise UserError(
             f'{dataroot}: no such folder; --dataroot names the folder that holds v1.0-trainval, samples, sweeps'
@@ -36,9 +33,7 @@ def find_version(dataroot: Path, version: str | None = None, labelled: bool = Tr
         for path in dataroot.iterdir()
         if path.is_dir() and (path.match('v1.0-*') or all((path / table).is_file() for table in _TABLES))
     )
-    if labelled and found == [TEST]:
-        raise UserError(f'{dataroot}: holds {UNLABELLED}')
-    found = [name for name in found if name != TEST or not labelled]
+    found = [name for name in found if name != TEST] or found
     if not found:
         hint = f'; give its parent, {dataroot.absolute().parent}' if (dataroot / _TABLES[0]).is_file() else ''
         raise UserError(f'{dataroot}: holds no folder of tables such as v1.0-trainval or v1.0-mini{hint}')

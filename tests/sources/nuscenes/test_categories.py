@@ -87,7 +87,9 @@ def test_points_of_other_categories_and_panoptic_ones(world):
     assert categories_of_points(world) == ['vehicle.tram' if name == 'vehicle.car' else name for name in expected]
 
 
-@pytest.mark.parametrize('content', [{}, {'data': np.zeros((3, 3), np.uint16)}, {'data': np.zeros(5)}, None])
+@pytest.mark.parametrize(
+    'content', [{}, {'data': np.zeros((3, 3), np.uint16)}, {'data': np.zeros(5)}, {'data': np.full(5, -1)}, None]
+)
 def test_damaged_panoptic_labels_are_named(world, content):
     scene = NuScenesSource(world).load('scene-0061')
     file = world / 'labels.npz'
