@@ -163,9 +163,7 @@ class Taxonomy:
         learned = [mapping.get(number, mapping.get(name)) for number, name in enumerate(self.categories)]
         wrong = [label for label in learned if type(label) is not int or not 0 <= label <= len(CLASSES)]
         if wrong:
-            raise UserError(
-                f'{path}: learning_map holds {wrong[0]}; labels are whole numbers from 0 to {len(CLASSES)}'
-            )
+            raise UserError(f'{path}: learning_map holds {wrong[0]}; labels are whole numbers from 0 to {len(CLASSES)}')
         return learned
 
     def _names(self, count: int) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ def test_what_cannot_be_done_at_all_is_said_in_a_sentence(world, tmp_path, capsy
         assert run(*arguments) == 2
         return capsys.readouterr().err
 
-    assert 'neither boxes nor lidarseg' in said(world, tmp_path / 'labels', '--version', 'v1.0-test')
+    assert 'v1.0-test: no such folder' in said(world, tmp_path / 'labels', '--version', 'v1.0-test')
     assert 'has no scene scene-9999' in said(world, tmp_path / 'labels', '--scenes', 'scene-9999')
     (tmp_path / 'file').write_text('')
     assert str(tmp_path / 'file') in said(world, tmp_path / 'file/labels')
@@ -167,6 +167,9 @@ def test_what_cannot_be_done_at_all_is_said_in_a_sentence(world, tmp_path, capsy
 
 def test_points_without_categories_are_labelled_by_boxes_and_the_ground(world, tmp_path, capsys):
     (world / 'v1.0-mini/lidarseg.json').unlink()
+    assert run(world, tmp_path / 'labels', '--scenes', 'scene-0061') == 2
+    assert 'lidarseg.json: this table is missing, and the folder lidarseg is there' in capsys.readouterr().err
+    shutil.rmtree(world / 'lidarseg')
     assert run(world, tmp_path / 'labels', '--scenes', 'scene-0061') == 0
     assert 'the points of scene-0061 have no categories' in capsys.readouterr().err
     stated = json.loads((tmp_path / 'labels/settings.json').read_text())['voxels']

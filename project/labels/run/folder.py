@@ -160,7 +160,7 @@ def _outdated(name: str, was: dict, made: dict, settings: Settings, scenes: Sequ
         )
     others = there - {settings.save_path / FORMATS[name].path(frame) for scene in scenes for frame in scene.keyframes}
     if others:
-        raise ValueError(
+        raise UserError(
             f'{min(others)}: one of {len(others)} labels of scenes that are not to be converted now, made with another '
             f'{" and ".join(differing)}; choose another --save_path, convert all scenes, or remove these labels'
         )
