@@ -20,6 +20,7 @@ import pytest
 from known_world import CAR, GRID, ROAD
 from PIL import Image
 
+from project.label_set import LabelSet
 from project.taxonomy import FREE, PALETTE
 from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RIGHT, WRONG_CLASS
 from project.visualization.render.camera import Camera
@@ -93,6 +94,19 @@ def test_legend_counts_voxels_and_scores_the_frame(open_page, clip):
     assert rows['driveable surface'] == ['420', '92.9']
     assert rows['bus'] == ['0', '–']
     assert rows['mIoU'][-1] == '68.7'
+
+
+def test_legend_and_colours_of_classes_of_ones_own(open_page, tmp_path):
+    names = ['noise', *[''] * 15, 'hedge', 'free']
+    names[CAR], names[ROAD] = 'tram', 'street'
+    labels = LabelSet(tuple(names), tuple((label, 180, 90) for label in range(18)))
+    write_page(tmp_path / 'own.html', [known_world.frame(labels=labels, prediction=None)])
+    page = open_page((tmp_path / 'own.html').as_uri())
+    shown = page.eval_on_selector_all('#legend tr', 'rows => rows.map((row) => row.cells[0].innerText.trim())')
+    assert shown == ['noise', 'tram', 'street', 'hedge']
+    assert_colour(page, ON_CAR, (CAR, 180, 90))
+    switch(page, 'tram')
+    assert_colour(page, UNDER_CAR, (ROAD, 180, 90))
 
 
 def test_class_switch_uncovers_what_lies_below(open_page, clip):
