@@ -10,6 +10,7 @@ the oldest keyframe first and the present one last. Each of the B data samples h
   mmdet3d's;
 - ``global_from_grid``: (T, 4, 4) float64, pose of that frame at each keyframe of the queue;
 - ``frame_exists``: (T,) bool, False for keyframes before the start of the scene, where the first one stands in;
+- ``frame_tokens``: T names of these keyframes;
 - ``ori_shape``, ``img_shape``, ``pad_shape``: (H, W) of the images as loaded, as scaled, and as padded;
 - ``cameras``: names of the N cameras;
 - ``sample_token``, ``scene_name``, ``timestamp`` (s), ``image_files``, ``label_file``, ``grid`` (a VoxelGrid).

@@ -25,6 +25,7 @@ class NuScenesOccupancyDataset(BaseDataset):
     - ``lidar2img``: (T, N, 4, 4) float64, homogeneous pixels from the grid's frame at each keyframe;
     - ``global_from_grid``: (T, 4, 4) float64, pose of that frame; ``frame``: its name;
     - ``frame_exists``: (T,) bool, False where the scene had not begun and its first keyframe stands in;
+    - ``frame_tokens``: T tokens of these keyframes;
     - ``occupancy_path``: file of each label format below ``label_root``;
     - ``cameras``: names of the N cameras; ``category_labels``: label of each category, as the index states it;
     - ``sample_token``, ``scene_name``, ``timestamp`` (s), ``data_root``.
@@ -121,6 +122,7 @@ class NuScenesOccupancyDataset(BaseDataset):
             'lidar2img': np.stack([frames[i]['lidar2img'] for i in queue]),
             'global_from_grid': np.stack([frames[i]['global_from_grid'] for i in queue]),
             'frame_exists': np.array(exists),
+            'frame_tokens': [entries[i]['token'] for i in queue],
         }
 
     def _frame(self, entry: dict) -> dict:

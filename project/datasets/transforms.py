@@ -11,7 +11,7 @@ from project.datasets.randomness import new_generator
 
 META_KEYS = (
     'sample_token', 'scene_name', 'timestamp', 'image_files', 'label_file', 'grid',
-    'lidar2img', 'global_from_grid', 'frame_exists', 'ori_shape', 'img_shape', 'cameras',
+    'lidar2img', 'global_from_grid', 'frame_exists', 'frame_tokens', 'ori_shape', 'img_shape', 'cameras',
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from project.models.head import OccupancyHead
 from project.models.lift import (
     OccupancyDepthNet,
     OccupancyHeightNet,
+    OccupancyHistory,
     OccupancyImageLoss,
     OccupancyLift,
     OccupancyPull,
@@ -30,6 +31,7 @@ __all__ = [
     'OccupancyFPN',
     'OccupancyHead',
     'OccupancyHeightNet',
+    'OccupancyHistory',
     'OccupancyImageLoss',
     'OccupancyLift',
     'OccupancyLovaszSoftmax',

@@ -1,7 +1,6 @@
 """Occupancy-BEVFormer: surround-view images in, a label for every voxel out."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from project.grid import VoxelGrid
 from project.models.build import build
 from project.models.encoder import History
+from project.models.evaluating import evaluating
 from project.models.graphs import Graphs
 from project.models.metainfo import stacked_metainfo, to_device
 
@@ -133,7 +133,7 @@ class OccupancyBEVFormer(Base3DDetector):
         nothing = queries.new_zeros((len(images), queries.shape[1], *shape))
         still = torch.eye(4, device=images.device).repeat(len(images), 1, 1)
         history = History(nothing, still, torch.zeros_like(exists[:, 0]))
-        with _evaluating(self):
+        with evaluating(self):
             for frame in range(images.shape[1]):
                 bev = self._run(self.see, images[:, frame], image_from_grid[:, frame], *history)
                 history = History(bev, motions[:, frame], exists[:, frame])
@@ -144,16 +144,3 @@ class OccupancyBEVFormer(Base3DDetector):
         super()._apply(fn, recurse)
         self._graphs = Graphs(self)
         return self
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Has a model in evaluation mode meanwhile."""
-    training = [module for module in model.modules() if module.training]
-    if training:
-        model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

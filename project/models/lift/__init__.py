@@ -3,6 +3,7 @@
 from project.models.lift.depth import OccupancyDepthNet
 from project.models.lift.detector import OccupancyLift
 from project.models.lift.head import OccupancyVoxelHead
+from project.models.lift.history import OccupancyHistory
 from project.models.lift.image_loss import OccupancyImageLoss
 from project.models.lift.neck import OccupancyTopDownNeck
 from project.models.lift.view import OccupancyPull
@@ -11,6 +12,7 @@ from project.models.lift.volume import OccupancyHeightNet, OccupancyVolumeNet
 __all__ = [
     'OccupancyDepthNet',
     'OccupancyHeightNet',
+    'OccupancyHistory',
     'OccupancyImageLoss',
     'OccupancyLift',
     'OccupancyPull',

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmdet3d.models import Base3DDetector
 from mmdet3d.registry import MODELS
@@ -10,10 +11,15 @@ from torch import Tensor, nn
 
 from project.grid import VoxelGrid
 from project.models.build import build
+from project.models.evaluating import evaluating
 from project.models.graphs import Graphs
 from project.models.lift.depth import Lifted
+from project.models.lift.history import FrameMemory
 from project.models.metainfo import stacked_metainfo, to_device
 from project.models.ops.pull import Space
+
+KEPT_FRAMES = 8
+"""Volumes of frames that are kept for the frames after them."""
 
 
 @MODELS.register_module()
@@ -22,13 +28,18 @@ class OccupancyLift(Base3DDetector):
 
     Inputs are ``inputs['imgs']``, (B, N, 3, H, W), and data samples with the metainfo ``lidar2img``, (N, 4, 4)
     homogeneous pixels from the grid's frame. To train, samples have ``gt_occupancy``; where all of them have
-    ``gt_depths`` and ``gt_image_semantics`` as well, there are losses in the images.
+    ``gt_depths`` and ``gt_image_semantics`` as well, there are losses in the images of the present frame.
+
+    With a history, images are (B, T, N, 3, H, W), the oldest of T frames first, ``lidar2img`` is (T, N, 4, 4), and
+    there are ``global_from_grid``, (T, 4, 4) float64, ``frame_exists``, (T,) bool, and, for predictions that keep
+    what they saw of a frame for the next one, ``frame_tokens``, T names of frames.
 
     Args:
         img_backbone, img_neck, depth_net, view, volume, head: modules, or their configs.
         grid: voxels of the output; a VoxelGrid or the arguments of ``VoxelGrid.from_range``. The configs of volume and
             head need not repeat it.
         image_loss: losses in the images, as module or config; None for none.
+        history: what is made of earlier frames, as module or config; None for a model of one frame.
         data_preprocessor, init_cfg: as in every mmdet3d detector.
     """
 
@@ -42,6 +53,7 @@ class OccupancyLift(Base3DDetector):
         head: nn.Module | dict,
         grid: VoxelGrid | dict,
         image_loss: nn.Module | dict | None = None,
+        history: nn.Module | dict | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ):
@@ -51,12 +63,19 @@ class OccupancyLift(Base3DDetector):
         self.img_neck = build(img_neck)
         self.depth_net = build(depth_net, extent=self.grid.extent)
         self.view = build(view)
-        self.volume = build(
-            volume, grid=self.grid, in_channels=self.view.out_channels(self.depth_net.context.out_channels)
-        )
+        channels = self.view.out_channels(self.depth_net.context.out_channels)
+        self.history = None if history is None else build(history, grid=self.grid, in_channels=channels)
+        channels = channels if self.history is None else self.history.out_channels
+        self.volume = build(volume, grid=self.grid, in_channels=channels)
         self.head = build(head, grid=self.grid, in_channels=self.volume.out_channels)
         self.image_loss = None if image_loss is None else build(image_loss, bins=self.depth_net.bins)
         self._graphs = Graphs(self)
+        self._memory = FrameMemory(KEPT_FRAMES)
+
+    def train(self, mode: bool = True) -> 'OccupancyLift':
+        """Switch between training and evaluation; what was seen with other weights is forgotten."""
+        self._memory.clear()
+        return super().train(mode)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> dict[str, Tensor]:
         """Losses by name."""
@@ -79,20 +98,83 @@ class OccupancyLift(Base3DDetector):
         return self._compute(self._logits, inputs, data_samples).clone()  # a graph writes to the same place each time
 
     def _compute(self, compute: Callable, inputs: dict[str, Tensor], data_samples: Sequence, *targets: Tensor) -> Any:
-        """What ``_logits`` or ``_losses`` make of a batch, by a CUDA graph where that can be."""
+        """What ``_logits`` or ``_losses`` make of a batch."""
         images = inputs['imgs']
-        tensors = images, to_device(stacked_metainfo(data_samples, 'lidar2img'), images.device), *targets
-        return self._graphs(compute, tensors) if self._graphs.usable(images) else compute(*tensors)
+        matrices = to_device(stacked_metainfo(data_samples, 'lidar2img'), images.device)
+        if self.history is None:
+            return self._run(compute, images, matrices, *targets)
+        past = self.remember(images[:, :-1], matrices[:, :-1], data_samples)
+        now = images[:, -1], matrices[:, -1]
+        if compute == self._losses:
+            return self._run(self._losses_after, *now, *past, *targets)
+        volume = self._kept(*now, [_name(sample, -1) for sample in data_samples])
+        return self._run(self._logits_of, volume, *past)
+
+    def _run(self, compute: Callable, *tensors: Tensor) -> Any:
+        """Compute, by a CUDA graph where that can be: its results are overwritten by the next one of the same kind."""
+        return self._graphs(compute, tensors) if self._graphs.usable(tensors[0]) else compute(*tensors)
 
     def _logits(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
-        lifted = self.look(images, image_from_grid)
-        return self.head(self.volume(self.bring(lifted, images, image_from_grid)))
+        return self._logits_of(self._seen(images, image_from_grid))
 
-    def _losses(self, images: Tensor, image_from_grid: Tensor, target: Tensor, *image_targets: Tensor) -> dict:
+    def _logits_of(self, volume: Tensor, *past: Tensor) -> Tensor:
+        """Logits of a frame's (B, Z, X, Y, C) volume, and of what ``remember`` returns."""
+        if past:
+            *volumes, motions, exists = past
+            volume = self.history(volume, volumes, motions, exists)
+        return self.head(self.volume(volume))
+
+    def _losses(self, images: Tensor, image_from_grid: Tensor, *targets: Tensor, past: Sequence[Tensor] = ()) -> dict:
         lifted = self.look(images, image_from_grid)
-        logits = self.head(self.volume(self.bring(lifted, images, image_from_grid)))
-        losses = self.head.loss(logits, target)
-        return {**losses, **self.image_loss(lifted, *image_targets)} if image_targets else losses
+        losses = self.head.loss(self._logits_of(self.bring(lifted, images, image_from_grid), *past), targets[0])
+        return {**losses, **self.image_loss(lifted, *targets[1:])} if targets[1:] else losses
+
+    def _losses_after(self, images: Tensor, image_from_grid: Tensor, *others: Tensor) -> dict:
+        """Losses with a past, whose tensors come before the targets."""
+        count = self.history.frames + 2
+        return self._losses(images, image_from_grid, *others[count:], past=others[:count])
+
+    def _seen(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
+        """(B, Z, X, Y, C) volume of one frame."""
+        return self.bring(self.look(images, image_from_grid), images, image_from_grid)
+
+    @torch.no_grad()
+    def remember(self, images: Tensor, image_from_grid: Tensor, data_samples: Sequence) -> tuple[Tensor, ...]:
+        """What the earlier frames saw, without gradients and as in evaluation.
+
+        Args:
+            images: (B, T - 1, N, 3, H, W), oldest first.
+            image_from_grid: (B, T - 1, N, 4, 4).
+            data_samples: tell the poses of the frames, and which exist.
+
+        Returns:
+            T - 1 volumes (B, Z, X, Y, C), (B, T - 1, 4, 4) motions from the present to each frame, (B, T - 1) bool.
+
+        Raises:
+            ValueError: there are more or fewer frames than the history is for.
+        """
+        if images.shape[1] != self.history.frames:
+            raise ValueError(
+                f'the data has {images.shape[1]} earlier frames and the model history.frames={self.history.frames}: '
+                "make the dataset's queue_length one more than that"
+            )
+        poses = stacked_metainfo(data_samples, 'global_from_grid')
+        # In float64 and on the host: global coordinates are large, the motion from frame to frame is not.
+        motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, -1:]), images.device)
+        exists = torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')[:, :-1]).to(images.device)
+        # Weights that are trained see something else in the same frame the next time.
+        names = [
+            [None if self.training else _name(sample, t) for sample in data_samples] for t in range(len(images[0]))
+        ]
+        with evaluating(self):
+            volumes = [self._kept(images[:, t], image_from_grid[:, t], names[t]) for t in range(len(names))]
+        return *volumes, motions, exists
+
+    def _kept(self, images: Tensor, image_from_grid: Tensor, names: list) -> Tensor:
+        """(B, Z, X, Y, C) volumes of B frames, those with names once for all."""
+        if torch.is_grad_enabled() or None in names:
+            return self._run(self._seen, images, image_from_grid).clone()
+        return self._memory.get(names, lambda rows: self._run(self._seen, images[rows], image_from_grid[rows]))
 
     def look(self, images: Tensor, image_from_grid: Tensor) -> Lifted:
         """What is known of the pixels of (B, N, 3, H, W) images, given (B, N, 4, 4) projections."""
@@ -111,8 +193,19 @@ class OccupancyLift(Base3DDetector):
         space = Space(self.grid, self.depth_net.bins, tuple(images.shape[-2:]))
         return self.view(lifted, image_from_grid, space)
 
+    def forget(self) -> None:
+        """Forget the frames that were kept."""
+        self._memory.clear()
+
     def _apply(self, fn: Callable, recurse: bool = True) -> 'OccupancyLift':
         """Move or convert the model; graphs know the places of before."""
         super()._apply(fn, recurse)
         self._graphs = Graphs(self)
+        self._memory.clear()
         return self
+
+
+def _name(sample: Any, frame: int) -> str | None:
+    """What a frame of a sample is called."""
+    names = sample.metainfo.get('frame_tokens')
+    return None if names is None else names[frame]

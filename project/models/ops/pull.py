@@ -67,7 +67,7 @@ def voxel_places(image_from_grid: Tensor, shape: tuple[int, int], space: Space) 
         (..., V, 2) column and row, 0 in the middle of the first pixel; (..., V) depth, metres; (..., V) bool, whether
         the camera sees the centre. V voxels in the order [z, x, y].
     """
-    axes = [_centres(space.grid, axis, image_from_grid.device) for axis in range(3)]
+    axes = [axis_centres(space.grid, axis, image_from_grid.device) for axis in range(3)]
     z, x, y = torch.meshgrid(axes[2], axes[0], axes[1], indexing='ij')
     rows = image_from_grid[..., :3, None, None, None, :]
     u, v, depth = (rows[..., 0] * x + rows[..., 1] * y + rows[..., 2] * z + rows[..., 3]).flatten(-3).unbind(-2)
@@ -79,7 +79,8 @@ def voxel_places(image_from_grid: Tensor, shape: tuple[int, int], space: Space) 
     return places, depth, seen
 
 
-def _centres(grid: VoxelGrid, axis: int, device: torch.device) -> Tensor:
+def axis_centres(grid: VoxelGrid, axis: int, device: torch.device) -> Tensor:
+    """(n,) float32 centres of a grid's voxels along one axis, metres."""
     low, size = grid.minimum[axis], grid.voxel_size[axis]
     return constant(tuple(low + (index + 0.5) * size for index in range(grid.shape[axis])), device)
 

@@ -1,0 +1,160 @@
+"""Earlier frames: moved exactly, kept exactly, and of no effect beyond the start of a scene."""
+
+import numpy as np
+import pytest
+import torch
+from small_lift import BINS, NETS, parameters_without_gradients
+from small_model import GRID, IMAGE, Pyramid, rig
+
+from project.datasets.data_sample import OccupancyDataSample
+from project.models import (
+    OccupancyCrossEntropy,
+    OccupancyDepthNet,
+    OccupancyHistory,
+    OccupancyImageLoss,
+    OccupancyLift,
+    OccupancyPull,
+    OccupancyTopDownNeck,
+    OccupancyVoxelHead,
+)
+from project.models.lift.history import FrameMemory, move_volume
+
+FRAMES = 2
+
+
+def lift_with_history():
+    torch.manual_seed(0)
+    history = OccupancyHistory(GRID, 12, channels=4, frames=FRAMES)
+    depth_net = OccupancyDepthNet(8, 8, 6, BINS, GRID.extent, blocks=1, height_step=1.0)
+    volume = NETS['volume'](history.out_channels)
+    head = OccupancyVoxelHead(GRID, volume.out_channels, 8, losses={'ce': OccupancyCrossEntropy()})
+    parts = Pyramid(), OccupancyTopDownNeck([8, 8], 8), depth_net, OccupancyPull(2), volume, head, GRID
+    return OccupancyLift(*parts, OccupancyImageLoss(BINS), history)
+
+
+def scene(length=5):
+    """Images (L, N, 3, H, W) of a drive, and poses that turn."""
+    torch.manual_seed(1)
+    angles = 0.1 * np.arange(length)
+    poses = np.tile(np.eye(4), (length, 1, 1))
+    poses[:, 0, 0], poses[:, 1, 1] = np.cos(angles), np.cos(angles)
+    poses[:, 0, 1], poses[:, 1, 0] = -np.sin(angles), np.sin(angles)
+    poses[:, 0, 3] = 1e5 + 1.5 * np.arange(length)
+    return torch.randn(length, 4, 3, *IMAGE), poses
+
+
+def queue(images, poses, frame):
+    """Input and sample of a frame with those before it."""
+    places = np.arange(frame - FRAMES, frame + 1)
+    exists = places >= 0
+    places = places.clip(0)
+    sample = OccupancyDataSample(metainfo={
+        'lidar2img': np.stack([rig(4)] * (FRAMES + 1)),
+        'global_from_grid': poses[places],
+        'frame_exists': exists,
+        'frame_tokens': [f'frame {place}' for place in places],
+    })  # fmt: skip
+    sample.gt_occupancy = torch.randint(0, 18, GRID.shape, dtype=torch.uint8)
+    return images[places], sample
+
+
+def logits(model, queues):
+    return model({'imgs': torch.stack([each for each, _ in queues])}, [sample for _, sample in queues], mode='tensor')
+
+
+@torch.no_grad()
+def test_predictions_are_the_same_streamed_in_batches_and_in_any_order():
+    images, poses = scene()
+    queues = [queue(images, poses, frame) for frame in range(5)]
+    model = lift_with_history().eval()
+    streamed = [logits(model, [each])[0] for each in queues]
+    seen = []
+    compute = model._seen
+    model._seen = lambda images, matrices: seen.append(len(images)) or compute(images, matrices)
+    for order in ([[4, 1], [0, 3, 2]], [[2], [4], [0]]):
+        model.forget()
+        for batch in order:
+            for frame, found in zip(batch, logits(model, [queues[frame] for frame in batch]), strict=True):
+                torch.testing.assert_close(found, streamed[frame], rtol=1e-4, atol=1e-5)
+    seen.clear()
+    model.forget()
+    for each in queues:
+        logits(model, [each])
+    assert sum(seen) == 5  # every frame was looked at once
+
+
+@torch.no_grad()
+def test_frames_before_the_start_of_a_scene_count_for_nothing():
+    images, poses = scene()
+    model = lift_with_history().eval()
+    first, sample = queue(images, poses, 0)
+    expected = logits(model, [(first, sample)])
+    other = first.clone()
+    other[:FRAMES] = torch.randn_like(other[:FRAMES])
+    sample.set_metainfo({'frame_tokens': ['a', 'b', 'frame 0']})
+    torch.testing.assert_close(logits(model, [(other, sample)]), expected)
+    sample.set_metainfo({'frame_exists': np.array([True] * 3), 'frame_tokens': ['c', 'd', 'frame 0']})
+    assert not torch.allclose(logits(model, [(other, sample)]), expected)
+
+
+def test_training_with_a_past_trains_everything_and_keeps_nothing():
+    images, poses = scene()
+    model = lift_with_history().train()
+    batch, sample = queue(images, poses, 3)
+    losses = []
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-2)
+    for _ in range(3):
+        loss = sum(model({'imgs': batch[None]}, [sample], mode='loss').values())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    # Without losses in the images, what is asked of them is not trained by anything else than depth and context.
+    assert parameters_without_gradients(model) == []
+    assert losses[2] < losses[0]
+    assert model.training and not model._memory._volumes
+
+
+def test_another_number_of_frames_is_refused():
+    images, poses = scene()
+    batch, sample = queue(images, poses, 3)
+    sample.set_metainfo({'lidar2img': np.stack([rig(4)] * 2)})
+    with pytest.raises(ValueError, match=r'history\.frames=2'):
+        lift_with_history()({'imgs': batch[None, 1:]}, [sample], mode='tensor')
+
+
+def test_whole_voxels_are_moved_exactly():
+    volume = torch.randn(1, 3, 7, 5, 2)
+    motion = torch.eye(4)[None].clone()
+    motion[0, 0, 3] = 8.0  # two voxels: what was at x + 2 is now at x
+    moved, known = move_volume(volume, motion, GRID)
+    torch.testing.assert_close(moved[:, :, :5], volume[:, :, 2:], rtol=1e-4, atol=1e-4)
+    assert known[:, :, :5].all() and not known[:, :, 5:].any()
+
+
+def test_a_point_that_stands_still_is_found_where_it_went(random_rigid):
+    """A linear function of the place is interpolated exactly, so what is moved is the function of where voxels were."""
+    grid = torch.from_numpy(GRID.centres()).float().permute(2, 0, 1, 3)  # (Z, X, Y, 3)
+    motion = torch.from_numpy(random_rigid(1.0)).float()
+    motion[:3, :3] = torch.eye(3) + 0.02 * (motion[:3, :3] - motion[:3, :3].T)
+    moved, known = move_volume(grid[None], motion[None], GRID)
+    expected = grid @ motion[:3, :3].T + motion[:3, 3]
+    half = torch.tensor(GRID.voxel_size) / 2
+    low, high = torch.tensor(GRID.minimum) + half, torch.tensor(GRID.maximum) - half
+    inner = ((expected > low) & (expected < high)).all(-1)
+    assert inner.sum() > 10 and known[0][inner].all()
+    torch.testing.assert_close(moved[0][inner], expected[inner], rtol=1e-3, atol=1e-2)
+
+
+def test_the_frames_asked_for_longest_ago_go_first():
+    memory, asked = FrameMemory(2), []
+
+    def compute(rows):
+        asked.append(rows)
+        return torch.tensor(rows, dtype=torch.float32)
+
+    memory.get(['a', 'b'], compute)
+    memory.get(['a', 'c'], compute)  # b goes
+    memory.get(['a'], compute)
+    memory.get(['b'], compute)
+    assert asked == [[0, 1], [1], [0]]
