@@ -45,7 +45,7 @@ model = dict(
     img_neck=dict(type='OccupancyTopDownNeck', in_channels=[512, 1024, 2048], out_channels=128),
     depth_net=dict(type='OccupancyDepthNet', in_channels=128, channels=128, context_channels=64, bins=bins),
     view=dict(type='OccupancyPull', layers=4),
-    volume=dict(type='OccupancyHeightNet'),
+    volume=dict(type='OccupancyVolumeNet', channels=(64, 96, 128), blocks=(2, 2, 2), halve_z=(1, 2)),
     head=dict(
         type='OccupancyVoxelHead',
         losses=dict(ce=dict(type='OccupancyCrossEntropy', balance=0.3), lovasz=dict(type='OccupancyLovaszSoftmax')),

@@ -12,7 +12,9 @@ from project.models.lift import (
     OccupancyImageLoss,
     OccupancyLift,
     OccupancyPull,
+    OccupancySplat,
     OccupancyTopDownNeck,
+    OccupancyViews,
     OccupancyVolumeNet,
     OccupancyVoxelHead,
 )
@@ -38,9 +40,11 @@ __all__ = [
     'OccupancyPull',
     'OccupancyResNet',
     'OccupancySpatialAttention',
+    'OccupancySplat',
     'OccupancyTemporalAttention',
     'OccupancyTimmBackbone',
     'OccupancyTopDownNeck',
+    'OccupancyViews',
     'OccupancyVolumeNet',
     'OccupancyVoxelHead',
 ]

@@ -6,7 +6,7 @@ from project.models.lift.head import OccupancyVoxelHead
 from project.models.lift.history import OccupancyHistory
 from project.models.lift.image_loss import OccupancyImageLoss
 from project.models.lift.neck import OccupancyTopDownNeck
-from project.models.lift.view import OccupancyPull
+from project.models.lift.view import OccupancyPull, OccupancySplat, OccupancyViews
 from project.models.lift.volume import OccupancyHeightNet, OccupancyVolumeNet
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     'OccupancyImageLoss',
     'OccupancyLift',
     'OccupancyPull',
+    'OccupancySplat',
     'OccupancyTopDownNeck',
+    'OccupancyViews',
     'OccupancyVolumeNet',
     'OccupancyVoxelHead',
 ]

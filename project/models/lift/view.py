@@ -1,14 +1,17 @@
 """From pixels to voxels."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
+from project.models.build import build
 from project.models.constants import constant
 from project.models.lift.depth import Lifted
 from project.models.ops.pull import Space, pull
+from project.models.ops.splat import splat
 
 
 @MODELS.register_module()
@@ -57,6 +60,45 @@ class OccupancyPull(nn.Module):
         if self.layers == 1:
             return pulled
         return pulled.unflatten(1, (grid.shape[2], self.layers)).permute(0, 1, 3, 4, 2, 5).flatten(-2)
+
+
+@MODELS.register_module()
+class OccupancySplat(nn.Module):
+    """Every pixel leaves its features in the voxels along its ray, by how likely it shows something there.
+
+    The first channel is one in all pixels, so that a voxel knows how much was left in it.
+    """
+
+    def out_channels(self, channels: int) -> int:
+        """Channels of a voxel, given those of a pixel."""
+        return channels
+
+    def forward(self, lifted: Lifted, image_from_grid: Tensor, space: Space) -> Tensor:
+        """(B, Z, X, Y, C) features of the voxels; arguments as of ``OccupancyPull``."""
+        features = with_ones(lifted.context.permute(0, 1, 3, 4, 2), groups=1)
+        weights = lifted.depth.softmax(2).permute(0, 1, 3, 4, 2)[..., None, :]
+        return splat(features, weights.to(features.dtype), image_from_grid, space)
+
+
+@MODELS.register_module()
+class OccupancyViews(nn.Module):
+    """Several ways from pixels to voxels, beside each other.
+
+    Args:
+        views: modules or their configs.
+    """
+
+    def __init__(self, views: Sequence[nn.Module | dict]):
+        super().__init__()
+        self.views = nn.ModuleList(build(view) for view in views)
+
+    def out_channels(self, channels: int) -> int:
+        """Channels of a voxel, given those of a pixel."""
+        return sum(view.out_channels(channels) for view in self.views)
+
+    def forward(self, lifted: Lifted, image_from_grid: Tensor, space: Space) -> Tensor:
+        """(B, Z, X, Y, C) features of the voxels; arguments as of ``OccupancyPull``."""
+        return torch.cat([view(lifted, image_from_grid, space) for view in self.views], dim=-1)
 
 
 def with_ones(features: Tensor, groups: int) -> Tensor:
