@@ -16,7 +16,7 @@ train_pipeline = [
     dict(type='FitSurroundImages', size=image_size, scale=(0.95, 1.2), mirror=0.5, turn_deg=3.0),
     dict(type='LoadOccupancyLabels', grid=grid),
     dict(type='RenderOccupancy', stride=stride),
-    dict(type='MoveOccupancyGrid'),
+    dict(type='MoveOccupancyGrid', turn_deg=0.0, scale=(1.0, 1.0), tilt_deg=0.0),
     dict(type='PackOccupancyInputs'),
 ]
 test_pipeline = [

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class ExportedModel:
                 raise FileNotFoundError(f'{file}: missing; tools/export.py writes a model and its .json')
         try:
             self.metadata = json.loads(about.read_text())
-            self._slots = self.metadata['slots']
+            self._slots = self.metadata.get('slots')
             self._compute = READERS[self.metadata['format']](path, self.metadata)
         except (json.JSONDecodeError, KeyError) as error:
             raise ValueError(f'{about}: not the description of an exported model ({error!r})') from None
@@ -78,6 +78,8 @@ class ExportedModel:
                 raise ValueError(f'no {what} of {", ".join(missing)}; the model needs {", ".join(cameras)}')
         pixels = np.stack([self._scaled(name, images[name]) for name in cameras])
         projections = np.stack([self._projection(name, calibration[name]) for name in cameras]).astype(np.float32)
+        if self._slots is None:
+            return self._compute(pixels, projections)[0]
         while True:
             labels, seen = self._compute(pixels, projections, np.zeros(self._slots, np.int64))
             if seen <= self._slots:
@@ -119,7 +121,7 @@ def _matrix(name: str, camera: Mapping[str, Any], key: str, size: int) -> np.nda
     return padded
 
 
-def read_torch(path: Path, metadata: dict) -> Callable[..., tuple[np.ndarray, int]]:
+def read_torch(path: Path, metadata: dict) -> Callable[..., Sequence[np.ndarray]]:
     """A program of torch.export, or a package of AOTInductor, as a function of arrays."""
     import torch
 
@@ -135,15 +137,15 @@ def read_torch(path: Path, metadata: dict) -> Callable[..., tuple[np.ndarray, in
         made = f'it was made with torch {metadata["versions"]["torch"]}, and this is {torch.__version__}'
         raise ValueError(f'{path}: cannot be loaded ({type(error).__name__}: {error}); {made}') from error
 
-    def compute(*arrays: np.ndarray) -> tuple[np.ndarray, int]:
+    def compute(*arrays: np.ndarray) -> Sequence[np.ndarray]:
         with torch.no_grad():
-            labels, seen = program(*(torch.from_numpy(array).to(metadata['device']) for array in arrays))
-        return labels.cpu().numpy(), int(seen)
+            found = program(*(torch.from_numpy(array).to(metadata['device']) for array in arrays))
+        return [each.cpu().numpy() for each in (found if isinstance(found, (tuple, list)) else [found])]
 
     return compute
 
 
-def read_onnx(path: Path, metadata: dict) -> Callable[..., tuple[np.ndarray, int]]:
+def read_onnx(path: Path, metadata: dict) -> Callable[..., Sequence[np.ndarray]]:
     """A model in ONNX as a function of arrays."""
     import onnxruntime
 
@@ -153,9 +155,8 @@ def read_onnx(path: Path, metadata: dict) -> Callable[..., tuple[np.ndarray, int
         raise ValueError(f'{path}: cannot be loaded ({error})') from None
     names = [each.name for each in session.get_inputs()]
 
-    def compute(*arrays: np.ndarray) -> tuple[np.ndarray, int]:
-        labels, seen = session.run(None, dict(zip(names, arrays, strict=True)))
-        return labels, int(seen)
+    def compute(*arrays: np.ndarray) -> Sequence[np.ndarray]:
+        return session.run(None, dict(zip(names, arrays, strict=True)))
 
     return compute
 

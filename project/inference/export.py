@@ -13,17 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import print_log
+from torch import nn
 from torch.export import Dim, ExportedProgram
 
+from project.datasets.image_augmentation import FitSurroundImages
 from project.datasets.images import scaled
 from project.datasets.transforms import LoadSurroundImages, PackOccupancyInputs, ScaleSurroundImages
 from project.engine.versions import versions
 from project.formats.common import written_whole
 from project.inference.predictor import Predictor
-from project.inference.program import Program
+from project.inference.program import LiftProgram, Program
+from project.models import OccupancyLift
 
 INPUTS = ('images', 'image_from_grid', 'slots')
 OUTPUTS = ('labels', 'most_seen')
+"""Names in ONNX; a model without queries has the first two, and the first."""
 
 OPSET = 18
 """Of ONNX; the oldest that torch writes, and most runtimes know."""
@@ -32,6 +36,8 @@ PLAIN = {
     'OCCUPANCY_DEFORMABLE_ATTENTION': 'torch',
     'OCCUPANCY_DEFORMABLE_CONVOLUTION': 'torch',
     'OCCUPANCY_FROZEN_NORM': 'torch',
+    'OCCUPANCY_PULL': 'torch',
+    'OCCUPANCY_SPLAT': 'torch',
 }
 """Backends made of torch's own operators. A file with others would need this project, or torchvision, to be loaded."""
 
@@ -76,19 +82,20 @@ def describe(predictor: Predictor, size: tuple[int, int]) -> dict[str, Any]:
     Raises:
         ValueError: the images go through a step that cannot be exported.
     """
-    scale = 1.0
+    scale, window = 1.0, None
     dtype: type = np.uint8
     for step in predictor.steps:
         if isinstance(step, LoadSurroundImages):
             dtype = step.dtype
         elif isinstance(step, ScaleSurroundImages) and scale == 1:
             scale = step.factor
+        elif isinstance(step, FitSurroundImages) and scale == 1 and not step.is_random:
+            scale, window = _window(step, size)
         elif not isinstance(step, PackOccupancyInputs):
             raise ValueError(f'the test pipeline has a step {type(step).__name__}, which cannot be exported')
     if int(min(size) * scale) < 1:
         raise ValueError(f'nothing is left of images of {size[1]}x{size[0]} pixels that are scaled by {scale:g}')
     grid, preprocessor = predictor.grid, predictor.model.data_preprocessor
-    queries = grid.shape[0] * grid.shape[1]
     return {
         'cameras': predictor.cameras,
         'image_size': size,
@@ -99,33 +106,54 @@ def describe(predictor: Predictor, size: tuple[int, int]) -> dict[str, Any]:
         'pad_divisor': preprocessor.pad_divisor,
         'grid': {'frame': grid.frame, 'extent': grid.extent, 'voxel_size': grid.voxel_size, 'shape': grid.shape},
         **predictor.labels.as_dict(),
-        'queries': queries,
-        'slots': queries // 4,
         'device': str(predictor.device),
         'precision': 'bfloat16' if predictor.amp else 'float32',
         'versions': versions(),
+        **_particulars(predictor.model, window, size, scale),
     }
 
 
+def _window(step: FitSurroundImages, size: tuple[int, int]) -> tuple[float, tuple[int, int, int, int]]:
+    """Scale of images of a size, and top, left, rows and columns of what a model sees of them then."""
+    change = step.drawn(size)
+    scale = change.size[1] / size[1]
+    if size[0] * scale != change.size[0] or min(change.top, change.left) < 0:
+        raise ValueError(
+            f'images of {size[1]}x{size[0]} pixels do not become {step.size[1]}x{step.size[0]} by scaling them to '
+            'whole pixels and cutting; choose an --image-size of another shape'
+        )
+    return scale, (change.top, change.left, *step.size)
+
+
+def _particulars(model: nn.Module, window: tuple | None, size: tuple[int, int], scale: float) -> dict[str, Any]:
+    """What only users of some models must know."""
+    if isinstance(model, OccupancyLift):
+        return {'window': window or (0, 0, int(size[0] * scale), int(size[1] * scale))}
+    if window is not None:
+        raise ValueError('of a model with queries only those can be exported whose images are scaled, not cut')
+    queries = model.grid.shape[0] * model.grid.shape[1]
+    return {'queries': queries, 'slots': queries // 4}
+
+
 def trace(predictor: Predictor, about: dict[str, Any]) -> ExportedProgram:
-    """A model as a graph of torch's own operators, for any number of slots."""
+    """A model as a graph of torch's own operators, one with queries for any number of slots."""
     image = np.zeros((*about['image_size'], 3), about['dtype'])
     image = scaled(image, about['scale'])
     count = len(predictor.cameras)
     example = (
         torch.from_numpy(image).expand(count, *image.shape).contiguous(),
         torch.eye(4).repeat(count, 1, 1),
-        torch.zeros(about['slots'], dtype=torch.int64),
     )
-    any_length = (None, None, {0: Dim('slots', min=2, max=about['queries'])})
-    program = Program(predictor.model, predictor.amp)
+    options = {}
+    if 'window' in about:
+        program = LiftProgram(predictor.model, predictor.amp, tuple(about['window']))
+    else:
+        program = Program(predictor.model, predictor.amp)
+        example += (torch.zeros(about['slots'], dtype=torch.int64),)
+        options['dynamic_shapes'] = (None, None, {0: Dim('slots', min=2, max=about['queries'])})
+        options['prefer_deferred_runtime_asserts_over_guards'] = True  # torch cannot prove that n <= 4 n
     with torch.no_grad(), _plain_operators():
-        return torch.export.export(
-            program,
-            tuple(tensor.to(predictor.device) for tensor in example),
-            dynamic_shapes=any_length,
-            prefer_deferred_runtime_asserts_over_guards=True,  # torch cannot prove that n <= 4 n
-        )
+        return torch.export.export(program, tuple(tensor.to(predictor.device) for tensor in example), **options)
 
 
 @contextmanager
@@ -184,8 +212,8 @@ def _write_onnx(program: ExportedProgram, path: Path) -> None:
         program,
         dynamo=True,
         opset_version=OPSET,
-        input_names=INPUTS,
-        output_names=OUTPUTS,
+        input_names=INPUTS[: len(program.graph_signature.user_inputs)],
+        output_names=OUTPUTS[: len(program.graph_signature.user_outputs)],
         custom_translation_table={torch.ops.aten.sort.stable: stable_sort},
         verbose=False,
     )

@@ -1,5 +1,6 @@
 """A model that takes plain images and their calibration."""
 
+import itertools
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,11 +24,12 @@ from project.taxonomy import CAMERAS
 
 
 class Moment(NamedTuple):
-    """N images of one moment, (N, 4, 4) projections into them, and the (4, 4) pose of the grid's frame."""
+    """N images of one moment, (N, 4, 4) projections into them, the (4, 4) pose of the grid's frame, and a number."""
 
     images: list[np.ndarray]
     image_from_grid: np.ndarray
     global_from_grid: np.ndarray
+    number: int
 
 
 class Predictor:
@@ -71,6 +73,7 @@ class Predictor:
         self.steps = [step for step in steps if not isinstance(step, LoadOccupancyLabels)]
         self.amp = amp
         self._past: deque[Moment] = deque(maxlen=self.queue_length - 1)
+        self._numbers = itertools.count()
 
     def predict(
         self,
@@ -122,7 +125,7 @@ class Predictor:
             for name, array in zip(self.cameras, arrays, strict=True)
         ]
         pose = np.eye(4) if global_from_grid is None else checked_matrix('global_from_grid', global_from_grid, 4)
-        return Moment(arrays, np.stack(projections), pose)
+        return Moment(arrays, np.stack(projections), pose, next(self._numbers))
 
     def _prepare(self, moments: list[Moment]) -> dict:
         """What the test pipeline makes of the moments up to now; the first stands in for those before it."""
@@ -136,6 +139,7 @@ class Predictor:
             'lidar2img': np.stack([moment.image_from_grid for moment in moments]),
             'global_from_grid': np.stack([moment.global_from_grid for moment in moments]),
             'frame_exists': np.arange(len(moments)) >= unknown,
+            'frame_tokens': [moment.number for moment in moments],
         }
         for step in self.steps:
             results = step(results)

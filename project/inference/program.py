@@ -39,3 +39,29 @@ class Program(nn.Module):
             logits = self.model._logits(pixels, image_from_grid[None], capacity=slots.shape[0])
         _, visible = project(self.model.encoder.anchors, image_from_grid[None], pixels.shape[-2:])
         return logits.argmax(1)[0].to(torch.uint8), count_seen(visible).max()
+
+
+class LiftProgram(nn.Module):
+    """An OccupancyLift of one frame with its preprocessor, as a function of two tensors.
+
+    Args:
+        model: the detector, in evaluation.
+        amp: compute in bfloat16.
+        window: top, left, rows and columns of what the model sees of the images.
+    """
+
+    def __init__(self, model: nn.Module, amp: bool, window: tuple[int, int, int, int]):
+        super().__init__()
+        self.model, self.amp, self.window = model, amp, window
+
+    def forward(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
+        """(X, Y, Z) uint8 labels; arguments as of :class:`Program`."""
+        top, left, height, width = self.window
+        pixels = images[:, top : top + height, left : left + width].movedim(-1, 1)
+        batch = {'inputs': {'imgs': [pixels]}, 'data_samples': [BaseDataElement()]}
+        pixels = self.model.data_preprocessor(batch)['inputs']['imgs']
+        u, v, depth, last = image_from_grid.unbind(1)
+        moved = torch.stack([u - left * depth, v - top * depth, depth, last], dim=1)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.amp):
+            logits = self.model._logits(pixels, moved[None])
+        return logits.argmax(1)[0].to(torch.uint8)

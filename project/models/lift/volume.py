@@ -49,10 +49,8 @@ class VoxelEntry(nn.Module):
 
     def _distance(self, device: torch.device) -> Tensor:
         """(X, Y) distance from the middle of the grid, in half its length."""
-        axes = []
-        for count, size in zip(self.grid.shape[:2], self.grid.voxel_size[:2], strict=True):
-            places = torch.tensor([(index + 0.5 - count / 2) * size for index in range(count)])
-            axes.append(tuple(places.tolist()))
+        sides = zip(self.grid.shape[:2], self.grid.voxel_size[:2], strict=True)
+        axes = [tuple((index + 0.5 - count / 2) * size for index in range(count)) for count, size in sides]
         longest = max(max(axis) for axis in axes)
         x, y = (constant(axis, device) / longest for axis in axes)
         return (x[:, None].square() + y[None].square()).sqrt()
