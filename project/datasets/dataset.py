@@ -64,7 +64,7 @@ class NuScenesOccupancyDataset(BaseDataset):
             raise ValueError(f'queue_length={queue_length}: must be at least 1, the present keyframe')
         self.frame = frame
         self.queue_length = queue_length
-        self.cameras = cameras
+        self.cameras = None if cameras is None else tuple(cameras)
         data_prefix = {'img': '', 'occupancy': 'occupancy', **(data_prefix or {})}
         # Built here, the steps are found in mmdet3d's registry also where no runner has chosen a default scope.
         steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
@@ -127,10 +127,11 @@ class NuScenesOccupancyDataset(BaseDataset):
 
     def _frame(self, entry: dict) -> dict:
         """Files of the images and geometry of a keyframe on its own."""
-        missing = [channel for channel in self.cameras if channel not in entry['images']]
+        names = self.cameras or ()
+        missing = [channel for channel in names if channel not in entry['images']]
         if missing:
             raise ValueError(f'{self.ann_file}: keyframe {entry["token"]} has no image of {missing}')
-        cameras = [entry['images'][channel] for channel in self.cameras]
+        cameras = [entry['images'][channel] for channel in names]
         ego_from_lidar = np.array(entry['lidar_points']['lidar2ego'])
         grid_from_lidar = ego_from_lidar if self.frame == 'ego' else np.eye(4)
         image_from_lidar = np.stack([_intrinsics(camera) @ np.array(camera['lidar2cam']) for camera in cameras])

@@ -122,8 +122,8 @@ class LoadOccupancyLabels(BaseTransform):
         label_of = points.labels_by_index(category_labels)
         content = points.read(file, len(label_of) - 1)
         if self.baseline_compatible:
-            labels = label_of[content[:, 4].astype(np.uint8)]
-            dense = points.voxelise_like_baseline(content, labels, self.grid.extent, self.grid.shape)
+            label_of_point = label_of[content[:, 4].astype(np.uint8)]
+            dense = points.voxelise_like_baseline(content, label_of_point, self.grid.extent, self.grid.shape)
             return None, DenseLabels(dense, None, None)
         stored = points.voxelise(content, self.grid, label_of)
         labels = on_grid(stored, self.grid)

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from project.errors import UserError
 from project.formats import FORMATS
 from project.formats.common import named_errors, written_whole
 from project.formats.pickles import load_plain
@@ -112,7 +113,7 @@ def write(path: str | Path, infos: Sequence[dict], metainfo: dict) -> None:
         pickle.dump({'metainfo': metainfo, 'data_list': data_list}, file, protocol=4)
 
 
-class OldIndexError(ValueError):
+class OldIndexError(UserError):
     """An index of an earlier version, without labels, rig and paths from the dataroot."""
 
 

@@ -41,8 +41,10 @@ __all__ = [
     'with_labels',
 ]
 
+AnyProtocol = VoxelProtocol | RayProtocol
 
-def with_labels(protocol: EvaluationProtocol, labels: LabelSet) -> EvaluationProtocol:
+
+def with_labels(protocol: AnyProtocol, labels: LabelSet) -> AnyProtocol:
     """The protocol for labels of other classes: it shows and averages those that there are.
 
     Raises:
@@ -64,7 +66,7 @@ def build_protocol(
     camera_mask: bool = True,
     edges: tuple[float, ...] = BAND_EDGES,
     baseline_shape: tuple[int, int, int] = BASELINE_SHAPE,
-) -> EvaluationProtocol:
+) -> AnyProtocol:
     """The protocol of that name.
 
     Args:

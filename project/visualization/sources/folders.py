@@ -52,7 +52,7 @@ class FolderSource:
         else:
             labelled = find_labels(folder, formats)
         known = [found for found in (labelled, predicted) if found]
-        self.keyframes = find_keyframes(known, dataroot and Path(dataroot), version)
+        self.keyframes = find_keyframes(known, Path(dataroot) if dataroot else None, version)
         self._stated = stated(known[0].root, known[0].layout)
         self.labels = self.keyframes.labels if self.keyframes and not self._stated else LabelSet.stated_in(self._stated)
         self._labels, self._predictions = (_by_token(found, self.keyframes) for found in (labelled, predicted))
@@ -154,7 +154,7 @@ def find_keyframes(known: list[KeyframeFiles], dataroot: Path | None, version: s
     shown = known[-1]
     beside = keyframes_beside(known[0].root, list(shown.files), shown.named_by, dataroot)
     if dataroot is None or (beside and _knows(beside, shown)):
-        if dataroot and not beside.has_sensor_files():
+        if dataroot and beside and not beside.has_sensor_files():
             raise ValueError(f'{dataroot}: holds no lidar or camera file of the keyframes of {known[0].root}')
         return beside
     if not version and not any(dataroot.glob('v1.0-*')):

@@ -1,5 +1,6 @@
 """Frames that a model predicts on the spot, from a config and a checkpoint."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -33,14 +34,18 @@ class ModelSource:
     """
 
     def __init__(
-        self, config: str | Path, checkpoint: str | Path, dataroot: str | Path | None = None, options: list[str] = ()
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        dataroot: str | Path | None = None,
+        options: Sequence[str] = (),
     ):
         content = read_config(config, options)
         self.dataset = DATASETS.build(content.test_dataloader.dataset)
         self.labels = LabelSet.stated_in(self.dataset.metainfo)
         index = infos.read(self.dataset.ann_file)
         entries = index['data_list'] if dataroot else ()
-        self.keyframes = Keyframes(entries, index['metainfo'], dataroot and Path(dataroot))
+        self.keyframes = Keyframes(entries, index['metainfo'], Path(dataroot) if dataroot else None)
         self.model = load_model(content, checkpoint)
         self.scenes: dict[str, list[str]] = {}
         self._places: dict[tuple[str, int], int] = {}
