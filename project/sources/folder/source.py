@@ -11,6 +11,7 @@ from project.sources.annotations import DatedBoxes, annotations_of, box_records,
 from project.sources.base import Lidar, PointLayout, Rig, Scene, cameras_of
 from project.sources.folder.schema import CameraFields, LidarFields, Pose, SceneFile, read_scene_file
 from project.sources.keyframes import choose_keyframes, images_at, keyframe_named, token, with_poses_of_car
+from project.sources.plausible import check_plausible
 from project.sources.records import CameraRecord, KeyframeRecord
 from project.sources.taxonomies import read_taxonomy, taxonomy_of_boxes
 from project.sources.trajectory import Trajectory
@@ -67,10 +68,12 @@ class FolderSource:
         path = self.dataroot / name / SCENE_FILE
         file = read_scene_file(path)
         try:
-            return _scene(file, name, self.dataroot, self.taxonomy)
+            scene = _scene(file, name, self.dataroot, self.taxonomy)
+            check_plausible(scene)
         except ValueError as error:
             # What is wrong with a field; here is known of which file.
             raise UserError(f'{path}: {error}') from None
+        return scene
 
 
 def _scene(file: SceneFile, name: str, dataroot: Path, taxonomy: Taxonomy) -> Scene:
