@@ -148,7 +148,7 @@ class GroundPointConfig(NamedTuple):
         rounds: how often points are weighed anew at each level.
         relaxations: how often the surface is relaxed in each round.
         thickness_m: points this close to the ground are ground.
-        thickness_in_box_m: the same inside boxes, where the lowest parts of objects are.
+        thickness_in_box_m: in boxes only points lower than this are, since the lowest parts of objects are there.
     """
 
     reach_m: float = 90.0
@@ -163,7 +163,7 @@ class GroundPointConfig(NamedTuple):
     rounds: int = 2
     relaxations: int = 5
     thickness_m: float = 0.2
-    thickness_in_box_m: float = 0.1
+    thickness_in_box_m: float = 0.03
 
 
 class GroundConfig(NamedTuple):
