@@ -32,7 +32,7 @@ model = dict(
     img_backbone=dict(type='OccupancyTimmBackbone', name='resnet10t', out_indices=(2, 3, 4)),
     img_neck=dict(type='OccupancyTopDownNeck', in_channels=[128, 256, 512], out_channels=64),
     depth_net=dict(type='OccupancyDepthNet', in_channels=64, channels=64, context_channels=32, bins=bins, blocks=2),
-    view=dict(type='OccupancyPull', layers=2),
+    view=dict(type='OccupancyPull', layers=1),
     volume=dict(type='OccupancyVolumeNet', channels=(32, 64), blocks=(1, 2), halve_z=()),
     head=dict(
         type='OccupancyVoxelHead',
