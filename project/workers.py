@@ -54,7 +54,7 @@ def call_each(
     """Call a function in processes, which may be killed: for lack of memory, by a scheduler, by hand.
 
     A pool cannot tell what a killed process was doing, and ends. What was being done then is done once more, each by
-    itself, so that only what is killed again is given up. The rest goes on in a new pool.
+    itself, and what a process of its own was killed by twice is given up. The rest goes on in a new pool.
 
     Args:
         function: called with the number of an argument and the argument; must not return None.
@@ -66,15 +66,17 @@ def call_each(
         on_wait: called several times a second.
 
     Returns:
-        The results in the order of the arguments; None where the process was killed twice.
+        The results in the order of the arguments; None where a process of its own was killed twice.
     """
     results: dict[int, Any] = {}
     pool = context, initializer, initargs
     waiting, interrupted = deque(range(len(arguments))), []
     while waiting:
         interrupted += _call_until_killed(function, arguments, waiting, results, workers, pool, on_wait)
-    for number in interrupted:
-        _call_until_killed(function, arguments, deque([number]), results, 1, pool, on_wait)
+    # A pool that breaks takes calls along that had not begun, so each gets two tries of its own.
+    for number in [number for number in interrupted for _ in range(2)]:
+        if number not in results:
+            _call_until_killed(function, arguments, deque([number]), results, 1, pool, on_wait)
     return [results.get(number) for number in range(len(arguments))]
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from project.checking.run import sampled
+from project.errors import UserError
 
 
 class Source:
@@ -18,7 +19,7 @@ class Source:
     def load(self, name):
         self.loaded.append(name)
         if name == 'scene-0000':
-            raise ValueError('a table lacks it')
+            raise UserError('a table lacks it')
         return SimpleNamespace(name=name, keyframes=range(40))
 
 
