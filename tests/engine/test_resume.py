@@ -95,3 +95,20 @@ def test_an_optimiser_of_other_groups_is_refused(half, tmp_path):
     groups = {'custom_keys': {'layers.0': {'lr_mult': 0.1}}}
     assert run_toy(tmp_path / 'run', resume=half / 'epoch_2.pth', optim_wrapper__paramwise_cfg=groups) == [2]
     assert 'epoch_2.pth was made with other groups of parameters' in (tmp_path / 'run_0.log').read_text()
+
+
+def test_averages_of_weights_go_on_as_they_were(tmp_path):
+    hooks = ['OccupancyLossCheckHook', 'OccupancyProgressHook', 'TrailHook']
+    options = dict(custom_hooks=[*({'type': hook} for hook in hooks), dict(type='OccupancyAverageHook', momentum=0.1)])
+    whole, broken = tmp_path / 'whole', tmp_path / 'broken'
+    assert run_toy(whole, **options) == [0]
+    assert run_toy(broken, kill_at='iter 10', **options) == [-signal.SIGKILL]
+    assert run_toy(broken, resume='auto', **options) == [0]
+    assert trail(broken) == trail(whole)
+    ours, theirs = (read_checkpoint(folder / 'epoch_4.pth') for folder in (broken, whole))
+    for part in ('state_dict', 'ema_state_dict'):
+        assert all(torch.equal(ours[part][key], theirs[part][key]) for key in theirs[part])
+    weights = {key.removeprefix('module.'): value for key, value in theirs['ema_state_dict'].items()}
+    assert any(not torch.equal(weights[key], value) for key, value in theirs['state_dict'].items())
+    (best,) = whole.glob('best_mIoU_epoch_*.pth')
+    assert run_toy(whole, test=best, **options) == [0]
