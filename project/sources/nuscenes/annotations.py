@@ -159,9 +159,7 @@ def read_annotations(
             whole.extend(
                 (k, instance, COUNT_UNKNOWN if lidar is None else lidar, COUNT_UNKNOWN if radar is None else radar)
             )
-            numbers.extend(box.translation)
-            numbers.extend(box.size)
-            numbers.extend(box.rotation)
+            numbers.extend(box.translation + box.size + box.rotation)
             links.extend((hash(box.token), hash(box.prev or ''), hash(box.next or '')))
     if nowhere:
         left_out.append(
