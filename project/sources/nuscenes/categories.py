@@ -42,11 +42,18 @@ def taxonomy_of(
         return own, _numbers(categories, own, ()) if labelled else None
     if not labelled:
         return taxonomy_of_boxes(row.name for row in categories if row.name not in _ONLY_OF_POINTS), None
-    if all(row.name in RAW_NAMES for row in categories):
-        for row in categories:
+    known = [row for row in categories if row.name in RAW_NAMES]
+    if len(known) == len(categories) or (known and not _are_needed(categories, of_boxes)):
+        for row in known:
             _check_index(row)
         return Taxonomy.nuscenes(), None
     return _own_taxonomy(categories, of_boxes)
+
+
+def _are_needed(categories: Sequence[CategoryRow], of_boxes: Collection[str]) -> bool:
+    """Whether categories that nuScenes does not have are of boxes, or count among those of its points."""
+    added = [row for row in categories if row.name not in RAW_NAMES]
+    return any(row.name in of_boxes or (row.index is not None and row.index < len(RAW_NAMES)) for row in added)
 
 
 def _check_index(category: CategoryRow) -> None:

@@ -21,7 +21,8 @@ def test_those_of_nuscenes_however_they_are_written():
     old = [
         CategoryRow(row.token, row.name) for row in NUSCENES if not row.name.startswith(('flat', 'static.', 'noise'))
     ]
-    for table in (NUSCENES, NUSCENES[::-1], NUSCENES[:5], old, []):
+    unused = [CategoryRow('a', 'vehicle.tram', 32), CategoryRow('b', 'vehicle.plane')]
+    for table in (NUSCENES, NUSCENES[::-1], NUSCENES[:5], old, [], NUSCENES + unused):
         taxonomy, numbers = taxonomy_of(table, (), labelled=True)
         assert taxonomy.categories == RAW_NAMES and taxonomy.labels == Taxonomy.nuscenes().labels and numbers is None
     for name, index in (('vehicle.car', 14), ('vehicle.car', 32)):
