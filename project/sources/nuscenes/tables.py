@@ -211,6 +211,7 @@ def _read_readings(tables: Tables, samples: dict[str, schema.SampleRow], others:
             if sample is None:
                 orphans.append(row)
                 continue
+            row.filename = _posix(row.filename)
             # One object for each token that many records have.
             row.sample_token = sample.token
             if calibration:
@@ -238,6 +239,11 @@ def _read_poses(tables: Tables) -> None:
     tables.ego_poses = Poses(index, np.array(numbers).reshape(-1, 7))
 
 
+def _posix(filename: str) -> str:
+    """A path as this system has it: tables that were written on Windows have backslashes."""
+    return filename.replace('\\', '/').removeprefix('./')
+
+
 class _AllBut:
     """Contains everything but the members of a set."""
 
@@ -260,8 +266,8 @@ def _read_label_files(tables: Tables) -> None:
             )
         return
     for record in _unique(tables.folder, name, schema.LabelsRow).values():
-        earlier = tables.label_files.setdefault(record.sample_data_token, record.filename)
-        if earlier != record.filename:
+        earlier = tables.label_files.setdefault(record.sample_data_token, _posix(record.filename))
+        if earlier != _posix(record.filename):
             raise UserError(
                 f'{tables.folder / name}.json: has two files for the sample_data {record.sample_data_token}: '
                 f'{earlier} and {record.filename}'

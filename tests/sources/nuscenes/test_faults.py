@@ -283,3 +283,12 @@ def test_names_of_scenes_are_names_of_folders(world, name, expected):
         assert source.scene_names[0] == expected and expected in source.splits['train']
         assert NuScenesSource(world, scene_names=[name]).scene_names == (expected,)
         assert {keyframe.scene_name for keyframe in source.load(expected).keyframes} == {expected}
+
+
+@pytest.mark.parametrize('written', [lambda name: name.replace('/', '\\'), lambda name: f'./{name}'])
+def test_paths_that_others_write(world, written):
+    expected = load(world)
+    for table in ('sample_data', 'lidarseg'):
+        edit(world, table, lambda records: [row | {'filename': written(row['filename'])} for row in records])
+    found = load(world)
+    assert same(found, expected) and found.label_files == expected.label_files
