@@ -108,6 +108,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help='remove what beams of lidar pass through (yes)',
     )
     parser.add_argument(
+        '--complete',
+        action='store_true',
+        help='fill holes in the ground and in flat surfaces, in all formats but points; voxels marks what was filled in',
+    )
+    parser.add_argument(
         '--refine-poses',
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -189,6 +194,7 @@ def make_settings(options: argparse.Namespace) -> Settings:
         flow=options.flow,
         refine_poses=options.refine_poses,
         remove_ghosts=options.remove_ghosts,
+        complete=options.complete,
     )
 
 

@@ -43,6 +43,7 @@ class OccupancyLabels:
         mask_lidar: (X, Y, Z) bool, voxels that lidar observed; None where not known.
         mask_camera: (X, Y, Z) bool, voxels that a camera of the keyframe sees; None where not known.
         flow: (N, 2) or (N, 3) float32 velocity of each voxel in the grid's frame, m/s; None where not known.
+        filled: (N,) bool, voxels that were not measured but filled in; None where none were.
     """
 
     grid: VoxelGrid
@@ -51,6 +52,7 @@ class OccupancyLabels:
     mask_lidar: np.ndarray | None = None
     mask_camera: np.ndarray | None = None
     flow: np.ndarray | None = None
+    filled: np.ndarray | None = None
 
     def dense(self) -> np.ndarray:
         """(X, Y, Z) uint8 labels 0-17, free voxels being 17."""
@@ -77,8 +79,9 @@ class OccupancyLabels:
 
     @classmethod
     def from_voxels(
-        cls, grid: VoxelGrid, indices: np.ndarray, classes: np.ndarray, flow: np.ndarray | None = None
-    ) -> 'OccupancyLabels':
+        cls, grid: VoxelGrid, indices: np.ndarray, classes: np.ndarray, flow: np.ndarray | None = None,
+        filled: np.ndarray | None = None,
+    ) -> 'OccupancyLabels':  # fmt: skip
         """Labels from a list of voxels as a file may hold it: in any order; of a voxel listed twice the first counts.
 
         Args:
@@ -86,20 +89,24 @@ class OccupancyLabels:
             indices: (N, 3) whole numbers of any dtype.
             classes: (N,) whole numbers of any dtype.
             flow: (N, 2) or (N, 3) velocities, or None.
+            filled: (N,) bool, which of them were filled in, or None.
 
         Raises:
-            ValueError: an index lies outside the grid, a class is not one of 0-16, a number is not whole, or the flow
-                has another shape.
+            ValueError: an index lies outside the grid, a class is not one of 0-16, a number is not whole, or flow or
+                `filled` have another shape.
         """
         _check_indices(indices, grid)
         classes = checked_classes(classes)
         _check_flow(flow, len(indices))
         flow = None if flow is None else flow.astype(np.float32)
+        if filled is not None and (filled.dtype != bool or filled.shape != (len(indices),)):
+            raise ValueError(f'"filled" is {filled.dtype} of shape {filled.shape}, not bool of shape {(len(indices),)}')
         positions = grid.ravel(indices)
         if (positions[1:] > positions[:-1]).all():
-            return cls(grid, indices.astype(np.int32), classes, flow=flow)
+            return cls(grid, indices.astype(np.int32), classes, flow=flow, filled=filled)
         positions, first = np.unique(positions, return_index=True)
-        return cls(grid, grid.unravel(positions), classes[first], flow=None if flow is None else flow[first])
+        of_voxel = (None if values is None else values[first] for values in (flow, filled))
+        return cls(grid, grid.unravel(positions), classes[first], None, None, *of_voxel)
 
 
 class LabelFormat(Protocol):

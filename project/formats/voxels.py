@@ -1,7 +1,8 @@
 """This project's own format: sparse voxels of 0.2 m around the lidar, one ``.npz`` a keyframe that ``np.load`` reads.
 
 ``indices`` (N, 3) uint16 and ``classes`` (N,) uint8 are the occupied voxels; ``flow`` (N, 2 or 3) float32 and the
-masks are there when known, a mask as ``np.packbits`` of the flattened ``[x, y, z]`` array. ``voxels/manifest.json``
+masks are there when known, a mask as ``np.packbits`` of the flattened ``[x, y, z]`` array. ``filled`` (N,) bool is
+there when holes were filled: the voxels that were not measured. ``voxels/manifest.json``
 states the grid, the classes and the settings that made the folder.
 """
 
@@ -31,7 +32,8 @@ def write(path: Path, labels: OccupancyLabels) -> None:
     packed = {name: np.packbits(mask) for name, mask in labels.masks.items()}
     # One axis after the other packs twice as tight and as fast as voxel after voxel; for a reader nothing changes.
     indices = np.asfortranarray(labels.indices, np.uint16)
-    common.save_npz(path, {'indices': indices, 'classes': labels.classes, 'flow': labels.flow, **packed})
+    of_voxels = {'indices': indices, 'classes': labels.classes, 'flow': labels.flow, 'filled': labels.filled}
+    common.save_npz(path, {**of_voxels, **packed})
 
 
 def read(path: Path) -> OccupancyLabels:
@@ -42,11 +44,11 @@ def read(path: Path) -> OccupancyLabels:
         ValueError: the file is damaged or of another format.
     """
     with common.named_errors(path, 'a label file of the format "voxels"'):
-        arrays = common.load_npz(path, ('indices', 'classes', 'flow', *MASKS.values()))
+        arrays = common.load_npz(path, ('indices', 'classes', 'flow', 'filled', *MASKS.values()))
         indices, classes = arrays['indices'], arrays['classes']
         if indices is None or classes is None or indices.shape != (*classes.shape, 3):
             raise ValueError('it must hold "indices" of shape (N, 3) and "classes" of shape (N,)')
-        labels = OccupancyLabels.from_voxels(GRID, indices, classes, arrays['flow'])
+        labels = OccupancyLabels.from_voxels(GRID, indices, classes, arrays['flow'], arrays['filled'])
         for name in MASKS.values():
             if (mask := arrays[name]) is not None:
                 setattr(labels, name, _unpacked(name, mask))

@@ -262,6 +262,24 @@ class VisibilityConfig(NamedTuple):
     rays_per_far_voxel: int = 2
 
 
+class CompletionConfig(NamedTuple):
+    """Holes in surfaces, filled only when asked for.
+
+    Attributes:
+        ground_gap_m: ground goes on between two places with ground that are at most so far apart.
+        max_step: and whose levels differ by at most so many voxels.
+        min_directions: in how many of four directions such ground must lie on both sides.
+        standing_m: what stands this much above the ground, or lower, ends the ground.
+        flat_gap: free voxels in a row, in a flat surface.
+    """
+
+    ground_gap_m: float = 5.0
+    max_step: int = 0
+    min_directions: int = 2
+    standing_m: float = 1.0
+    flat_gap: int = 2
+
+
 class LabelConfig(NamedTuple):
     """All thresholds; each section belongs to one step."""
 
@@ -276,6 +294,7 @@ class LabelConfig(NamedTuple):
     denoising: DenoisingConfig = DenoisingConfig()
     dynamic_removal: DynamicRemovalConfig = DynamicRemovalConfig()
     visibility: VisibilityConfig = VisibilityConfig()
+    completion: CompletionConfig = CompletionConfig()
 
     def as_dict(self) -> dict[str, dict[str, float]]:
         """As JSON can hold it."""

@@ -18,6 +18,7 @@ from project.labels.run.settings import Settings
 from project.labels.visibility.free_space import ObservedRays, free_space, observed_rays
 from project.labels.visibility.masks import masks_of
 from project.labels.visibility.rays import read_rays
+from project.labels.voxelization.completion import complete
 from project.labels.voxelization.flow import flow_of
 from project.labels.voxelization.histogram import Histogram, new_histogram
 from project.labels.voxelization.voting import thinned_points, vote_keyframe
@@ -96,6 +97,9 @@ def _label_keyframe(
     if rays is not None and any(map(settings.with_masks, names)):
         free = free_space(scene, rays, k, window, grid)
         mask_lidar, mask_camera = masks_of(labels, scene, k, free, settings.config)
+    # Completion: after the masks, since what is filled in was not observed.
+    if settings.complete:
+        labels = complete(labels, scene.taxonomy, settings.config)
     # Flow: voxels move with their boxes.
     if any(map(settings.with_flow, names)):
         flow = flow_of(labels, scene, k)

@@ -33,6 +33,7 @@ class Settings:
         flow: the same for the velocity of voxels.
         refine_poses: correct the poses of the car first, where they are wrong.
         remove_ghosts: remove what rays contradict.
+        complete: fill holes in the ground and in flat surfaces.
         config: thresholds.
     """
 
@@ -44,6 +45,7 @@ class Settings:
     flow: bool | None = None
     refine_poses: bool = True
     remove_ghosts: bool = True
+    complete: bool = False
     config: LabelConfig = DEFAULT
 
     def with_masks(self, name: str) -> bool:
@@ -70,6 +72,7 @@ class Settings:
             'masks': self.with_masks(name),
             'flow': self.with_flow(name),
             'remove_ghosts': self.remove_ghosts,
+            'complete': self.complete,
             'refine_poses': self.refine_poses,
             'config': self.config.as_dict(),
         }
