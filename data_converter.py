@@ -110,7 +110,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--complete',
         action='store_true',
-        help='fill holes in the ground and in flat surfaces, in all formats but points; voxels marks what was filled in',
+        help='fill holes in the ground and in flat surfaces, in all formats but points; voxels marks what was filled',
     )
     parser.add_argument(
         '--refine-poses',

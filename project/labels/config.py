@@ -274,7 +274,7 @@ class CompletionConfig(NamedTuple):
     """
 
     ground_gap_m: float = 5.0
-    max_step: int = 0
+    max_step: int = 1
     min_directions: int = 2
     standing_m: float = 1.0
     flat_gap: int = 2

@@ -22,6 +22,9 @@ _NONE = -1
 _DIRECTIONS = np.array([(1, 0), (0, 1), (1, 1), (1, -1)])
 _STATIC_KINDS = 256
 
+UNSURE = 1 / 6
+"""This much around the middle between two levels it is not known on which of them the ground is."""
+
 
 def complete(labels: OccupancyLabels, taxonomy: Taxonomy, config: LabelConfig = DEFAULT) -> OccupancyLabels:
     """Fill holes in the ground and in flat surfaces.
@@ -101,7 +104,9 @@ def _fill_ground(dense, levels, standing, longest, layers_above, max_step, min_d
                 high = levels[x + after * dx, y + after * dy]
                 low = levels[x - before * dx, y - before * dy]
                 there = dense[x + after * dx, y + after * dy, high]
-                if abs(high - low) > max_step:
+                share = before / (before + after)
+                # Between levels a voxel apart, ground changes from one to the other somewhere in the middle.
+                if abs(high - low) > max_step or (high != low and abs(share - 0.5) < UNSURE):
                     continue
                 if there != dense[x - before * dx, y - before * dy, low] or (agree > 0 and there != kind):
                     agree = -len(_DIRECTIONS)
@@ -110,7 +115,7 @@ def _fill_ground(dense, levels, standing, longest, layers_above, max_step, min_d
                 kind = there
                 if (before + after) * step < shortest:
                     shortest = (before + after) * step
-                    level = int(np.rint(low + (high - low) * before / (before + after)))
+                    level = int(np.rint(low + (high - low) * share))
             if agree >= min_directions and dense[x, y, level] == FREE:
                 filled[x, y, level] = kind
 
@@ -148,7 +153,7 @@ def _fill_flat(dense, flat, gap, filled):
                 if first == FREE and second == FREE:
                     continue
                 third = _between(dense, flat, gap, x, y, z, 2)
-                if first != FREE and (first == second or first == third):
+                if first != FREE and (first in (second, third)):
                     filled[x, y, z] = first
                 elif second != FREE and second == third:
                     filled[x, y, z] = second

@@ -61,11 +61,19 @@ def test_ground_ends_at_another_class_another_level_and_a_long_gap():
     kerb[:, 25:, LEVEL] = SIDEWALK
     assert not completed(kerb).filled.any()
     step = road((slice(0, X), slice(20, 25)))
-    step[:, 25:, LEVEL], step[:, 25:, LEVEL + 1] = FREE, ROAD
+    step[:, 25:, LEVEL], step[:, 25:, LEVEL + 2] = FREE, ROAD
     assert not completed(step).filled.any()
     wide = road((slice(0, X), slice(10, 40)))
     assert not completed(wide, ground_gap_m=5.0).filled.any()
     assert completed(wide, ground_gap_m=9.0).filled.any()
+
+
+def test_between_two_levels_ground_is_filled_near_to_either_only():
+    slope = road((slice(0, X), slice(20, 29)))
+    slope[:, 29:, LEVEL], slope[:, 29:, LEVEL + 1] = FREE, ROAD
+    dense = completed(slope).dense()[X // 2]
+    levels = [np.flatnonzero(dense[y] == ROAD).tolist() for y in range(20, 29)]
+    assert levels == [[LEVEL]] * 3 + [[]] * 3 + [[LEVEL + 1]] * 3
 
 
 def test_nothing_is_filled_under_or_behind_what_stands():
