@@ -81,6 +81,7 @@ class Taxonomy:
         ground: categories of flat surfaces that objects stand on.
         static: categories of the static world; starts with those of `ground`.
         porous: static categories without flat surfaces, such as vegetation.
+        symmetric: categories of boxes whose left and right sides are alike, as those of vehicles.
         own_vehicle: category of the car that carries the sensors; None if points are not labelled as such.
         labels: name of each label, ``labels[0]`` being noise; at most 17.
         label_of: (256,) uint8 label of each category; 0 for numbers that are no category.
@@ -91,6 +92,7 @@ class Taxonomy:
     ground: range
     static: range
     porous: frozenset[int]
+    symmetric: frozenset[int]
     own_vehicle: int | None
     labels: tuple[str, ...]
     label_of: np.ndarray
@@ -104,6 +106,7 @@ class Taxonomy:
             ground=range(24, 28),
             static=RAW_STATIC,
             porous=frozenset([RAW_NAMES.index('static.vegetation')]),
+            symmetric=frozenset(raw for raw, name in enumerate(RAW_NAMES) if _has_like_sides(name)),
             own_vehicle=RAW_EGO,
             labels=('noise', *CLASSES),
             label_of=_padded(LEARNING_MAP),
@@ -182,6 +185,11 @@ class Taxonomy:
                 raise UserError(f'{path}: palette has {label}: {colour}; colours are like [255, 158, 0]')
             palette[label] = colour
         return palette
+
+
+def _has_like_sides(name: str) -> bool:
+    """Whether things of a nuScenes category have two sides alike; an excavator's arm is on one of them."""
+    return name.startswith('vehicle.') and name not in ('vehicle.construction', 'vehicle.ego')
 
 
 def _padded(labels: Sequence[int]) -> np.ndarray:

@@ -262,6 +262,18 @@ class VisibilityConfig(NamedTuple):
     rays_per_far_voxel: int = 2
 
 
+class VotingConfig(NamedTuple):
+    """Voxels that a vehicle and the ground share.
+
+    Attributes:
+        ground_share: what a vehicle must have in a voxel, as a share of the sub-cells of the ground.
+        min_cells: and this many sub-cells (of 4 x 4 x 4) more; the ground fills a voxel even where few rays met it.
+    """
+
+    ground_share: float = 0.5
+    min_cells: float = 8.0
+
+
 class CompletionConfig(NamedTuple):
     """Holes in surfaces, filled only when asked for.
 
@@ -294,6 +306,7 @@ class LabelConfig(NamedTuple):
     denoising: DenoisingConfig = DenoisingConfig()
     dynamic_removal: DynamicRemovalConfig = DynamicRemovalConfig()
     visibility: VisibilityConfig = VisibilityConfig()
+    voting: VotingConfig = VotingConfig()
     completion: CompletionConfig = CompletionConfig()
 
     def as_dict(self) -> dict[str, dict[str, float]]:

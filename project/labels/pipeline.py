@@ -88,10 +88,10 @@ def _label_keyframe(
     """Write the labels of a keyframe in all formats of one grid."""
     window = settings.num_sweeps
     if grid == points_format.GRID:
-        thinned = thinned_points(scene, points, k, window, grid, histogram)
+        thinned = thinned_points(scene, points, k, window, grid, histogram, settings.config)
         return _write(scene, k, points_format.NAME, thinned, settings)
     # Voxelization: all points of the window vote, each where it is at this keyframe.
-    labels = vote_keyframe(scene, points, k, window, grid, histogram)
+    labels = vote_keyframe(scene, points, k, window, grid, histogram, settings.config)
     mask_lidar = mask_camera = flow = None
     # Visibility: free space carving by all rays of the window, and rays from the cameras of this keyframe.
     if rays is not None and any(map(settings.with_masks, names)):

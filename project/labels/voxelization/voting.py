@@ -6,13 +6,25 @@ from project.formats import OccupancyLabels
 from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
 from project.labels.aggregation.point_groups import ScenePoints
-from project.labels.voxelization.histogram import PARTS, Histogram, cast, count, new_histogram
+from project.labels.config import DEFAULT, LabelConfig
+from project.labels.voxelization.histogram import (
+    GROUND,
+    PARTS,
+    SYMMETRIC,
+    YIELDS,
+    Histogram,
+    cast,
+    cast_mirrored,
+    count,
+    new_histogram,
+)
 from project.sources.base import Scene
-from project.taxonomy import NOISE
+from project.taxonomy import NOISE, Taxonomy
 
 
 def vote_keyframe(
-    scene: Scene, points: ScenePoints, k: int, num_sweeps: int, grid: VoxelGrid, histogram: Histogram | None = None
+    scene: Scene, points: ScenePoints, k: int, num_sweeps: int, grid: VoxelGrid, histogram: Histogram | None = None,
+    config: LabelConfig = DEFAULT,
 ) -> OccupancyLabels:  # fmt: skip
     """Labels of a keyframe on a grid.
 
@@ -23,10 +35,12 @@ def vote_keyframe(
         num_sweeps: keyframes before and after it that are in the window.
         grid: a grid around the lidar or the car.
         histogram: one of this grid to use again; a new one by default.
+        config: thresholds.
     """
     histogram = histogram or new_histogram(grid, points.size)
     fill_histogram(histogram, grid, scene, points, k, num_sweeps, scene.taxonomy.label_of)
-    positions, labels, _ = count(histogram, np.arange(256) == NOISE)
+    kinds = _kinds(scene.taxonomy, scene.taxonomy.label_of, np.arange(256) == NOISE)
+    positions, labels, _ = count(histogram, kinds, config.voting)
     return OccupancyLabels(grid, grid.unravel(positions), labels)
 
 
@@ -49,8 +63,10 @@ def fill_histogram(
     tracks = np.flatnonzero(scene.tracks.present[k])
     from_box = from_global @ scene.tracks.global_from_box[k, tracks]
     cast(histogram, grid, points.objects, window, tracks, from_box, *labelling)
+    alike = np.isin(scene.tracks.categories[tracks], list(scene.taxonomy.symmetric))
     # What moves without a box was where it was seen at this keyframe only.
     cast(histogram, grid, points.unboxed, (2 * k, 2 * k), np.zeros(1, np.int64), from_scene[None], *labelling)
+    cast_mirrored(histogram, grid, points.objects, window, tracks[alike], from_box[alike], label_of)
 
 
 def thinned_points(
@@ -60,20 +76,32 @@ def thinned_points(
     num_sweeps: int,
     grid: VoxelGrid,
     histogram: Histogram,
+    config: LabelConfig = DEFAULT,
 ) -> np.ndarray:
     """One point a voxel: the mean of the points of the category that wins the vote.
 
     Args:
         scene, points, k, num_sweeps, grid: as for :func:`vote_keyframe`.
         histogram: one of this grid, with sums.
+        config: thresholds.
 
     Returns:
         (N, 5) float64 x, y, z (the grid's frame, metres), intensity, category.
     """
     fill_histogram(histogram, grid, scene, points, k, num_sweeps, np.arange(256, dtype=np.uint8))
-    positions, raw, entries = count(histogram, scene.taxonomy.label_of == NOISE)
+    kinds = _kinds(scene.taxonomy, np.arange(256), scene.taxonomy.label_of == NOISE)
+    positions, raw, entries = count(histogram, kinds, config.voting)
     means = histogram.sums[entries] / histogram.counts[entries, None]
     # Sums are of positions cut to whole parts, which is half a part too low on average.
     inside = (means[:, :3] + 0.5) / PARTS
     xyz = np.array(grid.minimum) + (grid.unravel(positions) + inside) * grid.voxel_size
     return np.column_stack([xyz, means[:, 3], raw])
+
+
+def _kinds(taxonomy: Taxonomy, label_of: np.ndarray, is_noise: np.ndarray) -> np.ndarray:
+    """(256,) uint8 kind of each label, by the (256,) label of each category and the labels that are noise."""
+    kinds = np.zeros(256, np.uint8)
+    kinds[label_of[sorted(taxonomy.symmetric)]] = SYMMETRIC
+    kinds[label_of[list(taxonomy.ground)]] = GROUND
+    kinds[is_noise] = YIELDS
+    return kinds

@@ -5,11 +5,23 @@ from project.geometry.rigid import inverse, poses
 from project.grid import VoxelGrid
 from project.labels.aggregation.point_groups import PointCollector
 from project.labels.aggregation.sweeps import Points
-from project.labels.voxelization.histogram import PARTS, cast, count, new_histogram
+from project.labels.voxelization.histogram import (
+    GROUND,
+    PARTS,
+    SYMMETRIC,
+    YIELDS,
+    cast,
+    cast_mirrored,
+    count,
+    new_histogram,
+)
 from project.taxonomy import Taxonomy
 
 GRID = VoxelGrid('lidar', (-3.5, -2.5, -1.5), (1.0, 1.0, 1.0), (7, 5, 3))
-NOISE = np.arange(256) == 0
+NOISE = np.where(np.arange(256) == 0, YIELDS, 0).astype(np.uint8)
+ROAD, CAR = 24, 17
+KINDS = NOISE.copy()
+KINDS[[ROAD, CAR]] = GROUND, SYMMETRIC
 SAME = np.arange(256, dtype=np.uint8)
 
 
@@ -116,3 +128,54 @@ def test_a_rotated_cloud_votes_for_the_rotated_voxels():
     centre = GRID.centres(np.array([[5, 3, 2]]))
     _, positions, _, _ = vote(centre @ inverse(pose)[:3, :3].T, [6], pose)
     assert positions.tolist() == GRID.ravel(np.array([[5, 3, 2]])).tolist()
+
+
+QUARTERS = np.array([-0.4, -0.15, 0.1, 0.35])
+ROAD_OF_A_VOXEL = np.column_stack([np.repeat(QUARTERS, 4), np.tile(QUARTERS, 4), np.full(16, -0.4)])
+
+
+def wheel(cells: int, y: float) -> np.ndarray:
+    """One side of a wheel: points in so many sub-cells of the voxel around the origin."""
+    return np.column_stack([np.repeat(QUARTERS, 4), np.full(16, y), np.tile(QUARTERS, 4)])[:cells]
+
+
+def shared(cells: int, road: int, y: float = -0.4, kinds=KINDS) -> str:
+    """Whose is a voxel in which a vehicle and the ground have so many sub-cells?"""
+    clouds = []
+    for xyz, raw in ((wheel(cells, y), CAR), (ROAD_OF_A_VOXEL[:road], ROAD)):
+        collector = PointCollector(1)
+        raw = np.full(len(xyz), raw, np.uint8)
+        collector.add(0, Points(xyz.astype(np.float32), raw, raw), np.zeros(len(raw), np.int32))
+        clouds.append(collector.cloud(1))
+    histogram = new_histogram(GRID, 64)
+    where = (0, 0), np.zeros(1, np.int64), np.eye(4)[None], SAME
+    for cloud in clouds:
+        cast(histogram, GRID, cloud, *where, Taxonomy.nuscenes().ground)
+    cast_mirrored(histogram, GRID, clouds[0], *where)
+    return {CAR: 'car', ROAD: 'road'}[int(count(histogram, kinds)[1][0])]
+
+
+def test_the_unseen_side_of_a_wheel_counts_where_it_shares_a_voxel_with_the_ground():
+    assert shared(8, 16) == 'car' and shared(7, 16) == 'road'
+    assert shared(8, 16, kinds=NOISE) == 'road'
+
+
+def test_the_ground_fills_a_voxel_that_few_rays_met():
+    assert shared(3, 2) == 'road' and shared(5, 2) == 'car'
+
+
+def test_what_stands_alone_keeps_its_voxel():
+    assert shared(1, 0) == 'car'
+
+
+def test_nothing_is_put_where_nothing_was_seen():
+    far = np.full((1, 3), 1.2)
+    collector = PointCollector(1)
+    collector.add(
+        0, Points(far.astype(np.float32), np.array([CAR], np.uint8), np.zeros(1, np.uint8)), np.zeros(1, np.int32)
+    )
+    cloud, histogram = collector.cloud(1), new_histogram(GRID, 8)
+    where = (0, 0), np.zeros(1, np.int64), np.eye(4)[None], SAME
+    cast(histogram, GRID, cloud, *where, Taxonomy.nuscenes().ground)
+    cast_mirrored(histogram, GRID, cloud, *where)
+    assert count(histogram, KINDS)[0].tolist() == GRID.ravel(GRID.voxel_indices(far)[0]).tolist()
