@@ -81,22 +81,22 @@ class Taxonomy:
         ground: categories of flat surfaces that objects stand on.
         static: categories of the static world; starts with those of `ground`.
         porous: static categories without flat surfaces, such as vegetation.
-        symmetric: categories of boxes whose left and right sides are alike, as those of vehicles.
         own_vehicle: category of the car that carries the sensors; None if points are not labelled as such.
         labels: name of each label, ``labels[0]`` being noise; at most 17.
         label_of: (256,) uint8 label of each category; 0 for numbers that are no category.
         palette: (18, 3) uint8 RGB of each label, the last one free.
+        symmetric: categories of boxes whose left and right sides are alike, as those of vehicles.
     """
 
     categories: tuple[str, ...]
     ground: range
     static: range
     porous: frozenset[int]
-    symmetric: frozenset[int]
     own_vehicle: int | None
     labels: tuple[str, ...]
     label_of: np.ndarray
     palette: np.ndarray
+    symmetric: frozenset[int] = frozenset()
 
     @classmethod
     def nuscenes(cls) -> 'Taxonomy':

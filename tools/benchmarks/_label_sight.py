@@ -86,7 +86,7 @@ class Beamed:
         objects = scene.present(time)
         in_box = np.zeros(grid.size, bool)
         for index in objects:
-            in_box |= self._in_box(index, grid, grid_from_town, time)
+            in_box[self._in_box(index, grid, grid_from_town, time)] = True
         corner, size, shape = np.array(grid.minimum), np.array(grid.voxel_size), np.array(grid.shape)
         first = max(0, keyframe - window) * rig.SWEEPS_PER_KEYFRAME
         last = (keyframe + window) * rig.SWEEPS_PER_KEYFRAME
@@ -105,11 +105,18 @@ class Beamed:
         return (static & (~in_box | own)).reshape(grid.shape)
 
     def _in_box(self, index: int, grid: VoxelGrid, grid_from_town: np.ndarray, time: float) -> np.ndarray:
+        """Positions of the voxels whose centres lie in an object's box."""
         shape = self.scene.shape(index)
         width, length, height = shape.size
-        box_from_grid = inverse(grid_from_town @ self.scene.town_from_actor(index, time))
-        local = np.abs(apply(box_from_grid, grid.centres().reshape(-1, 3)) - shape.centre)
-        return (local <= np.array([length, width, height]) / 2).all(axis=1)
+        grid_from_box = grid_from_town @ self.scene.town_from_actor(index, time)
+        # Only voxels near the box are looked at: a fine grid has ten million.
+        middle, reach = apply(grid_from_box, shape.centre), np.linalg.norm(shape.size) / 2
+        first = np.floor((middle - reach - grid.minimum) / grid.voxel_size).astype(int)
+        last = np.floor((middle + reach - grid.minimum) / grid.voxel_size).astype(int) + 1
+        spans = [np.arange(max(a, 0), min(b, n)) for a, b, n in zip(first, last, grid.shape, strict=True)]
+        indices = np.stack(np.meshgrid(*spans, indexing='ij'), axis=-1).reshape(-1, 3)
+        local = np.abs(apply(inverse(grid_from_box), grid.centres(indices)) - shape.centre)
+        return grid.ravel(indices[(local <= np.array([length, width, height]) / 2).all(axis=1)])
 
 
 def seen_through_pixels(
