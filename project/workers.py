@@ -120,5 +120,7 @@ def _start(initializer: Callable[..., None] | None, initargs: tuple) -> None:
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)

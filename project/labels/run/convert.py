@@ -90,7 +90,7 @@ def _convert_here(scenes: Sequence[Scene], settings: Settings, on_progress: Call
     return [label_reported(scene, settings, on_keyframe) for scene in scenes]
 
 
-_settings: Settings | None = None
+_settings: Settings
 _done: MutableSequence[int] = []
 
 

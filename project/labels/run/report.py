@@ -130,7 +130,7 @@ class Report:
         table.add_row('written to', str(save_path))
         self._console.print(table)
         for outcome in failed:
-            text = f'[red]{outcome.scene_name} failed:[/] {escape(outcome.error)}'
+            text = f'[red]{outcome.scene_name} failed:[/] {escape(outcome.error or "")}'
             self._console.print(text, highlight=False, soft_wrap=True)
 
     def poses(self, reports: Mapping[str, PoseReport | None]) -> None:

@@ -41,6 +41,12 @@ class Annotations:
     points: np.ndarray
     unknown: dict[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def empty(cls) -> 'Annotations':
+        """No boxes of no keyframes."""
+        none = np.zeros(0, np.int64)
+        return cls({}, [], [], none, none, np.zeros((0, 10)), np.zeros((0, 2), np.int64))
+
     @property
     def used_categories(self) -> frozenset[str]:
         """Names of the categories that objects have."""
@@ -143,14 +149,15 @@ def read_annotations(
     nowhere, whole, numbers, links = [], array('q'), array('d'), array('q')
     for rows in read_table(folder, 'sample_annotation', schema.AnnotationRow, 'sample_token' if others else '', others):
         for box in rows:
-            k = keyframes.get(box.sample_token)
+            keyframe = box.sample_token or ''
+            k = keyframes.get(keyframe)
             if k is None:
-                if box.sample_token not in others:
+                if keyframe not in others:
                     nowhere.append(box.token)
                 continue
             instance = objects.get(box.instance_token)
             if instance is None:
-                unknown[box.sample_token] = (
+                unknown[keyframe] = (
                     f'the instance_token {box.instance_token} of the box {box.token} leads to no record of '
                     'instance.json'
                 )

@@ -58,7 +58,7 @@ def keyframe_readings(
         if calibration.channel == reference:
             sweeps.append(reading)
         if reading.is_key_frame and (calibration.modality == 'camera' or calibration.channel == reference):
-            by_keyframe[reading.sample_token].setdefault(calibration.channel, []).append(reading)
+            by_keyframe[reading.sample_token or ''].setdefault(calibration.channel, []).append(reading)
     sweeps.sort(key=lambda reading: reading.timestamp)
     check_unit(f'files of {reference} in sample_data.json', np.array([row.timestamp for row in sweeps]), TURN_S)
     keyframes = [_chosen(sample, by_keyframe[sample.token], reference) for sample in samples]

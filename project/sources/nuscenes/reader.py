@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Container, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 import msgspec
 
@@ -57,14 +57,15 @@ def read_table(
         raise UserError(f'{path}: this table is missing; {remedy}') from None
 
 
-class _Reader:
-    def __init__(self, file: BinaryIO, path: Path, row: type[Row], field: str, skipped: Container[Any]):
+class _Reader(Generic[R]):
+    def __init__(self, file: BinaryIO, path: Path, row: type[R], field: str, skipped: Container[Any]):
         self._file, self._path, self._row, self._field, self._skipped = file, path, row, field, skipped
-        self._rows = msgspec.json.Decoder(list[row])
-        self._keys = msgspec.json.Decoder(list[msgspec.defstruct('Key', [(field, Any)] if field else [], gc=False)])
+        self._rows: msgspec.json.Decoder[list[R]] = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+        key: Any = msgspec.defstruct('Key', [(field, Any)] if field else [], gc=False)
+        self._keys = msgspec.json.Decoder(list[key])
         self._number = 1
 
-    def __iter__(self) -> Iterator[list[Row]]:
+    def __iter__(self) -> Iterator[list[R]]:
         content = self._file.read(PIECE).removeprefix(_BYTE_ORDER_MARK).lstrip(_SPACE.encode())
         if not content.startswith(b'['):
             raise UserError(f'{self._path}: is not a list of records')
@@ -81,7 +82,7 @@ class _Reader:
                 self._raise_damage('goes on for too long')
             content += more
 
-    def _decoded(self, piece: bytes, at_end: bool) -> tuple[list[Row], bytes]:
+    def _decoded(self, piece: bytes, at_end: bool) -> tuple[list[R], bytes]:
         """The records of a piece, and the part at its end that is no whole record."""
         text = b'[' + piece + (b'' if at_end else b']')
         try:
@@ -96,7 +97,7 @@ class _Reader:
         self._number += len(rows)
         return rows, b''
 
-    def _one_by_one(self, piece: bytes, at_end: bool) -> tuple[list[Row], bytes]:
+    def _one_by_one(self, piece: bytes, at_end: bool) -> tuple[list[R], bytes]:
         try:
             text = piece.decode()
         except UnicodeDecodeError as error:
@@ -104,7 +105,8 @@ class _Reader:
                 f'{self._path}: is not text in UTF-8 ({error}), in record {self._number} or a later one; '
                 'the download is damaged'
             ) from None
-        decode, rows, at = json.JSONDecoder().raw_decode, [], 0
+        decode, at = json.JSONDecoder().raw_decode, 0
+        rows: list[R] = []
         while True:
             while at < len(text) and text[at] in _SPACE + ',':
                 at += 1
@@ -121,7 +123,7 @@ class _Reader:
             rows.append(self._row_of(record))
             self._number += 1
 
-    def _row_of(self, record: Any) -> Row:
+    def _row_of(self, record: Any) -> R:
         if not isinstance(record, dict):
             raise UserError(f'{self._path}: record {self._number} is {_short(record)}, not an object with fields')
         try:

@@ -73,7 +73,7 @@ class Tables:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     readings: dict[str, list[schema.ReadingRow]] = field(default_factory=dict)
     ego_poses: Poses = field(default_factory=lambda: Poses({}, np.zeros((0, 7))))
-    annotations: Annotations | None = None
+    annotations: Annotations = field(default_factory=Annotations.empty)
     categories: list[schema.CategoryRow] = field(default_factory=list)
     label_files: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -207,11 +207,11 @@ def _read_readings(tables: Tables, samples: dict[str, schema.SampleRow], others:
                 found, row, path
             ):
                 continue
-            sample = samples.get(row.sample_token)
+            row.filename = _posix(row.filename)
+            sample = samples.get(row.sample_token or '')
             if sample is None:
                 orphans.append(row)
                 continue
-            row.filename = _posix(row.filename)
             # One object for each token that many records have.
             row.sample_token = sample.token
             if calibration:
