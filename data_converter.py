@@ -1,20 +1,20 @@
-"""Recordings to dense semantic occupancy labels: nuScenes, what is stored like it, and your own (docs/own_data.md).
+"""Make dense semantic occupancy labels of nuScenes, of data sets in its format, and of your own recordings.
 
 examples:
   python data_converter.py
       all scenes below ./project/data/nuscenes/, as sparse 0.2 m voxels, on all cores
   python data_converter.py --dry-run
-      what would be labelled, whether its files are there, and the space it takes
+      what would be labelled, which files are missing, and how much space it takes
   python data_converter.py --dataroot /data/nuscenes --save_path /data/labels --format voxels --format occ3d
       two formats in one pass
   python data_converter.py --format voxels --masks --flow
-      with masks of what lidar and cameras see, and the velocity of every voxel
+      with masks of what lidar and cameras observe, and the velocity of every voxel
   python data_converter.py --no-refine-poses
-      with the poses of the car as they are given, although those of nuScenes have no height
+      with the ego poses as they are given, although those of nuScenes have no height
   python data_converter.py --scenes scene-0061 scene-0103 --num_sweeps 5 --workers 2
       two scenes, with a shorter window
   python data_converter.py --dataroot /data/my_car
-      recordings of one's own: a scene.json in the folder of each scene
+      your own recordings: a scene.json in the folder of each scene (docs/own_data.md)
 """
 
 import argparse
@@ -50,12 +50,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--source', choices=SOURCES,
-        help='what the dataroot holds: tables of nuScenes, a scene.json a scene, or logs of py123d (what is found)',
+        help='what the dataroot holds: tables of nuScenes, a scene.json per scene, or logs of py123d (what is found)',
     )  # fmt: skip
     parser.add_argument('--version', help='v1.0-trainval or v1.0-mini (the one that is there)')
     parser.add_argument(
         '--num_sweeps', '--num-sweeps', type=whole_number(0), default=10, metavar='N',
-        help='gather lidar from N keyframes before to N after a keyframe, and the sweeps between (%(default)s)',
+        help='use the sweeps from N keyframes before to N keyframes after each keyframe (%(default)s)',
     )  # fmt: skip
     parser.add_argument(
         '--format',
@@ -67,11 +67,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--scenes', nargs='+', metavar='NAME', help='names of the scenes to convert (all)')
     parser.add_argument(
         '--lidar', nargs='+', metavar='NAME',
-        help='lidars to use, the one first whose frame and time keyframes have (all, LIDAR_TOP first)',
+        help='lidars to use; keyframes get the frame and the time of the first (all, LIDAR_TOP first)',
     )  # fmt: skip
     parser.add_argument(
         '--point_columns', '--point-columns', nargs='+', metavar='NAME',
-        help='columns of files of points (x y z intensity ring); of float32',
+        help='float32 columns of the point files (x y z intensity ring)',
     )  # fmt: skip
     parser.add_argument(
         '--intensity_max',
@@ -82,19 +82,19 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--unique_names', '--unique-names', action='store_true',
-        help='name files by keyframe where lidar files of several scenes have the same name',
+        help='name label files by keyframe, if lidar files of several scenes have the same name',
     )  # fmt: skip
     parser.add_argument(
         '--workers', type=whole_number(1), default=usable_cores(), metavar='N', help='processes (%(default)s)'
     )
     parser.add_argument(
-        '--dry-run', action='store_true', help='say what would be labelled, what is missing and the space it takes'
+        '--dry-run', action='store_true', help='say what would be labelled, which files are missing, the space it takes'
     )
-    parser.add_argument('--overwrite', action='store_true', help='make labels again that exist already')
+    parser.add_argument('--overwrite', action='store_true', help='replace labels that exist already')
     parser.add_argument(
         '--masks',
         action=argparse.BooleanOptionalAction,
-        help='which voxels lidar and cameras see, in occ3d and voxels (occ3d only)',
+        help='which voxels lidar and cameras observe, in occ3d and voxels (occ3d only)',
     )
     parser.add_argument(
         '--flow',
@@ -105,7 +105,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--remove-ghosts',
         action=argparse.BooleanOptionalAction,
         default=True,
-        help='remove what beams of lidar pass through (yes)',
+        help='dynamic removal: drop static points that lidar rays of other times pass through (yes)',
     )
     parser.add_argument(
         '--complete',
@@ -116,15 +116,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--refine-poses',
         action=argparse.BooleanOptionalAction,
         default=True,
-        help='lay the sweeps of a scene onto one another where the poses of the car do not: those of nuScenes have no '
-        'height; exact poses stay as they are (yes)',
+        help='correct ego poses by registering sweeps to each other: those of nuScenes have no height; exact poses '
+        'stay as they are (yes)',
     )
     parser.add_argument(
         '--label_mapping',
         '--label-mapping',
         type=Path,
         metavar='YAML',
-        help='"learning_map" of another choice of classes: the label of each lidarseg index (16 classes)',
+        help='file with a "learning_map" for other classes: the label of each lidarseg index (16 classes)',
     )
     options = parser.parse_args(arguments)
     options.save_path = options.save_path or options.dataroot / 'occupancy'
@@ -132,7 +132,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program; the exit code is 0 when all was labelled, 1 when scenes or records were left out, 2 when
+    """Run the program; the exit code is 0 if everything was labelled, 1 if scenes or records were left out, 2 if
     nothing could be labelled."""
     options = parse_arguments(arguments)
     report = Report()
@@ -172,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def point_layout(options: argparse.Namespace) -> PointLayout | None:
-    """How files hold points, where an option says it."""
+    """How files store points, if an option says so."""
     if options.point_columns is None and options.intensity_max is None:
         return None
     layout = PointLayout(intensity_max=options.intensity_max or PointLayout.intensity_max)
@@ -180,7 +180,7 @@ def point_layout(options: argparse.Namespace) -> PointLayout | None:
 
 
 def make_settings(options: argparse.Namespace) -> Settings:
-    """What labels the options ask for.
+    """The settings that the options ask for.
 
     Raises:
         ValueError, OSError: the label mapping cannot be used.
@@ -199,11 +199,11 @@ def make_settings(options: argparse.Namespace) -> Settings:
 
 
 def label(source: SceneSource, seen: Survey, settings: Settings, workers: int, report: Report) -> list[Outcome]:
-    """Label the scenes that are complete; returns what became of these, and of the others."""
+    """Label the scenes that are complete; returns an outcome for each of them and for each broken one."""
     with report.progress(seen.todo) as on_progress:
         outcomes = convert(complete_scenes(source, seen), settings, workers, on_progress)
     return outcomes + [Outcome(name, error=error) for name, error in seen.broken.items()]
 
 
 if __name__ == '__main__':
-    sys.exit(run(main, 'stopped; labels written so far are whole: call it again, without --overwrite, and it goes on'))
+    sys.exit(run(main, 'stopped; the labels written so far are complete: run it again, without --overwrite, to go on'))

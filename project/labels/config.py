@@ -11,36 +11,36 @@ class PoseConfig(NamedTuple):
     """Correction of ego poses by registration.
 
     Attributes:
-        apart_s: between keyframes, sweeps that far apart are registered; the others are corrected like these.
-        unsteady_m: where corrections change from sweep to sweep by more than they did before (root mean square, of what
-            is `seen_m` away), all sweeps are registered.
-        uncertainty_m: poses that registration would move by less stay as they are, byte for byte: it is not surer.
-        seen_m: distance from the car at which that is judged.
-        seen_keyframes: and between keyframes that are at most so many apart, as a window is.
+        apart_s: between keyframes, sweeps this far apart are registered; the others are corrected like these.
+        unsteady_m: if the corrections of successive motions differ by more than this (root mean square, of what is
+            `seen_m` away), all sweeps are registered.
+        uncertainty_m: poses that registration would move by less stay as they are, byte for byte: it is no more exact.
+        seen_m: distance from the car at which a change of pose is measured.
+        seen_keyframes: poses are compared between keyframes up to this many apart, as in a window.
         reach_m: points further away are left out: single rings hit little of a surface there.
         thinned_m: one point is kept in each cell of this size.
-        ground_step_m: ground rises at most so much above the lowest point of its square metre.
-        ground_rise_m: and so much above that of the square metres around. Near the car, ground is at most so far from
-            the height that most of it has.
-        ground_slope: with distance it may be further off, by this times the distance.
+        ground_step_m: ground is at most this much above the lowest point of its square metre.
+        ground_rise_m: ground is at most this much above the lowest points of the square metres around. Near the car, it
+            is at most this far from the height that most of the ground has.
+        ground_slope: the ground may be further off with distance, by this times the distance.
         map_cell_m: edge of the cells of the map. Each has one plane of ground, or one line of wall as seen from above.
-        level_m: ground that much higher is another road, as on a bridge.
-        fading_m: a point so far away counts half: there errors of angle are as large as those of place.
+        level_m: ground this much higher is another road, as on a bridge.
+        fading_m: a point this far away counts half: there the error from angles is as large as that from positions.
         ground_noise_m: how far points stray from the plane of their cell of ground, beyond what the cell shows.
         wall_noise_m: the same for the line of a wall.
-        fits_m: a point that lies so far from its cell's surface counts a quarter, in the last steps.
+        fits_m: a point this far from the surface of its cell counts a quarter, in the last steps.
         fits_at_first_m: the same in the first steps, when poses may be that wrong.
-        min_points: fewer points, in a sweep or where it meets the map, do not tell a pose.
-        given_rotation_deg: how far off roll, pitch and yaw of given poses may be, from sweep to sweep (one sigma).
+        min_points: fewer points, in a sweep or where it overlaps the map, are too few to find a pose.
+        given_rotation_deg: error of roll, pitch and yaw of given poses, from sweep to sweep (one sigma).
         given_horizontal_m: the same for x and y.
         given_height_m: the same for z.
-        jump: given motions that seem wrong by more than so many sigmas are held the less.
-        bad_fit: sweeps whose walls lie on surfaces this much less than usual are searched for.
-        search_m: how far away, to every side.
-        look_around_m: the others are searched for this far, since given poses may jump by little as well.
+        jump: given motions that seem wrong by more than this many sigmas get less weight.
+        bad_fit: a sweep has a bad fit if fewer of its wall points lie on surfaces than this share of the usual.
+        search_m: a sweep with a bad fit is searched for this far to every side.
+        look_around_m: all other sweeps are searched for this far, since given poses may jump by little as well.
         search_step_m: step of both searches.
-        independent: share of a sweep's points that count as measured independently; the others repeat what these tell.
-        rounds: how often each sweep is laid onto all others after it was laid onto those before it.
+        independent: share of a sweep's points that count as independent measurements; the others add nothing new.
+        rounds: how often each sweep is registered to all others, after it was registered to those before it.
     """
 
     apart_s: float = 0.25
@@ -84,18 +84,18 @@ class SweepConfig(NamedTuple):
 
 
 class OwnVehicleConfig(NamedTuple):
-    """Returns on the car itself outside the box that the rig tells.
+    """Returns on the car itself outside the own car's box of the rig.
 
     Attributes:
-        reach_m: they are looked for so far around the lidar, which is on a roof: mirrors, bonnet, rear.
+        reach_m: radius around the lidar, which is on a roof, in which they are searched: mirrors, bonnet, rear.
         cell_m: edge of the cells of the lidar's frame that are judged.
-        moved_m: sweeps are compared between which the car has moved so far; standing still tells nothing.
-        min_sweeps: fewer of them tell nothing.
-        max_sweeps: no more of them are read.
-        share: parts of the car are hit in such a share of these sweeps.
-        above_m: and lie so far above the ground around, which seems to stay put as well.
-        seen_m: sweeps up to so far away tell whether a place is passed through once the car has left it.
-        beyond_m: a return so far beyond a place passed through it.
+        moved_m: sweeps are compared if the car has moved this far between them; a standing car shows nothing.
+        min_sweeps: with fewer such sweeps nothing is decided.
+        max_sweeps: at most this many are read.
+        share: parts of the car are hit in at least this share of these sweeps.
+        above_m: parts of the car are this far above the ground around, which seems to stay put as well.
+        seen_m: sweeps up to this far away show whether rays pass through a place once the car has left it.
+        beyond_m: a ray passed through a place if its return is this far beyond it.
     """
 
     reach_m: float = 4.0
@@ -124,7 +124,7 @@ class TileConfig(NamedTuple):
 
     Attributes:
         reach_m: horizontal reach of a keyframe's labels: the corner of the widest format, +-60 m.
-        height_m: vertical reach: the +-10 m of that format, and a metre for a car that leans.
+        height_m: vertical reach: the +-10 m of that format, and one metre for the tilt of the car.
     """
 
     reach_m: float = 86.0
@@ -132,20 +132,19 @@ class TileConfig(NamedTuple):
 
 
 class GroundPointConfig(NamedTuple):
-    """Ground in sweeps without labels, and what is told from it.
+    """Ground in sweeps whose points have no labels.
 
     Attributes:
         reach_m: horizontal distance from the car up to which ground is looked for.
-        cell_m: edge of the cells whose lowest points tell the ground.
-        levels: how many times cells are first taken twice as large.
-        start_m: around the car the search starts from the lowest points of cells,
-        start_percent: from the height that so many of them lie below: most are on the ground, and some in ditches.
-        plane_m: the ground so far around the car tells how the plane leans from which it is looked for.
-        plane_rounds: how often points are weighed anew for that plane.
-        tolerance_m: points so far above the ground that is found so far have a quarter of their weight; at coarser
-            levels more.
+        cell_m: edge of the finest cells; the lowest point of each is taken for the ground.
+        levels: number of coarser levels, each with cells twice as large.
+        start_m: the height of the ground at the start is found from the lowest points of cells this close to the car.
+        start_percent: it is this percentile of them: most of them are on the ground, and some in ditches.
+        plane_m: the first plane is fitted to the ground this close to the car.
+        plane_rounds: how often points are weighted again for that plane.
+        tolerance_m: points this far above the current ground have a quarter of their weight; more at coarser levels.
         stiffness: weight of the difference between neighbouring cells, that of a point being 1.
-        rounds: how often points are weighed anew at each level.
+        rounds: how often points are weighted again at each level.
         relaxations: how often the surface is relaxed in each round.
         thickness_m: points this close to the ground are ground.
         thickness_in_box_m: in boxes only points lower than this are, since the lowest parts of objects are there.
@@ -171,10 +170,10 @@ class GroundConfig(NamedTuple):
 
     Attributes:
         reach_m: how far along the ground its class and height are carried.
-        steepness: ground a centimetre above or below a point is as far away as ground so many centimetres along.
-        step_as_m: no step counts for more: where wrong poses leave ground in layers, place tells its class.
-        smoothness_m: standard deviation by which distances to classes are smoothed; their borders are straighter than
-            those halfway between scattered points.
+        steepness: ground one centimetre above or below a point counts as this many centimetres along the ground.
+        step_as_m: no difference in height counts for more: where wrong poses leave ground in layers, x and y decide.
+        smoothness_m: standard deviation of the smoothing of distances to classes; true borders are straighter than
+            lines halfway between scattered points.
     """
 
     reach_m: float = 5.0
@@ -204,9 +203,9 @@ class DenoisingConfig(NamedTuple):
 
     Attributes:
         cell_m: edge of the cells in which a surface may be flat.
-        min_points: fewer points tell nothing about a plane.
-        max_thickness_m: root mean square distance from the plane up to which points are noise around it; lidar has
-            about 2 cm.
+        min_points: fewer points are too few for a plane.
+        max_thickness_m: largest root mean square distance from the plane at which points count as noise around it;
+            range noise of a lidar is about 2 cm.
         min_object_m: objects no longer than this, such as pedestrians and cones, have no flat parts of that size.
     """
 
@@ -217,19 +216,20 @@ class DenoisingConfig(NamedTuple):
 
 
 class DynamicRemovalConfig(NamedTuple):
-    """Points of movers without a box, whose places rays of other times find clear.
+    """Points of movers without a box: rays of other times pass through their places.
 
     Attributes:
         cell_m: edge of the cells that are judged, along x and y.
-        layer_m: their height: rings of a lidar pass closely over low things, which a higher cell would hold as well.
-        below_m: cells begin so far below the lowest ground around.
-        period_s: the rays of a sweep in each so many seconds are cast.
-        reach_m: they count up to this distance; farther away the rings of a lidar miss what is small.
-        rays: so many must pass through a cell in a moment for it to be clear, at most 3; a single one may have strayed.
-        clear_share: a cell is dynamic if it is clear in so many times the moments in which points lie in it. Static
-            cells of synthetic worlds are wrongly clear in one moment at most.
-        firm_share: but not if of the 26 cells around it fewer are dynamic than this share of those that are not.
-        rim_neighbours: of the 26 cells around it so many must be dynamic for a cell that rays only passed to be so.
+        layer_m: height of the cells: rings of a lidar pass closely over low objects, and a taller cell would hold both.
+        below_m: cells begin this far below the lowest ground around.
+        period_s: the rays of one sweep per this many seconds are cast.
+        reach_m: rays count up to this distance; farther away the rings of a lidar miss small objects.
+        rays: this many must pass through a cell in a moment for it to be clear, at most 3; a single one may be noise.
+        clear_share: a cell is dynamic if the moments in which it is clear are at least this share of those in which
+            points lie in it. Static cells of synthetic worlds are wrongly clear in one moment at most.
+        firm_share: a cell stays static if, of the 26 cells around it, fewer are dynamic than this share of the static.
+        rim_neighbours: a cell that rays passed, but that was not clear, is dynamic if this many of the 26 cells around
+            it are.
     """
 
     cell_m: float = 0.4
@@ -247,10 +247,10 @@ class VisibilityConfig(NamedTuple):
     """Which voxels lidar and cameras observe.
 
     Attributes:
-        longest_turn_s: no lidar turns as slowly; sweeps further apart do not follow on each other.
-        same_ray_m: rays from one cell of this size to one cell tell the same, and the first is kept; as fine as the
-            finest format.
-        ground_gap_m: how far from labelled ground the ground may go on between the rings of the lidar.
+        longest_turn_s: no lidar turns as slowly; sweeps further apart are not successive turns.
+        same_ray_m: of the rays from one cell of this size to another only the first is kept; as fine as the finest
+            format.
+        ground_gap_m: how far the ground may continue from labelled ground, between the rings of the lidar.
         rays_per_voxel: camera rays along each side of a voxel, where rays end.
         rays_per_far_voxel: the same for the voxel that is farthest away.
     """

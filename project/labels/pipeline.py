@@ -26,11 +26,11 @@ from project.sources.base import Scene
 
 
 def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None] = lambda: None) -> int:
-    """Write the labels of a scene's keyframes; a pure function of its arguments and the files of the recording.
+    """Write the labels of a scene's keyframes; they depend only on the arguments and on the files of the recording.
 
     Args:
-        scene: what to label.
-        settings: how.
+        scene: the scene to label.
+        settings: formats, options and thresholds.
         on_keyframe: called after each keyframe that was labelled.
 
     Returns:
@@ -41,20 +41,20 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
         OSError: a label could not be written; the message names it.
     """
     todo, config = [settings.missing(keyframe) for keyframe in scene.keyframes], settings.config
-    # The car itself: what stays put in the frame of the lidar while the world moves.
+    # Own car: parts of it stay at one place in the lidar's frame while the world moves.
     if any(todo):
         scene = with_own_parts(scene, config)
-    # Poses: the sweeps are registered to each other, where the given poses leave them apart.
+    # Poses: the sweeps are registered to each other where the given ego poses do not align them.
     scene = _with_poses_to_use(scene, settings, any(todo))
     if not any(todo):
         return 0
     # Aggregation: every sweep is read once; each point goes to the static world or, in its box frame, to an object.
     points = aggregate(scene, config)
-    # Dynamic removal: static points that rays of other times pass through were movers without a box.
+    # Dynamic removal: rays of other times pass through the points of movers without a box; these points are removed.
     if settings.remove_ghosts:
         sample_rays = read_sample_rays(scene, points.scene_from_global, config)
         points = without_dynamic_points(points, sample_rays, scene.time_steps, config.dynamic_removal)
-    # Rays: where lidar looked through, for the masks.
+    # Rays: the places that lidar saw to be free, for the masks.
     rays = None
     if any(map(settings.with_masks, settings.formats)):
         swept = read_rays(scene, points.scene_from_global, config)
@@ -71,7 +71,7 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
 
 
 def _with_poses_to_use(scene: Scene, settings: Settings, needed: bool) -> Scene:
-    """The scene with corrected poses where these are wanted; states beside the labels what was done."""
+    """The scene, with corrected poses if the settings ask for them; writes beside the labels what was done."""
     path = pose_file(settings.save_path, scene.name)
     if not settings.refine_poses:
         path.unlink(missing_ok=True)
@@ -90,10 +90,10 @@ def _label_keyframe(
     if grid == points_format.GRID:
         thinned = thinned_points(scene, points, k, window, grid, histogram, settings.config)
         return _write(scene, k, points_format.NAME, thinned, settings)
-    # Voxelization: all points of the window vote, each where it is at this keyframe.
+    # Voxelization: all points of the window vote, each at its place at this keyframe.
     labels = vote_keyframe(scene, points, k, window, grid, histogram, settings.config)
     mask_lidar = mask_camera = flow = None
-    # Visibility: free space carving by all rays of the window, and rays from the cameras of this keyframe.
+    # Visibility: free space carving by all lidar rays of the window; rays from the cameras of this keyframe.
     if rays is not None and any(map(settings.with_masks, names)):
         free = free_space(scene, rays, k, window, grid)
         mask_lidar, mask_camera = masks_of(labels, scene, k, free, settings.config)
@@ -111,7 +111,7 @@ def _label_keyframe(
 
 
 def _by_grid(names: list[str]) -> Iterator[tuple[VoxelGrid, list[str]]]:
-    """Formats that share a grid, and so everything but the writing."""
+    """Formats by grid: those of one grid share all work but the writing."""
     for grid in dict.fromkeys(FORMATS[name].GRID for name in names):
         yield grid, [name for name in names if grid == FORMATS[name].GRID]
 
