@@ -2,7 +2,7 @@
 # make demo       from nothing to pictures, in out/demo
 # make test       the checks that decide what lands
 # make slow-test  the long ones
-# make lint       style only
+# make lint       style and types
 # make format     style, mended where that can be done by itself
 # make pictures   the README's pictures, from the demo's files
 # make clean      remove .venv, out and what was built
@@ -32,6 +32,7 @@ slow-test: setup
 lint: setup
 	ruff check .
 	ruff format --check .
+	mypy
 
 format: setup
 	ruff check --fix .

@@ -163,7 +163,7 @@ class Taxonomy:
                 else f'no entry for the categories {missing}'
             )
             raise UserError(f'{path}: learning_map has {what}')
-        learned = [mapping.get(number, mapping.get(name)) for number, name in enumerate(self.categories)]
+        learned = [mapping[number if number in mapping else name] for number, name in enumerate(self.categories)]
         wrong = [label for label in learned if type(label) is not int or not 0 <= label <= len(CLASSES)]
         if wrong:
             raise UserError(f'{path}: learning_map holds {wrong[0]}; labels are whole numbers from 0 to {len(CLASSES)}')

@@ -58,7 +58,8 @@ class MoveOccupancyGrid(BaseTransform):
     def drawn(self, rng: np.random.Generator) -> np.ndarray:
         """(4, 4) random moved_from_grid."""
         mirror = np.where(rng.random(2) < self.mirror, -1.0, 1.0)
-        scale = rng.uniform(*self.scale)
+        smallest, largest = self.scale
+        scale = rng.uniform(smallest, largest)
         turn = rng.uniform(-self.turn_deg, self.turn_deg)
         tilts = rng.uniform(-self.tilt_deg, self.tilt_deg, 2)
         matrix = np.eye(4)

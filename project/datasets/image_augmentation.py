@@ -76,7 +76,8 @@ class FitSurroundImages(BaseTransform):
     def drawn(self, shape: tuple[int, int], rng: np.random.Generator | None = None) -> Change:
         """What to do to an image of a shape; without a generator nothing random."""
         height, width = self.size
-        jitter = 1.0 if rng is None else rng.uniform(*self.scale)
+        smallest, largest = self.scale
+        jitter = 1.0 if rng is None else rng.uniform(smallest, largest)
         factor = width / shape[1] * jitter
         size = round(shape[0] * factor), round(shape[1] * factor)
         spare = size[0] - height, size[1] - width

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,9 @@ def rig_of(metainfo: dict) -> Rig:
     """The sensors that an index names: cameras in order, lidars and how their files hold points."""
     lidars = []
     for lidar in metainfo['rig']['lidars']:
-        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in lidar.items()}
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in lidar.items()
+        }
         lidars.append(Lidar(fields.pop('name'), PointLayout(**fields)))
     return replace(Rig.nuscenes(metainfo['rig']['cameras']), lidars=tuple(lidars))
 

@@ -1,7 +1,8 @@
 """Pickles of plain data and NumPy arrays, read without running code: whoever made the file could have put in any."""
 
 import pickle
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
 _ALLOWED = {
     ('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'),
@@ -12,7 +13,7 @@ _ALLOWED = {
 """All that arrays need beside numbers, strings, lists and dictionaries."""
 
 
-def load_plain(file: BinaryIO) -> Any:
+def load_plain(file: BufferedIOBase) -> Any:
     """Read a pickle. To be called inside :func:`project.formats.common.named_errors`.
 
     Raises:

@@ -122,7 +122,8 @@ def _window(step: FitSurroundImages, size: tuple[int, int]) -> tuple[float, tupl
             f'images of {size[1]}x{size[0]} pixels do not become {step.size[1]}x{step.size[0]} by scaling them to '
             'whole pixels and cutting; choose an --image-size of another shape'
         )
-    return scale, (change.top, change.left, *step.size)
+    rows, columns = step.size
+    return scale, (change.top, change.left, rows, columns)
 
 
 def _particulars(model: nn.Module, window: tuple | None, size: tuple[int, int], scale: float) -> dict[str, Any]:
@@ -140,11 +141,12 @@ def trace(predictor: Predictor, about: dict[str, Any]) -> ExportedProgram:
     image = np.zeros((*about['image_size'], 3), about['dtype'])
     image = scaled(image, about['scale'])
     count = len(predictor.cameras)
-    example = (
+    example: tuple[torch.Tensor, ...] = (
         torch.from_numpy(image).expand(count, *image.shape).contiguous(),
         torch.eye(4).repeat(count, 1, 1),
     )
-    options = {}
+    options: dict[str, Any] = {}
+    program: nn.Module
     if 'window' in about:
         program = LiftProgram(predictor.model, predictor.amp, tuple(about['window']))
     else:

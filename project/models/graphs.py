@@ -90,7 +90,7 @@ class Graphs:
         shapes = tuple((tensor.shape, tensor.dtype) for tensor in tensors)
         places = tuple((each.data_ptr(), each.requires_grad) for each in self._parameters)
         settings = shapes, places, torch.get_autocast_dtype('cuda')
-        captured = self._captured.get(key)
+        captured, capacity = self._captured.get(key), None
         if captured is not None and captured.settings == settings:
             if needed is None:
                 return captured.replay(*tensors)

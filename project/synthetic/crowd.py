@@ -36,9 +36,9 @@ class Actor:
     annotated: bool = True
 
     @classmethod
-    def still(cls, kind: str, x: float, y: float, yaw: float) -> 'Actor':
-        """Something that never moves."""
-        return cls(kind, Motion.still(x, y, yaw), parked=True)
+    def still(cls, kind: str, place: tuple[float, float], yaw: float) -> 'Actor':
+        """Something that never moves from its place (x, y)."""
+        return cls(kind, Motion.still(*place, yaw), parked=True)
 
 
 class Crowd:

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 SETTINGS_FILE = 'synthetic_world.json'
 
@@ -124,4 +125,7 @@ class WorldSettings:
             raise FileNotFoundError(f'{path} does not exist: {root} holds no world made by tools/make_synthetic.py')
         content = json.loads(path.read_text())
         content['difficulties'] = Difficulties(**content['difficulties'])
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+        settings: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+        }
+        return cls(**settings)

@@ -4,6 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
+
 from project.geometry.rigid import quaternion, rotation_matrices
 from project.synthetic import rig
 from project.taxonomy import RAW_NAMES
@@ -64,7 +66,7 @@ def fixed_tables() -> dict[str, list[dict]]:
         token=token('calibrated_sensor', 'LIDAR_TOP'),
         sensor_token=token('sensor', 'LIDAR_TOP'),
         translation=list(rig.LIDAR_TRANSLATION),
-        rotation=quaternion(rotation_matrices(rig.LIDAR_ROTATION)),
+        rotation=quaternion(rotation_matrices(np.array(rig.LIDAR_ROTATION))),
         camera_intrinsic=[],
     )
     channels = {'LIDAR_TOP': 'lidar'} | dict.fromkeys(rig.CAMERAS, 'camera')

@@ -129,16 +129,16 @@ def _building_sites(crowd: Crowd, rng: np.random.Generator) -> None:
     sites = 0
     for kerb in rng.permutation(np.array(crowd.plan.kerbs(), object)):
         along, across = rng.uniform(kerb.start + 12, kerb.stop - 12), kerb.street.parking
-        excavator = Actor.still('excavator', *kerb.place(along, across + 0.05), kerb.yaw)
+        excavator = Actor.still('excavator', kerb.place(along, across + 0.05), kerb.yaw)
         if not crowd.near(kerb.place(along, across), reach=25 + 10 * (sites == 0)) or not crowd.add(excavator):
             continue
         for distance in (-6.5, 6.5):
             yaw = kerb.yaw + rng.normal(0, 0.1)
-            crowd.add(Actor.still('barrier', *kerb.place(along + distance, across), yaw))
+            crowd.add(Actor.still('barrier', kerb.place(along + distance, across), yaw))
             worker = kerb.place(along + 0.8 * distance, across + 0.5)
-            crowd.add(Actor.still('worker', *worker, rng.uniform(0, 2 * np.pi)))
+            crowd.add(Actor.still('worker', worker, rng.uniform(0, 2 * np.pi)))
         for distance in (-8.2, -7.4, 7.5, 8.4):
-            crowd.add(Actor.still('cone', *kerb.place(along + distance, across + rng.uniform(-0.9, 0.9)), kerb.yaw))
+            crowd.add(Actor.still('cone', kerb.place(along + distance, across + rng.uniform(-0.9, 0.9)), kerb.yaw))
         sites += 1
         if sites == 2:
             return
@@ -149,7 +149,7 @@ def _park_one(crowd: Crowd, kind: str, rng: np.random.Generator) -> None:
     for kerb in rng.permutation(np.array(crowd.plan.kerbs(), object)):
         across = kerb.street.half + 2.5 if kind == 'bicycle' else kerb.street.parking
         place = kerb.place(rng.uniform(kerb.start + 6, kerb.stop - 6), across)
-        if crowd.near(place, reach=28) and crowd.add(Actor.still(kind, *place, kerb.yaw)):
+        if crowd.near(place, reach=28) and crowd.add(Actor.still(kind, place, kerb.yaw)):
             return
 
 
@@ -160,7 +160,7 @@ def _parked(crowd: Crowd, rng: np.random.Generator) -> None:
             shift, aside, turn = rng.normal(0, (0.3, 0.1, 0.03))
             place = kerb.place(along + shift, kerb.street.parking + aside)
             if wanted and crowd.near(place):
-                crowd.add(Actor.still(kind, *place, kerb.yaw + turn))
+                crowd.add(Actor.still(kind, place, kerb.yaw + turn))
 
 
 def _drivers(crowd: Crowd, rng: np.random.Generator) -> None:
@@ -178,9 +178,9 @@ def _drivers(crowd: Crowd, rng: np.random.Generator) -> None:
         stops = ((begin, begin + rng.uniform(2, 5)),) if rng.random() < 0.35 else ()
         drive = (12.0, rng.uniform(3, 5) if slow else rng.uniform(5, 10), crowd.duration, stops)
         if kind == 'truck and trailer':
-            actors = Actor('truck', line.drive(*drive)), Actor('trailer', line.drive(*drive, behind=9.3))
+            actors = [Actor('truck', line.drive(*drive)), Actor('trailer', line.drive(*drive, behind=9.3))]
         else:
-            actors = (Actor(kind, line.drive(*drive)),)
+            actors = [Actor(kind, line.drive(*drive))]
         driving += crowd.add(*actors)
         if driving == 24:
             return
@@ -205,7 +205,7 @@ def _people(crowd: Crowd, rng: np.random.Generator) -> None:
             if rng.random() < 0.6 or not crowd.near(here, reach=45):
                 continue
             if kind == 'standing':
-                crowd.add(Actor.still('standing', *here, rng.uniform(0, 2 * np.pi)))
+                crowd.add(Actor.still('standing', here, rng.uniform(0, 2 * np.pi)))
             elif kind == 'crossing':
                 way = straight_line(here, kerb.place(along, -kerb.street.half - 2))
                 crowd.add(Actor('adult', _walk(way, speed, 2 * begin, crowd.duration)))
@@ -229,4 +229,4 @@ def _things(crowd: Crowd, rng: np.random.Generator) -> None:
         sideways = np.pi / 2 if kind == 'barrier' else 0.0
         for number in range(groups[kind]):
             place = kerb.place(along + 2.4 * number + rng.normal(0, 0.1), across)
-            crowd.add(Actor.still(kind, *place, kerb.yaw + sideways + rng.normal(0, 0.05)))
+            crowd.add(Actor.still(kind, place, kerb.yaw + sideways + rng.normal(0, 0.05)))

@@ -37,7 +37,7 @@ class OccupancyVisualizationHook(Hook):
         """Count validations."""
         self._validations += 1
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs: Sequence | None = None) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence) -> None:
         """Make the picture of a batch's first sample."""
         if batch_idx not in self.frames or self._validations % self.interval or not is_main_process():
             return

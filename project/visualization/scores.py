@@ -31,8 +31,11 @@ def frame_scores(frame: Frame, mask: str | None = None) -> FrameScores:
         mask: ``'lidar'`` or ``'camera'`` to count only the voxels inside that mask.
 
     Raises:
-        ValueError: the frame has no such mask.
+        ValueError: the frame lacks truth, prediction or that mask.
     """
+    if frame.truth is None or frame.prediction is None:
+        lacking = 'truth' if frame.truth is None else 'prediction'
+        raise ValueError(f'frame {frame.token}: has no {lacking}, and a score compares the two')
     # The evaluation loads torch and mmengine, which pictures of labels alone can do without.
     import torch
 

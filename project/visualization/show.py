@@ -2,7 +2,7 @@
 
 import re
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +138,7 @@ def choose(scenes: dict[str, list[str]], scene: str | None, which: str) -> tuple
         if missing:
             raise ValueError(f'--frames: {missing[0]} is neither 5, 0:10, 0:40:4, all, nor a token in {scene}')
         return scene, [tokens.index(token) for token in which.split(',')]
+    chosen: Sequence[int]
     if which == 'all':
         chosen = places
     elif re.fullmatch(r'.*:.*:0+', which):

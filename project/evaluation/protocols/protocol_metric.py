@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mmdet3d.registry import METRICS
 from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
@@ -12,8 +13,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from rich.console import Console
 
-from project.evaluation.protocols import BAND_EDGES, build_protocol, with_labels
-from project.evaluation.protocols.interface import Counts, EvaluationProtocol, Scores, Volume, total
+from project.evaluation.protocols import BAND_EDGES, RayProtocol, VoxelProtocol, build_protocol, with_labels
+from project.evaluation.protocols.interface import Counts, Scores, Volume, total
 from project.evaluation.protocols.posed_keyframes import OriginFinder, read_keyframes
 from project.evaluation.protocols.score_tables import class_table, summary_table
 from project.formats.common import written_whole
@@ -73,7 +74,7 @@ class ProtocolMetric(BaseMetric):
         self.on_own_grid: set[str] = set()
         self.tokens: set[str] = set()
         self.counts: dict[str, dict[str, Counts]] = {}
-        self._truths: dict[tuple[str, str], object] = {}
+        self._truths: dict[tuple[str, str], Any] = {}
 
     @property
     def dataset_meta(self) -> dict | None:
@@ -141,7 +142,7 @@ class ProtocolMetric(BaseMetric):
         self.counts[key] = {name: total([earlier.get(name, {}), part]) for name, part in counts.items()}
         self.tokens.add(token)
 
-    def _protocol(self, name: str, sample: dict) -> EvaluationProtocol:
+    def _protocol(self, name: str, sample: dict) -> VoxelProtocol | RayProtocol:
         if self.protocols[name].grid != sample['grid']:
             self.protocols[name] = replace(self.protocols[name], grid=sample['grid'])
             self.on_own_grid.add(name)
@@ -151,8 +152,8 @@ class ProtocolMetric(BaseMetric):
         if sample.get('gt_occupancy') is None:
             raise ValueError('it has no labels: the pipeline must load them (LoadOccupancyLabels)')
         protocol, token = self._protocol(name, sample), sample['sample_token']
-        origins = self.origins(token, protocol.grid) if protocol.needs_origins else None
-        truth = self._truths.get((name, token))
+        origins = self.origins(token, protocol.grid) if self.origins and protocol.needs_origins else None
+        truth: Any = self._truths.get((name, token))
         if truth is None:
             truth = protocol.prepare(Volume(sample['gt_occupancy'], mask_camera=sample.get('mask_camera')), origins)
         if self.keep_truth and protocol.needs_origins:

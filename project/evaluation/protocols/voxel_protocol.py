@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from project.evaluation.confusion import class_iou, confusion_matrices, distance_bands, geometric_iou, mean_iou
-from project.evaluation.protocols.interface import Counts, Scores, Volume
+from project.evaluation.protocols.interface import Counts, RayReadings, Scores, Volume
 from project.evaluation.voxel_scores import band_names
 from project.grid import VoxelGrid
 from project.label_set import LabelSet
@@ -38,7 +38,7 @@ class VoxelProtocol:
 
     needs_origins = False
 
-    def prepare(self, truth: Volume, origins: np.ndarray | None = None) -> Volume:
+    def prepare(self, truth: Volume | RayReadings, origins: np.ndarray | None = None) -> Volume:
         """Check a ground truth."""
         if not isinstance(truth, Volume):
             raise ValueError(f'{self.name} compares voxels; a file of rays has none')
@@ -48,7 +48,7 @@ class VoxelProtocol:
             )
         return truth
 
-    def count(self, prediction: Volume, truth: Volume, origins: np.ndarray | None = None) -> Counts:
+    def count(self, prediction: Volume | RayReadings, truth: Volume, origins: np.ndarray | None = None) -> Counts:
         """Count pairs of true and predicted label, except free with free."""
         if not isinstance(prediction, Volume):
             raise ValueError(f'{self.name} compares voxels; a file of rays has none')

@@ -96,9 +96,9 @@ def count_hits(cells, xyz, raw, starts, is_ground, hit):
                     counts[cell, 1] = step // 2 + 1
                     hit[cell] += hit[cell] < _MOST
     standing = np.zeros(len(bases) * COLUMNS, np.uint64)
-    for cell in range(np.uint64(len(hit))):
-        if hit[cell] and counts[cell, 0] > 0:
-            standing[cell // np.uint64(MOST_LAYERS)] |= bit(cell % np.uint64(MOST_LAYERS))
+    for place in range(np.uint64(len(hit))):
+        if hit[place] and counts[place, 0] > 0:
+            standing[place // np.uint64(MOST_LAYERS)] |= bit(place % np.uint64(MOST_LAYERS))
     return standing
 
 

@@ -66,18 +66,20 @@ def _cells_of_lidar(scene: Scene, lidar: int, config: LabelConfig) -> np.ndarray
 
 def _moved_sweeps(scene: Scene, lidar: int, thresholds: OwnVehicleConfig) -> np.ndarray:
     """Sweeps of a lidar between which the car has moved."""
-    chosen, positions, sweeps = [], scene.global_from_ego[:, :3, 3], scene.sweeps_of_lidars()[lidar]
+    chosen: list[int] = []
+    positions, sweeps = scene.global_from_ego[:, :3, 3], scene.sweeps_of_lidars()[lidar]
     for sweep in sweeps[scene.time_steps[sweeps] >= 0]:
         if not chosen or np.linalg.norm(positions[sweep] - positions[chosen[-1]]) >= thresholds.moved_m:
             chosen.append(sweep)
-    if len(chosen) > thresholds.max_sweeps:
-        chosen = np.array(chosen)[np.linspace(0, len(chosen) - 1, thresholds.max_sweeps).round().astype(int)]
-    return np.array(chosen, int)
+    moved = np.array(chosen, int)
+    if len(moved) > thresholds.max_sweeps:
+        moved = moved[np.linspace(0, len(moved) - 1, thresholds.max_sweeps).round().astype(int)]
+    return moved
 
 
 def _heights(shape: tuple[int, ...], ego_from_lidar: np.ndarray, thresholds: OwnVehicleConfig) -> np.ndarray:
     """Height of the middle of each cell in the ego frame."""
-    middle = (np.stack(np.indices(shape), axis=-1) + 0.5) * thresholds.cell_m - thresholds.reach_m
+    middle = (np.stack([*np.indices(shape)], axis=-1) + 0.5) * thresholds.cell_m - thresholds.reach_m
     return middle @ ego_from_lidar[2, :3] + ego_from_lidar[2, 3]
 
 

@@ -119,7 +119,7 @@ class OccupancyLift(Base3DDetector):
 
     def _logits_of(self, volume: Tensor, *past: Tensor) -> Tensor:
         """Logits of a frame's (B, Z, X, Y, C) volume, and of what ``remember`` returns."""
-        if past:
+        if past and self.history is not None:
             *volumes, motions, exists = past
             volume = self.history(volume, volumes, motions, exists)
         return self.head(self.volume(volume))
@@ -127,7 +127,9 @@ class OccupancyLift(Base3DDetector):
     def _losses(self, images: Tensor, image_from_grid: Tensor, *targets: Tensor, past: Sequence[Tensor] = ()) -> dict:
         lifted = self.look(images, image_from_grid)
         losses = self.head.loss(self._logits_of(self.bring(lifted, images, image_from_grid), *past), targets[0])
-        return {**losses, **self.image_loss(lifted, *targets[1:])} if targets[1:] else losses
+        if self.image_loss is not None and targets[1:]:
+            losses = {**losses, **self.image_loss(lifted, *targets[1:])}
+        return losses
 
     def _losses_after(self, images: Tensor, image_from_grid: Tensor, *others: Tensor) -> dict:
         """Losses with a past, whose tensors come before the targets."""

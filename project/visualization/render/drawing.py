@@ -75,5 +75,5 @@ def _places(widths: list[int], limit: int) -> list[tuple[int, int]]:
 
 
 @lru_cache
-def _font(size_px: int) -> ImageFont.FreeTypeFont:
+def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size_px)

@@ -54,7 +54,7 @@ def few_colours(image: Image.Image, classes: np.ndarray = PALETTE) -> Image.Imag
     """A palette of 256 colours, as Pillow's ``quantize`` takes it: those of the classes, then the image's own."""
     colours = np.concatenate([classes, DIFFERENCE_PALETTE]).astype(float)
     kept = np.unique(np.concatenate([colours * shade for shade in SHADES]).round().astype(np.uint8), axis=0)
-    frequent = image.quantize(256 - len(kept)).getpalette()
+    frequent = image.quantize(256 - len(kept)).getpalette() or []
     palette = Image.new('P', (1, 1))
     palette.putpalette(kept.ravel().tolist() + frequent[: 3 * (256 - len(kept))])
     return palette

@@ -43,7 +43,7 @@ def ego_car(grid: VoxelGrid) -> np.ndarray:
 def following_pose(grid: VoxelGrid) -> np.ndarray:
     """(2, 3) place and target of a camera behind and above the ego car, steep enough to look over roadside trees."""
     reach = min(1.0, max(np.abs(np.array(grid.extent)[[0, 1, 3, 4]])) / NEAR_RANGE)
-    return from_ego(grid, [(-17.0 * reach, 0.0, 24.0 * reach), (8.0 * reach, 0.0, 0.0)])
+    return from_ego(grid, np.array([(-17.0 * reach, 0.0, 24.0 * reach), (8.0 * reach, 0.0, 0.0)]))
 
 
 def overhead_pose(grid: VoxelGrid) -> np.ndarray:
@@ -57,7 +57,8 @@ def overhead_pose(grid: VoxelGrid) -> np.ndarray:
 
 def following_view(grid: VoxelGrid, width_px: int, height_px: int) -> Camera:
     """The ego car and what lies ahead, from :func:`following_pose`."""
-    return Camera.look_at(*following_pose(grid), FIELD_OF_VIEW_DEG, width_px, height_px)
+    position, target = following_pose(grid)
+    return Camera.look_at(position, target, FIELD_OF_VIEW_DEG, width_px, height_px)
 
 
 def overhead_view(grid: VoxelGrid, width_px: int, height_px: int) -> Camera:
@@ -66,4 +67,5 @@ def overhead_view(grid: VoxelGrid, width_px: int, height_px: int) -> Camera:
     up = forward(grid)
     along, across = np.abs(up) @ (high - low), np.abs(np.cross(up, (0, 0, 1))) @ (high - low)
     height = max(along, across * height_px / width_px)
-    return Camera.overhead([*(low + high)[:2] / 2, high[2] + 1], up, height, width_px, height_px)
+    centre = np.array([*(low + high)[:2] / 2, high[2] + 1])
+    return Camera.overhead(centre, up, height, width_px, height_px)

@@ -56,8 +56,8 @@ class FolderSource:
         self._stated = stated(known[0].root, known[0].layout)
         self.labels = self.keyframes.labels if self.keyframes and not self._stated else LabelSet.stated_in(self._stated)
         self._labels, self._predictions = (_by_token(found, self.keyframes) for found in (labelled, predicted))
-        self._label_format = labelled and labelled.layout
-        self._prediction_layout = predicted and predicted.layout
+        self._label_format = labelled.layout if labelled else ''
+        self._prediction_layout = predicted.layout if predicted else ''
         if truth is not None and not self._labels.keys() & self._predictions.keys():
             hint = '' if self.keyframes else '; give --dataroot, which tells what keyframe a file is of'
             raise ValueError(f'{folder}: none of its predictions is of a keyframe that {truth} has{hint}')

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmdet3d.registry import DATASETS
@@ -46,7 +47,7 @@ class ModelSource:
         index = infos.read(self.dataset.ann_file)
         entries = index['data_list'] if dataroot else ()
         self.keyframes = Keyframes(entries, index['metainfo'], Path(dataroot) if dataroot else None)
-        self.model = load_model(content, checkpoint)
+        self.model: Any = load_model(content, checkpoint)
         self.scenes: dict[str, list[str]] = {}
         self._places: dict[tuple[str, int], int] = {}
         for place in range(len(self.dataset)):

@@ -91,7 +91,9 @@ def keyframes_beside(root: Path, wanted: Sequence[str], named_by: str, dataroot:
         named_by: field of :class:`Keyframe` that these names are.
         dataroot: as for :class:`Keyframes`.
     """
-    entries, metainfo, missing = [], None, set(wanted)
+    entries: list[dict] = []
+    metainfo: dict = {}
+    missing = set(wanted)
     for name in INDEX_FILES:
         if missing and (root / name).exists():
             try:

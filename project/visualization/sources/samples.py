@@ -30,7 +30,7 @@ def sample_frame(images: Tensor, sample, index: int, labels: LabelSet | None = N
         grid=meta['grid'],
         truth=arrays['gt_occupancy'],
         prediction=arrays['pred_occupancy'],
-        masks={name: arrays[array] for name, array in MASKS.items() if arrays[array] is not None},
+        masks={name: mask for name, array in MASKS.items() if (mask := arrays[array]) is not None},
         cameras=[
             CameraImage(name, np.ascontiguousarray(picture), projection[:3])
             for name, picture, projection in zip(meta['cameras'], pictures, image_from_grid, strict=True)

@@ -28,14 +28,22 @@ IMAGE_WIDTH_PX = 480
 
 
 def write_page(path: str | Path, frames: Iterable[Frame]) -> None:
-    """Write frames of one scene as one HTML file that needs no server and no network."""
-    resources, scenes, first = {}, {}, None
+    """Write frames of one scene as one HTML file that needs no server and no network.
+
+    Raises:
+        ValueError: there is no frame.
+    """
+    resources: dict[str, bytes] = {}
+    scenes: dict[str, list[dict]] = {}
+    first = None
     for frame in frames:
         first = first or frame
         scenes.setdefault(frame.scene, []).append({'index': frame.index, 'token': frame.token})
         resources[frame_name(frame.scene, frame.index)] = encode_frame(frame)
         for camera in frame.cameras:
             resources[image_name(frame, camera)] = small_jpeg(camera)
+    if first is None:
+        raise ValueError(f'{path}: no frames')
     with written_whole(path) as file:
         file.write(page(manifest(scenes, first), resources).encode())
 

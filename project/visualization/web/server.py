@@ -2,6 +2,7 @@
 
 import mimetypes
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,8 +35,9 @@ class ViewerServer(ThreadingHTTPServer):
     def __init__(self, source: FrameSource, scene: str, indices: list[int], address: tuple[str, int]):
         super().__init__(address, _Handler)
         # Requests come in several threads; a source may be a model, and no frame should be made twice.
-        self._lock, self._timer = RLock(), None
-        self._chosen = {
+        self._lock = RLock()
+        self._timer: Timer | None = None
+        self._chosen: dict[str, Sequence[int]] = {
             name: indices if name == scene else range(len(tokens)) for name, tokens in source.scenes.items()
         }
         scenes = {
@@ -64,9 +66,9 @@ class ViewerServer(ThreadingHTTPServer):
             self._timer.cancel()
         following = dict(pairwise(self._chosen[scene])).get(index)
         if following is not None:
-            self._timer = Timer(LOOK_AHEAD_SECONDS, self._prepare, (scene, following))
-            self._timer.daemon = True
-            self._timer.start()
+            self._timer = timer = Timer(LOOK_AHEAD_SECONDS, self._prepare, (scene, following))
+            timer.daemon = True
+            timer.start()
 
     def handle_error(self, request, client_address) -> None:
         """A browser that goes away in the middle of an answer is no error."""
@@ -81,7 +83,7 @@ class ViewerServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """Address of the page."""
-        host, port = self.server_address[:2]
+        host, port = self.socket.getsockname()[:2]
         return f'http://{host}:{port}/'
 
     def content(self, path: str) -> tuple[bytes, str]:
