@@ -31,7 +31,7 @@ class Task:
 
     Attributes:
         labels: the labels; None to make them.
-        hold_out: where labels are made: each so many-th sweep is held out.
+        hold_out: where labels are made: every n-th sweep is held out.
         settings: how to make labels; where they go is chosen for each scene below its `save_path`.
         correct_poses: place rays by poses by which sweeps meet, not as given.
         config: thresholds.

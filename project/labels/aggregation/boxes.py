@@ -85,8 +85,8 @@ def bends(tracks: Tracks, times_s: np.ndarray) -> np.ndarray:
         times_s: (K,) time of each keyframe.
 
     Returns:
-        (K - 1, T, 2, 3) float64 those two vectors, global frame, metres. For want of an annotation one stands for both,
-        and both are 0 where neither is known.
+        (K - 1, T, 2, 3) float64 those two vectors, global frame, metres. Where one lacks an annotation, the other is
+        used for both; both are 0 where neither is known.
     """
     step = np.diff(times_s)[:, None, None]
     velocity = np.diff(tracks.global_from_box[..., :3, 3], axis=0) / step

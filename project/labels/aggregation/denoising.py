@@ -1,7 +1,7 @@
 """Range noise is taken off flat surfaces.
 
-A wall lies within a few millimetres of the mean of its points, while single points stray by centimetres, and each that
-strays across the face of a voxel occupies a voxel too many. So the points of one class in each cell of half a metre are
+A wall lies within a few millimetres of the mean of its points, while single points are off by centimetres, and each
+that crosses the face of a voxel occupies a voxel too many. So the points of one class in each cell of half a metre are
 laid onto the plane through them, where they form one; kerbs, poles and leaves do not and stay as they are.
 """
 

@@ -53,7 +53,7 @@ def surfaces_of(sweeps: Sweeps, sweep: int, ego_from_scene: np.ndarray, config: 
 
 
 def thinned_surfaces(points: np.ndarray, ego_from_points: np.ndarray, config: PoseConfig) -> Surfaces:
-    """Surfaces of (N, 3) points of what stands still, told in any frame."""
+    """Surfaces of (N, 3) points of what stands still, in any frame."""
     xyz, lowest = _thin(points, ego_from_points, config)
     return Surfaces(xyz, _is_ground(xyz, lowest, _ground_height(lowest), config))
 

@@ -109,7 +109,7 @@ def _farthest_around(reached, i, j, step):
 
 @njit(error_model='numpy')
 def _cast_ray(seen, walls, eye, far_away, shape, path):
-    """See what is on a ray; return how far it gets, as a share of the way."""
+    """Mark the voxels that a ray sees; return how far the last of them is, as a fraction of the length of the ray."""
     far = (eye[0] + far_away[0], eye[1] + far_away[1], eye[2] + far_away[2])
     enter, leave = clip_to_grid(eye, far, shape)
     if enter >= leave:

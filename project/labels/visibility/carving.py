@@ -1,4 +1,4 @@
-"""Rays through the voxels of a grid: the loops of seeing."""
+"""Free space carving: the compiled loops that cast rays through the voxels of a grid."""
 
 import numpy as np
 from numba import njit
@@ -35,7 +35,7 @@ def carve_rays(unseen, sweeps, ends, shares, starts, origins, voxels_from_scene)
 
 @njit(cache=True, error_model='numpy')
 def carve_box_rays(unseen, lines, ended, starts, stops, voxels_from_box):
-    """The same for parts of rays, told in the frames of boxes."""
+    """The same for parts of rays, in box frames."""
     bits, blocks, shape, along_y = unseen
     for b in range(len(starts)):
         for i in range(starts[b], stops[b]):

@@ -17,7 +17,7 @@ class _Described(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Pose(_Described):
-    """Where something is, told in another frame.
+    """Where something is: its pose in another frame.
 
     Attributes:
         translation: x, y, z in metres.
@@ -59,7 +59,7 @@ class CameraFields(_Described):
 
 
 class CarPose(Pose):
-    """Where the car was: its frame told in the global one."""
+    """Where the car was: the pose of its frame in the global frame."""
 
     timestamp_us: int
 
