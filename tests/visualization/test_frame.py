@@ -53,3 +53,9 @@ def test_a_frame_needs_labels_or_a_prediction_of_the_right_shape():
         Frame('scene', 0, 'token', GRID, prediction=np.zeros((7, 5, 3), np.uint8))
     with pytest.raises(ValueError, match='no lidar mask'):
         worlds.frame().mask('lidar')
+
+
+@pytest.mark.parametrize('lacking', ['truth', 'prediction'])
+def test_a_frame_without_one_of_the_two_has_no_score(lacking):
+    with pytest.raises(ValueError, match=f'has no {lacking}'):
+        frame_scores(worlds.frame(**{lacking: None}))

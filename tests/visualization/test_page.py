@@ -364,3 +364,9 @@ def test_the_page_is_one_file_that_names_no_other(tmp_path: Path):
     assert 'src="http' not in text
     assert 'href="http' not in text
     assert '{{' not in text.split('var THREE')[0]
+
+
+def test_a_page_without_frames_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r'a\.html: no frames'):
+        write_page(tmp_path / 'a.html', [])
+    assert not (tmp_path / 'a.html').exists()
