@@ -99,7 +99,7 @@ def test_training_and_pictures_of_the_pages_recording(data):
     commands = [line for line in block('bash').splitlines() if line]
     for command in commands:
         run(data, command)
-    assert (data / 'work/epoch_1.pth').is_file() and (data / 'work/page.html').is_file()
+    assert (data / 'trained/epoch_1.pth').is_file() and (data / 'trained/page.html').is_file()
 
 
 def test_the_pages_taxonomy_can_be_read(tmp_path):
