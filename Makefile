@@ -2,12 +2,14 @@
 # make demo       from nothing to pictures, in out/demo
 # make test       the checks that decide what lands
 # make slow-test  the long ones
+# make docs       the documentation site, in out/site
+# make tutorials  the notebooks of docs/tutorials, run from top to bottom
 # make lint       style and types
 # make format     style, mended where that can be done by itself
 # make pictures   the README's pictures, from the demo's files
 # make clean      remove .venv, out and what was built
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow-test lint format pictures clean
+.PHONY: help setup demo test slow-test docs tutorials lint format pictures clean
 
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -28,6 +30,14 @@ test: setup lint
 
 slow-test: setup
 	pytest -q -m slow
+
+# NO_MKDOCS_2_WARNING: the theme announces its successor in each build.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 mkdocs build
+	@echo 'docs: python -m http.server --directory out/site, then open http://127.0.0.1:8000'
+
+tutorials: setup
+	pytest -q -m slow tests/docs
 
 lint: setup
 	ruff check .
