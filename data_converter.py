@@ -102,6 +102,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help='velocity of every voxel, in openocc, openoccupancy and voxels (openocc only)',
     )
     parser.add_argument(
+        '--instances', action='store_true',
+        help='which object each voxel belongs to, in occ3d and voxels; the same number at all keyframes in voxels',
+    )  # fmt: skip
+    parser.add_argument(
         '--remove-ghosts',
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -192,6 +196,7 @@ def make_settings(options: argparse.Namespace) -> Settings:
         overwrite=options.overwrite,
         masks=options.masks,
         flow=options.flow,
+        instances=options.instances,
         refine_poses=options.refine_poses,
         remove_ghosts=options.remove_ghosts,
         complete=options.complete,

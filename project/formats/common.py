@@ -44,6 +44,7 @@ class OccupancyLabels:
         mask_camera: (X, Y, Z) bool, voxels that a camera of the keyframe sees; None where not known.
         flow: (N, 2) or (N, 3) float32 velocity of each voxel in the grid's frame, m/s; None where not known.
         filled: (N,) bool, voxels that were not measured but filled in; None where none were.
+        instances: (N,) uint32, which object each voxel belongs to; 0 for none; None where not known.
     """
 
     grid: VoxelGrid
@@ -53,6 +54,7 @@ class OccupancyLabels:
     mask_camera: np.ndarray | None = None
     flow: np.ndarray | None = None
     filled: np.ndarray | None = None
+    instances: np.ndarray | None = None
 
     def dense(self) -> np.ndarray:
         """(X, Y, Z) uint8 labels 0-17, free voxels being 17."""
@@ -80,7 +82,7 @@ class OccupancyLabels:
     @classmethod
     def from_voxels(
         cls, grid: VoxelGrid, indices: np.ndarray, classes: np.ndarray, flow: np.ndarray | None = None,
-        filled: np.ndarray | None = None,
+        filled: np.ndarray | None = None, instances: np.ndarray | None = None,
     ) -> 'OccupancyLabels':  # fmt: skip
         """Labels from a list of voxels as a file may hold it: in any order; of a voxel listed twice the first counts.
 
@@ -90,22 +92,23 @@ class OccupancyLabels:
             classes: (N,) whole numbers of any dtype.
             flow: (N, 2) or (N, 3) velocities, or None.
             filled: (N,) bool, which of them were filled in, or None.
+            instances: (N,) uint32, which object each belongs to, or None.
 
         Raises:
-            ValueError: an index lies outside the grid, a class is not one of 0-16, a number is not whole, or flow or
-                `filled` have another shape.
+            ValueError: an index lies outside the grid, a class is not one of 0-16, a number is not whole, or flow,
+                `filled` or `instances` have another shape or type.
         """
         _check_indices(indices, grid)
         classes = checked_classes(classes)
         _check_flow(flow, len(indices))
         flow = None if flow is None else flow.astype(np.float32)
-        if filled is not None and (filled.dtype != bool or filled.shape != (len(indices),)):
-            raise ValueError(f'"filled" is {filled.dtype} of shape {filled.shape}, not bool of shape {(len(indices),)}')
+        _check_of_voxels('filled', filled, bool, len(indices))
+        _check_of_voxels('instances', instances, np.uint32, len(indices))
         positions = grid.ravel(indices)
         if (positions[1:] > positions[:-1]).all():
-            return cls(grid, indices.astype(np.int32), classes, flow=flow, filled=filled)
+            return cls(grid, indices.astype(np.int32), classes, flow=flow, filled=filled, instances=instances)
         positions, first = np.unique(positions, return_index=True)
-        of_voxel = (None if values is None else values[first] for values in (flow, filled))
+        of_voxel = (None if values is None else values[first] for values in (flow, filled, instances))
         return cls(grid, grid.unravel(positions), classes[first], None, None, *of_voxel)
 
 
@@ -161,6 +164,12 @@ def _check_flow(flow: np.ndarray | None, count: int) -> None:
     _check_numbers('flow', flow)
     if flow.shape not in ((count, 2), (count, 3)):
         raise ValueError(f'"flow" has the shape {flow.shape}, not {(count, 2)} or {(count, 3)}')
+
+
+def _check_of_voxels(name: str, array: np.ndarray | None, dtype: type, count: int) -> None:
+    if array is not None and (array.dtype != dtype or array.shape != (count,)):
+        wanted = f'{np.dtype(dtype)} of shape {(count,)}'
+        raise ValueError(f'"{name}" is {array.dtype} of shape {array.shape}, not {wanted}')
 
 
 def _check_numbers(name: str, array: np.ndarray) -> None:

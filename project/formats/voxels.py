@@ -2,7 +2,8 @@
 
 ``indices`` (N, 3) uint16 and ``classes`` (N,) uint8 are the occupied voxels; ``flow`` (N, 2 or 3) float32 and the
 masks are there when known, a mask as ``np.packbits`` of the flattened ``[x, y, z]`` array. ``filled`` (N,) bool is
-there when holes were filled: the voxels that were not measured. ``voxels/manifest.json``
+there when holes were filled: the voxels that were not measured. ``instances`` (N,) uint32 is there when asked for: the
+object that each voxel belongs to, the same number at all keyframes of a scene, 0 for none. ``voxels/manifest.json``
 states the grid, the classes and the settings that made the folder.
 """
 
@@ -20,6 +21,8 @@ NAME = 'voxels'
 GRID = VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.2)
 VERSION = 1
 
+_OF_VOXELS = ('flow', 'filled', 'instances')
+
 
 def path(keyframe: Keyframe) -> Path:
     """``voxels/<scene name>/<sample token>.npz``."""
@@ -27,13 +30,13 @@ def path(keyframe: Keyframe) -> Path:
 
 
 def write(path: Path, labels: OccupancyLabels) -> None:
-    """Write labels on :data:`GRID`, masks and flow where known."""
+    """Write labels on :data:`GRID`; masks, flow and instances where known."""
     common.check_grid(labels, GRID)
     packed = {name: np.packbits(mask) for name, mask in labels.masks.items()}
     # One axis after the other packs twice as tight and as fast as voxel after voxel; for a reader nothing changes.
     indices = np.asfortranarray(labels.indices, np.uint16)
-    of_voxels = {'indices': indices, 'classes': labels.classes, 'flow': labels.flow, 'filled': labels.filled}
-    common.save_npz(path, {**of_voxels, **packed})
+    of_voxels = {name: getattr(labels, name) for name in ('classes', *_OF_VOXELS)}
+    common.save_npz(path, {'indices': indices, **of_voxels, **packed})
 
 
 def read(path: Path) -> OccupancyLabels:
@@ -44,11 +47,11 @@ def read(path: Path) -> OccupancyLabels:
         ValueError: the file is damaged or of another format.
     """
     with common.named_errors(path, 'a label file of the format "voxels"'):
-        arrays = common.load_npz(path, ('indices', 'classes', 'flow', 'filled', *MASKS.values()))
+        arrays = common.load_npz(path, ('indices', 'classes', *_OF_VOXELS, *MASKS.values()))
         indices, classes = arrays['indices'], arrays['classes']
         if indices is None or classes is None or indices.shape != (*classes.shape, 3):
             raise ValueError('it must hold "indices" of shape (N, 3) and "classes" of shape (N,)')
-        labels = OccupancyLabels.from_voxels(GRID, indices, classes, arrays['flow'], arrays['filled'])
+        labels = OccupancyLabels.from_voxels(GRID, indices, classes, *(arrays[name] for name in _OF_VOXELS))
         for name in MASKS.values():
             if (mask := arrays[name]) is not None:
                 setattr(labels, name, _unpacked(name, mask))

@@ -21,6 +21,7 @@ from project.labels.visibility.rays import read_rays
 from project.labels.voxelization.completion import complete
 from project.labels.voxelization.flow import flow_of
 from project.labels.voxelization.histogram import Histogram, new_histogram
+from project.labels.voxelization.instances import instances_of, track_of_voxels
 from project.labels.voxelization.voting import thinned_points, vote_keyframe
 from project.sources.base import Scene
 
@@ -92,7 +93,7 @@ def _label_keyframe(
         return _write(scene, k, points_format.NAME, thinned, settings)
     # Voxelization: all points of the window vote, each at its place at this keyframe.
     labels = vote_keyframe(scene, points, k, window, grid, histogram, settings.config)
-    mask_lidar = mask_camera = flow = None
+    mask_lidar = mask_camera = flow = instances = None
     # Visibility: free space carving by all lidar rays of the window; rays from the cameras of this keyframe.
     if rays is not None and any(map(settings.with_masks, names)):
         free = free_space(scene, rays, k, window, grid)
@@ -100,11 +101,13 @@ def _label_keyframe(
     # Completion: after the masks, since what is filled in was not observed.
     if settings.complete:
         labels = complete(labels, scene.taxonomy, settings.config)
-    # Flow: voxels move with their boxes.
-    if any(map(settings.with_flow, names)):
-        flow = flow_of(labels, scene, k)
+    # Instances and flow: voxels belong to the box that reaches into them, and move with it.
+    if any(settings.with_flow(name) or settings.with_instances(name) for name in names):
+        track = track_of_voxels(labels, scene, k)
+        flow, instances = flow_of(labels, track, scene, k), instances_of(track)
     for name in names:
         content = replace(labels, flow=flow if settings.with_flow(name) else None)
+        content = replace(content, instances=instances if settings.with_instances(name) else None)
         if settings.with_masks(name):
             content = replace(content, mask_lidar=mask_lidar, mask_camera=mask_camera)
         _write(scene, k, name, content, settings)

@@ -18,6 +18,9 @@ MASKED = {occ3d.NAME: True, voxels.NAME: False}
 FLOW = {openocc.NAME: True, openoccupancy.NAME: False, voxels.NAME: False}
 """Formats that have a place for flow, and whether it is written unless asked for."""
 
+INSTANCED = (occ3d.NAME, voxels.NAME)
+"""Formats that have a place for instances."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -31,6 +34,7 @@ class Settings:
         masks: write the masks of what lidar and cameras see, where a format has a place for them; None where the format
             is published with them.
         flow: the same for the velocity of voxels.
+        instances: write which object each voxel belongs to, where a format has a place for it.
         refine_poses: correct the poses of the car first, where they are wrong.
         remove_ghosts: remove what rays contradict.
         complete: fill holes in the ground and in flat surfaces.
@@ -43,6 +47,7 @@ class Settings:
     overwrite: bool = False
     masks: bool | None = None
     flow: bool | None = None
+    instances: bool = False
     refine_poses: bool = True
     remove_ghosts: bool = True
     complete: bool = False
@@ -55,6 +60,10 @@ class Settings:
     def with_flow(self, name: str) -> bool:
         """Whether a format is written with flow."""
         return name in FLOW and (FLOW[name] if self.flow is None else self.flow)
+
+    def with_instances(self, name: str) -> bool:
+        """Whether a format is written with instances."""
+        return self.instances and name in INSTANCED
 
     def missing(self, keyframe: Keyframe) -> list[str]:
         """Names of the formats in which labels of a keyframe are to be made."""
@@ -71,6 +80,7 @@ class Settings:
             'category_labels': category_labels(taxonomy),
             'masks': self.with_masks(name),
             'flow': self.with_flow(name),
+            'instances': self.with_instances(name),
             'remove_ghosts': self.remove_ghosts,
             'complete': self.complete,
             'refine_poses': self.refine_poses,

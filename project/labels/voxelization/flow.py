@@ -4,18 +4,19 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from project.formats import OccupancyLabels
-from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points
+from project.labels.aggregation.boxes import OUTSIDE
 from project.sources.base import Scene
 
 
-def flow_of(labels: OccupancyLabels, scene: Scene, k: int) -> np.ndarray:
+def flow_of(labels: OccupancyLabels, track: np.ndarray, scene: Scene, k: int) -> np.ndarray:
     """Velocity of every occupied voxel.
 
-    A voxel moves with a box that reaches into it and has its label: along with the box's centre, and around it as the
-    box turns. All others, and objects annotated at no neighbouring keyframe, have velocity 0.
+    A voxel of a track moves along with the centre of the track's box, and around it as the box turns. All others, and
+    objects annotated at no neighbouring keyframe, have velocity 0.
 
     Args:
         labels: N occupied voxels of the keyframe.
+        track: (N,) int32 track of each voxel, as :func:`.instances.track_of_voxels` returns it.
         scene: the scene.
         k: the keyframe.
 
@@ -25,20 +26,13 @@ def flow_of(labels: OccupancyLabels, scene: Scene, k: int) -> np.ndarray:
     grid, tracks = labels.grid, scene.tracks
     seconds = (scene.timestamps_us[scene.keyframe_sweeps] - scene.timestamps_us[0]) / 1e6
     grid_from_global = scene.grid_from_global(k, grid.frame)
-    present = np.flatnonzero(tracks.present[k])
-    grid_from_box = grid_from_global @ tracks.global_from_box[k, present]
-    # A box reaches into voxels whose middles are up to half a diagonal outside.
-    sizes = tracks.sizes[k, present] + np.linalg.norm(grid.voxel_size)
-    categories = scene.taxonomy.label_of[tracks.categories[present]]
-    boxes = Boxes(present, grid_from_box, sizes, categories, np.zeros(len(present), bool))
-    centres = grid.centres(labels.indices)
-    box = box_of_points(centres.astype(np.float32), labels.classes, boxes)
-    moving = np.flatnonzero(box != OUTSIDE)
-    moving = moving[categories[box[moving]] == labels.classes[moving]]
     linear, angular = _velocities(tracks.present, tracks.global_from_box, seconds, k)
-    turn, owner = grid_from_global[:3, :3], box[moving]
-    arms = centres[moving] - grid_from_box[owner, :3, 3]
-    flow = np.zeros((len(centres), 3), np.float32)
+    moving = np.flatnonzero(track != OUTSIDE)
+    present, owner = np.unique(track[moving], return_inverse=True)
+    boxes = (grid_from_global @ tracks.global_from_box[k, present])[:, :3, 3]
+    turn = grid_from_global[:3, :3]
+    arms = grid.centres(labels.indices[moving]) - boxes[owner]
+    flow = np.zeros((len(track), 3), np.float32)
     flow[moving] = (linear[present] @ turn.T)[owner] + np.cross((angular[present] @ turn.T)[owner], arms)
     return flow
 

@@ -9,6 +9,7 @@ from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
 from project.labels.voxelization.flow import flow_of
+from project.labels.voxelization.instances import track_of_voxels
 from project.labels.voxelization.voting import vote_keyframe
 
 GRIDS = [
@@ -21,7 +22,11 @@ CAR = 4
 def labels_and_flow(tmp_path, k, grid, **scene):
     scene = make_scene(tmp_path, **scene)
     labels = vote_keyframe(scene, aggregate(scene), k, 10, grid)
-    return scene, labels, flow_of(labels, scene, k)
+    return scene, labels, flow_at(labels, scene, k)
+
+
+def flow_at(labels, scene, k):
+    return flow_of(labels, track_of_voxels(labels, scene, k), scene, k)
 
 
 @pytest.mark.parametrize('grid', GRIDS)
@@ -47,7 +52,7 @@ def test_at_the_ends_of_a_track_the_one_neighbour_tells(tmp_path, k):
 def test_velocity_is_taken_from_both_neighbours(tmp_path):
     scene, labels, flow = labels_and_flow(tmp_path, 1, GRIDS[0])
     scene.tracks.global_from_box[2, 0, 0, 3] += 2
-    faster = flow_of(labels, scene, 1)
+    faster = flow_at(labels, scene, 1)
     # Two metres more in the second that lies between them.
     np.testing.assert_allclose(np.linalg.norm(faster - flow, axis=1), 2.0 * (labels.classes == CAR), atol=1e-5)
 
@@ -61,7 +66,7 @@ def test_every_voxel_that_a_box_reaches_into_moves(tmp_path, grid, rng):
     voxels = np.unique(indices, axis=0)
     above = voxels + np.array([0, 0, 6])
     labels = OccupancyLabels(grid, np.concatenate([voxels, above]), np.full(2 * len(voxels), CAR, np.uint8))
-    moves = flow_of(labels, scene, 1).any(axis=1)
+    moves = flow_at(labels, scene, 1).any(axis=1)
     np.testing.assert_array_equal(moves, np.arange(2 * len(voxels)) < len(voxels))
 
 

@@ -1,0 +1,36 @@
+"""Which object each voxel belongs to: the track of the box that reaches into it."""
+
+import numpy as np
+
+from project.formats import OccupancyLabels
+from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points
+from project.sources.base import Scene
+
+
+def track_of_voxels(labels: OccupancyLabels, scene: Scene, k: int) -> np.ndarray:
+    """The track that each occupied voxel belongs to: that of a box which reaches into it and has its label.
+
+    Args:
+        labels: N occupied voxels of the keyframe.
+        scene: the scene.
+        k: the keyframe.
+
+    Returns:
+        (N,) int32 track of the scene, :data:`OUTSIDE` where there is none.
+    """
+    grid, tracks = labels.grid, scene.tracks
+    present = np.flatnonzero(tracks.present[k])
+    grid_from_box = scene.grid_from_global(k, grid.frame) @ tracks.global_from_box[k, present]
+    # A box reaches into voxels whose middles are up to half a diagonal outside.
+    sizes = tracks.sizes[k, present] + np.linalg.norm(grid.voxel_size)
+    categories = scene.taxonomy.label_of[tracks.categories[present]]
+    boxes = Boxes(present, grid_from_box, sizes, categories, np.zeros(len(present), bool))
+    box = box_of_points(grid.centres(labels.indices).astype(np.float32), labels.classes, boxes)
+    # The position OUTSIDE is the last one of what is appended.
+    own = np.append(categories, 0)[box] == labels.classes
+    return np.where(own & (box != OUTSIDE), np.append(present, OUTSIDE)[box], OUTSIDE).astype(np.int32)
+
+
+def instances_of(track: np.ndarray) -> np.ndarray:
+    """(N,) uint32 instances of voxels: 1 + the track, the same at all keyframes of a scene; 0 where there is none."""
+    return (track.astype(np.int64) + 1).astype(np.uint32)
