@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Make a world in nuScenes format whose ground truth is known exactly."""
+"""Make a world whose ground truth is known exactly, in nuScenes format or as a folder of recordings."""
 
 import argparse
 import shutil
@@ -11,7 +11,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from project.cli import run, whole_number
-from project.synthetic.settings import FOLDERS, SETTINGS_FILE, Difficulties, WorldSettings
+from project.synthetic.rig import RIGS
+from project.synthetic.settings import LAYOUTS, SETTINGS_FILE, Difficulties, WorldSettings
 from project.synthetic.world import make_world, move_world
 
 EXAMPLES = """\
@@ -27,6 +28,9 @@ examples:
 
   without anything that makes labelling hard but the beams that never return:
     python tools/make_synthetic.py --out /tmp/easy --no-difficulties --missing-returns
+
+  another car, as a folder of recordings (docs/own_data.md): four cameras of two sizes, two lidars of 10 Hz:
+    python tools/make_synthetic.py --out /tmp/other --rig two-lidars --layout folder --keyframes 6 --image-size 320x180
 
 The folder loads with nuscenes-devkit 1.2.0, lidarseg included. There are no camera sweeps, no radar and no map
 expansion; ego poses, tracks and lidarseg are as in nuScenes. project.synthetic.truth tells what is where.
@@ -47,17 +51,19 @@ def main() -> int:
             followers=arguments.followers,
             scene_names=tuple(arguments.scene_names),
             version=arguments.version,
+            rig=arguments.rig,
+            layout=arguments.layout,
         )
-        _check_free(arguments.out, settings.version, arguments.overwrite)
+        _check_free(arguments.out, settings, arguments.overwrite)
         _make(arguments.out, settings, arguments.workers)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    beside = {path.name for path in arguments.out.iterdir()} - {settings.version, *FOLDERS, SETTINGS_FILE}
+    beside = {path.name for path in arguments.out.iterdir()} - {*settings.parts, SETTINGS_FILE}
     if beside:
         print(f'still there, of what was there before: {", ".join(sorted(beside))}')
     names = ', '.join(settings.names)
-    print(f'{arguments.out}: {settings.scenes} scenes of {settings.keyframes} keyframes ({names}), {settings.version}')
+    print(f'{arguments.out}: {settings.scenes} scenes of {settings.keyframes} keyframes ({names})')
     return 0
 
 
@@ -113,6 +119,18 @@ def _parser() -> argparse.ArgumentParser:
         '--version', default=defaults.version, help='name of the folder of tables (default %(default)s)'
     )
     parser.add_argument(
+        '--rig',
+        choices=tuple(RIGS),
+        default=defaults.rig,
+        help='sensors: those of nuScenes, or four cameras of two sizes and two lidars of 10 Hz (default %(default)s)',
+    )
+    parser.add_argument(
+        '--layout',
+        choices=LAYOUTS,
+        default=defaults.layout,
+        help='tables of nuScenes, or a scene.json per scene and points that are not deskewed (default %(default)s)',
+    )
+    parser.add_argument(
         '--scene-names',
         nargs='+',
         default=(),
@@ -163,7 +181,7 @@ def _difficulties(arguments: argparse.Namespace) -> Difficulties:
     return replace(start, **{name: on for name, on in named.items() if on is not None})
 
 
-def _check_free(root: Path, version: str, overwrite: bool) -> None:
+def _check_free(root: Path, settings: WorldSettings, overwrite: bool) -> None:
     """Make sure that nothing is in the way but, with `overwrite`, a world that this program made."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return
@@ -171,9 +189,9 @@ def _check_free(root: Path, version: str, overwrite: bool) -> None:
         raise FileExistsError(f'{root} is not empty; choose another folder or add --overwrite')
     if not (root / SETTINGS_FILE).is_file():
         raise FileExistsError(f'{root} holds no made world; --overwrite does not remove other files')
-    own = {WorldSettings.load(root).version, *FOLDERS}
-    if version not in own and (root / version).exists():
-        raise FileExistsError(f'{root / version} is not of the made world; --overwrite does not remove other files')
+    for part in set(settings.parts) - set(WorldSettings.load(root).parts):
+        if (root / part).exists():
+            raise FileExistsError(f'{root / part} is not of the made world; --overwrite does not remove other files')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
-"""A made world in nuScenes format whose ground truth is known exactly, because it is built from closed solids.
+"""A made world whose ground truth is known exactly, because it is built from closed solids.
 
-:func:`make_world` writes it; :mod:`project.synthetic.truth` answers what is where from the solids alone.
+:func:`make_world` writes it in nuScenes format or as a folder of recordings; :mod:`project.synthetic.truth` answers
+what is where from the solids alone.
 """
 
 from project.synthetic.settings import Difficulties, WorldSettings

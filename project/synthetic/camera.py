@@ -6,7 +6,6 @@ import numpy as np
 from numba import njit
 
 from project.geometry.rigid import inverse
-from project.synthetic import rig
 from project.synthetic.materials import COLOURS, PAINTS, ROUGHNESS
 from project.synthetic.scene import Scene
 from project.synthetic.shading import shade
@@ -39,9 +38,9 @@ def render(scene: Scene, channel: str, time: float) -> Picture:
 
     Pixel (column, row) shows what the ray through u = column, v = row of the intrinsic matrix meets.
     """
-    width, height = scene.settings.image_size
-    camera = rig.CAMERAS[channel]
-    intrinsic = camera.intrinsic(width)
+    camera = scene.rig.cameras[channel]
+    width, height = camera.size_px(scene.settings.image_size)
+    intrinsic = camera.intrinsic(scene.settings.image_size[0])
     town_from_camera = scene.town_from_ego(time) @ camera.ego_from_camera
     camera_from_town = inverse(town_from_camera)
     present = scene.present(time)

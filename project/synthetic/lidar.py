@@ -10,6 +10,7 @@ from project.geometry.rigid import apply, inverse
 from project.synthetic import rig
 from project.synthetic.bvh import Tree, nearest
 from project.synthetic.materials import REFLECTIVITY, Material
+from project.synthetic.rig import Lidar
 from project.synthetic.scene import Scene
 from project.synthetic.solids import box, joined
 from project.taxonomy import NOISE, RAW_EGO
@@ -22,9 +23,6 @@ LOST = 0.015
 """Share of the returns that get lost for no visible reason."""
 WEAKEST = 1.5
 """Reflectivity times cosine that is still seen at the full range; what is weaker, from nearer only."""
-
-EGO_ROOF = ((-0.56, -1.35, -1.0), (0.56, 0.66, -0.33))
-"""Lowest and highest corner, in the lidar frame, of the part of the ego car that beams hit."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +51,39 @@ class Returns:
         return self.origins + self.ranges[:, None] * self.directions
 
 
-def cast(scene: Scene, time: float) -> tuple[Returns, np.ndarray]:
+@dataclass(frozen=True)
+class Sweep:
+    """What a lidar reports for a sweep of N returns.
+
+    Attributes:
+        points: (N, 5) float32 x, y, z (lidar frame at the end of the sweep, motion of the ego car compensated),
+            intensity 0-255, ring.
+        measured: (N, 3) float32 x, y, z in the lidar frame at the time of each.
+        times_s: (N,) float64 when each was measured, from the end of the sweep; not above 0.
+        raw: (N,) uint8 lidarseg index.
+        visible: (A,) visible share of each actor.
+    """
+
+    points: np.ndarray
+    measured: np.ndarray
+    times_s: np.ndarray
+    raw: np.ndarray
+    visible: np.ndarray
+
+
+def cast(scene: Scene, time: float, lidar: Lidar | None = None) -> tuple[Returns, np.ndarray]:
     """Cast the beams of the sweep that ends at a time; moving things are where they are at that time.
+
+    Args:
+        scene: the scene.
+        time: end of the sweep, seconds.
+        lidar: which lidar; by default the one that keyframes go by.
 
     Returns:
         The returns, and for each actor the number of beams that would have met it were nothing in the way, (A,).
     """
-    pose, before = (scene.town_from_ego(t) @ rig.EGO_FROM_LIDAR for t in (time, time - rig.SWEEP_US * 1e-6))
-    share = np.arange(1, rig.FIRINGS + 1) / rig.FIRINGS
-    poses = before + share[:, None, None] * (pose - before)
+    lidar = lidar or scene.rig.reference
+    poses = _poses(scene, time, lidar)
     directions = np.einsum('fij,fbj->fbi', poses[:, :3, :3], _directions())
     directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     origins = poses[:, :3, 3].copy()
@@ -109,23 +131,31 @@ def cast(scene: Scene, time: float) -> tuple[Returns, np.ndarray]:
     )
     met = np.zeros(len(scene.actors), np.int64)
     met[present] = free
-    return _without_weak_and_own(returns), met
+    return _without_weak_and_own(returns, lidar), met
 
 
-def scan(scene: Scene, time: float, number: int) -> tuple[np.ndarray, np.ndarray, Returns]:
-    """What the lidar reports for a sweep.
+def _poses(scene: Scene, time: float, lidar: Lidar) -> np.ndarray:
+    """(FIRINGS, 4, 4) float64 town from lidar at each firing of the sweep that ends at a time."""
+    ends = np.linspace(time - lidar.period_us * 1e-6, time, lidar.pieces + 1)
+    poses = np.array([scene.town_from_ego(end) @ lidar.ego_from_lidar for end in ends])
+    at = np.arange(1, rig.FIRINGS + 1) / rig.FIRINGS * lidar.pieces
+    piece = np.minimum(at.astype(int), lidar.pieces - 1)
+    return poses[piece] + (at - piece)[:, None, None] * (poses[piece + 1] - poses[piece])
+
+
+def scan(scene: Scene, channel: str, number: int) -> Sweep:
+    """What a lidar reports for a sweep.
 
     Args:
         scene: the scene.
-        time: end of the sweep, seconds.
-        number: number of the sweep in its scene, for its noise.
-
-    Returns:
-        (N, 5) float32 x, y, z (lidar frame at `time`, motion of the ego car compensated), intensity 0-255, ring;
-        (N,) uint8 lidarseg index; and the returns before noise, (A,) visible share of each actor.
+        channel: the lidar's name.
+        number: number of the sweep among those of the lidar.
     """
-    returns, met = cast(scene, time)
-    rng = np.random.default_rng([scene.settings.seed, scene.index, 100, number])
+    lidar = scene.rig.lidars[channel]
+    time = lidar.time(number)
+    returns, met = cast(scene, time, lidar)
+    of_lidar = 100 + list(scene.rig.lidars).index(channel)
+    rng = np.random.default_rng([scene.settings.seed, scene.index, of_lidar, number])
     difficulties = scene.settings.difficulties
     noise = rng.normal(0, RANGE_SIGMA, len(returns.ranges)) * difficulties.range_noise
     lost = (rng.random(len(returns.ranges)) < LOST) & (returns.actors != EGO) & difficulties.missing_returns
@@ -133,16 +163,16 @@ def scan(scene: Scene, time: float, number: int) -> tuple[np.ndarray, np.ndarray
     ranges = np.where(valid, returns.ranges + noise, 0.0)
     town = returns.origins + ranges[:, None] * returns.directions
     points = np.empty((len(town), 5), np.float32)
-    points[:, :3] = apply(inverse(scene.town_from_ego(time) @ rig.EGO_FROM_LIDAR), town)
+    points[:, :3] = apply(inverse(scene.town_from_ego(time) @ lidar.ego_from_lidar), town)
     brightness = returns.reflectance * rng.uniform(0.85, 1.15, len(town))
     points[:, 3] = np.where(valid, np.clip(np.round(brightness), 0, 255), rng.integers(0, 125, len(town)))
     points[:, 4] = np.tile(np.arange(32), rig.FIRINGS)
     raw = np.where(valid, returns.raw, NOISE).astype(np.uint8)
     seen = np.bincount(returns.actors[returns.actors >= 0], minlength=len(scene.actors)) / np.maximum(met, 1)
-    if not difficulties.missing_returns:
-        kept = valid & (returns.actors != EGO)
-        points, raw = points[kept], raw[kept]
-    return points, raw, seen
+    kept = valid & (returns.actors != EGO) | difficulties.missing_returns
+    measured = (ranges[:, None] * _directions().reshape(-1, 3)).astype(np.float32)
+    times_s = (np.repeat(np.arange(1, rig.FIRINGS + 1), 32) / rig.FIRINGS - 1) * lidar.period_us * 1e-6
+    return Sweep(points[kept], measured[kept], times_s[kept], raw[kept], seen)
 
 
 def _directions() -> np.ndarray:
@@ -157,9 +187,9 @@ def _directions() -> np.ndarray:
     )
 
 
-def _without_weak_and_own(returns: Returns) -> Returns:
+def _without_weak_and_own(returns: Returns, lidar: Lidar) -> Returns:
     """Returns with those left out that are too far or too weak, and with those from the ego car put in."""
-    own = _own_ranges().ravel()
+    own = _own_ranges(lidar).ravel()
     reach = rig.MAX_RANGE * np.minimum(1, np.sqrt(returns.reflectance / WEAKEST))
     missed = (returns.actors == MISSED) | (returns.ranges > reach)
     is_own = own < np.where(missed, np.inf, returns.ranges)
@@ -172,9 +202,9 @@ def _without_weak_and_own(returns: Returns) -> Returns:
 
 
 @cache
-def _own_ranges() -> np.ndarray:
+def _own_ranges(lidar: Lidar) -> np.ndarray:
     """(FIRINGS, 32) range at which each beam hits the ego car, infinity where it does not."""
-    tree = Tree.over(joined([box(*EGO_ROOF, Material.METAL)]).triangles)
+    tree = Tree.over(joined([box(*lidar.roof, Material.METAL)]).triangles)
     directions = _directions()
     ranges, _, _ = _cast_static(*tree.arrays, np.zeros((rig.FIRINGS, 3)), directions)
     return ranges

@@ -24,9 +24,15 @@ def keyframe_time(keyframe: int) -> float:
     return keyframe * rig.KEYFRAME_US * 1e-6
 
 
-def sweep_time(sweep: int) -> float:
-    """Seconds since the first keyframe; every tenth sweep is a keyframe."""
-    return sweep * rig.SWEEP_US * 1e-6
+def sweeps_between(scene: Scene, first: int, last: int) -> list[tuple[str, int]]:
+    """Channel and number of all sweeps that are of a keyframe, of a later one, or in between."""
+    return [
+        (channel, sweep)
+        for channel, lidar in scene.rig.lidars.items()
+        for keyframe in range(first, last + 1)
+        for sweep in lidar.sweeps_until(keyframe)
+        if keyframe > first or lidar.is_keyframe(sweep)
+    ]
 
 
 def data_token(scene: Scene, channel: str, timestamp_us: int) -> str:
@@ -36,7 +42,7 @@ def data_token(scene: Scene, channel: str, timestamp_us: int) -> str:
 
 def file_name(scene: Scene, channel: str, timestamp_us: int, keyframe: bool) -> str:
     """Path of a sensor reading's file below the world's folder."""
-    ending = 'pcd.bin' if channel == 'LIDAR_TOP' else 'jpg'
+    ending = 'pcd.bin' if channel in scene.rig.lidars else 'jpg'
     return f'{"samples" if keyframe else "sweeps"}/{channel}/{log_name(scene)}__{channel}__{timestamp_us}.{ending}'
 
 
@@ -113,21 +119,22 @@ def map_file(scene: Scene) -> str:
 
 def _readings(scene: Scene, samples: list[dict]) -> dict[str, list[dict]]:
     """Rows of sample_data, ego_pose and lidarseg."""
-    lidar: list[tuple] = []
-    cameras: dict[str, list] = {channel: [] for channel in rig.CAMERAS}
-    for sweep in range((len(samples) - 1) * rig.SWEEPS_PER_KEYFRAME + 1):
-        # A sweep between keyframes belongs to the keyframe that follows.
-        keyframe = -(-sweep // rig.SWEEPS_PER_KEYFRAME)
-        is_key = sweep % rig.SWEEPS_PER_KEYFRAME == 0
-        lidar.append((_reading(scene, 'LIDAR_TOP', sweep_time(sweep), samples[keyframe], is_key), sweep_time(sweep)))
-        for channel, camera in rig.CAMERAS.items() if is_key else ():
-            time = sweep_time(sweep) + camera.delay_us * 1e-6
-            cameras[channel].append((_reading(scene, channel, time, samples[keyframe], True), time))
-    readings = [lidar, *cameras.values()]
+    lidars: dict[str, list] = {channel: [] for channel in scene.rig.lidars}
+    cameras: dict[str, list] = {channel: [] for channel in scene.rig.cameras}
+    for keyframe, sample in enumerate(samples):
+        for channel, lidar in scene.rig.lidars.items():
+            # A sweep between keyframes belongs to the keyframe that follows.
+            for sweep in lidar.sweeps_until(keyframe):
+                time = lidar.time(sweep)
+                lidars[channel].append((_reading(scene, channel, time, sample, lidar.is_keyframe(sweep)), time))
+        for channel, camera in scene.rig.cameras.items():
+            time = keyframe_time(keyframe) + camera.delay_us * 1e-6
+            cameras[channel].append((_reading(scene, channel, time, sample, True), time))
+    readings = [*lidars.values(), *cameras.values()]
     for chain in readings:
         link([row for row, _ in chain])
     flat = [entry for chain in readings for entry in chain]
-    labelled = [row['token'] for row, _ in lidar if row['is_key_frame']]
+    labelled = [row['token'] for chain in lidars.values() for row, _ in chain if row['is_key_frame']]
     return {
         'sample_data': [row for row, _ in flat],
         'ego_pose': [pose_row(row['token'], row['timestamp'], scene.global_from_ego(time)) for row, time in flat],
@@ -145,8 +152,8 @@ def lidarseg_file(scene: Scene, lidar_token: str) -> str:
 def _reading(scene: Scene, channel: str, time: float, sample: dict, is_key: bool) -> dict:
     stamp = scene.timestamp_us(time)
     name = data_token(scene, channel, stamp)
-    camera = channel != 'LIDAR_TOP'
-    width, height = scene.settings.image_size if camera else (0, 0)
+    camera = scene.rig.cameras.get(channel)
+    width, height = camera.size_px(scene.settings.image_size) if camera else (0, 0)
     return dict(
         token=name,
         sample_token=sample['token'],

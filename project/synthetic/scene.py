@@ -10,11 +10,12 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from project.geometry.rigid import inverse, rigid, yaw_rotation
-from project.synthetic import rig, scenery, traffic
+from project.synthetic import scenery, traffic
 from project.synthetic.bvh import Forest, Tree
 from project.synthetic.crowd import EGO_SIZE, Actor, Crowd
 from project.synthetic.ground import Ground, make_ground
 from project.synthetic.models import Model, model
+from project.synthetic.rig import KEYFRAME_US, RIGS, SCENE_US, START_US, Rig
 from project.synthetic.routes import Motion
 from project.synthetic.settings import WorldSettings
 from project.synthetic.solids import Mesh
@@ -37,6 +38,11 @@ class Scene:
     actors: tuple[Actor, ...]
     town_yaw: float
     drift: np.ndarray
+
+    @property
+    def rig(self) -> Rig:
+        """The sensors of the ego car."""
+        return RIGS[self.settings.rig]
 
     @cached_property
     def static_tree(self) -> Tree:
@@ -65,7 +71,7 @@ class Scene:
 
     def timestamp_us(self, time: float) -> int:
         """Time stamp of the tables, microseconds."""
-        return rig.START_US + self.index * rig.SCENE_US + round(time * 1e6)
+        return START_US + self.index * SCENE_US + round(time * 1e6)
 
     def town_from_ego(self, time: float) -> np.ndarray:
         """True pose of the ego car, (4, 4) float64."""
@@ -137,7 +143,7 @@ def build_scene(settings: WorldSettings, index: int) -> Scene:
     plan = make_plan(plan_rng)
     uses, lot_raw = scenery.choose_lots(lot_rng)
     ground = make_ground(plan, lot_raw, settings.difficulties.missing_z, ground_rng)
-    duration = (settings.keyframes - 1) * rig.KEYFRAME_US * 1e-6
+    duration = (settings.keyframes - 1) * KEYFRAME_US * 1e-6
     route = traffic.ego_route(plan, duration, ego_rng)
     ego = route.motion(plan, duration)
     near = ego.at(np.linspace(0, duration, 20))[:, :2]

@@ -6,16 +6,24 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from project.synthetic.rig import RIGS
+
 SETTINGS_FILE = 'synthetic_world.json'
 
 FOLDERS = ('samples', 'sweeps', 'lidarseg', 'maps')
-"""What a world holds beside its settings and the folder of tables."""
+"""What a world with tables of nuScenes holds beside its settings and the tables."""
+
+TAXONOMY_FILE = 'taxonomy.yaml'
+
+LAYOUTS = ('nuscenes', 'folder')
 
 MINI_SCENES = (
     'scene-0061', 'scene-0103', 'scene-0553', 'scene-0916', 'scene-0655', 'scene-0757', 'scene-0796', 'scene-1077',
     'scene-1094', 'scene-1100',
 )  # fmt: skip
-"""Scene names of the official mini splits; the second and the fourth are for validation."""
+"""Scene names of the official mini splits."""
+MINI_VAL = ('scene-0103', 'scene-0916')
+"""Those of them that are for validation."""
 
 MOST_FOLLOWERS = 3
 """Road users that can follow the ego car."""
@@ -61,13 +69,17 @@ class WorldSettings:
     Attributes:
         seed: the same seed gives the same world, byte for byte.
         scenes: number of scenes; each is a town of its own.
-        keyframes: keyframes a scene, half a second apart; there are 9 further lidar sweeps between two of them.
-        image_size: (width, height) of the six cameras, pixels; nuScenes has (1600, 900).
+        keyframes: keyframes a scene, half a second apart; further lidar sweeps are between two of them.
+        image_size: (width, height) of the cameras, pixels; nuScenes has (1600, 900). Some rigs have smaller ones, too.
         images: write camera images (without, the tables still list them).
         difficulties: what makes labelling hard.
         followers: road users without boxes that follow the ego car wherever it goes: a cyclist, a van, a car.
         scene_names: one name a scene; by default those of the official mini splits.
         version: name of the folder of tables.
+        rig: the sensors, one of :data:`project.synthetic.rig.RIGS`.
+        layout: what the files are: ``nuscenes``, tables of nuScenes, where points are as if all had been measured at
+            the end of the sweep; or ``folder``, a ``scene.json`` for each scene, where points are as the lidar measures
+            them while it turns and the car moves.
     """
 
     seed: int = 0
@@ -79,6 +91,8 @@ class WorldSettings:
     followers: int = 0
     scene_names: tuple[str, ...] = ()
     version: str = 'v1.0-mini'
+    rig: str = 'nuscenes'
+    layout: str = 'nuscenes'
 
     def __post_init__(self) -> None:
         if self.scenes < 1 or self.keyframes < 1:
@@ -97,12 +111,21 @@ class WorldSettings:
                 raise ValueError(f'"{name}" is no name: letters, digits and ".", "-", "_" after the first of them')
         if self.version in FOLDERS:
             raise ValueError(f'the folder of tables cannot be called {self.version}')
+        if self.rig not in RIGS:
+            raise ValueError(f'there is no rig {self.rig}; there are {", ".join(RIGS)}')
+        if self.layout not in LAYOUTS:
+            raise ValueError(f'there is no layout {self.layout}; there are {", ".join(LAYOUTS)}')
 
     @property
     def names(self) -> tuple[str, ...]:
         """Name of each scene."""
         further = tuple(f'scene-{9000 + number}' for number in range(self.scenes - len(MINI_SCENES)))
         return self.scene_names or (MINI_SCENES + further)[: self.scenes]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What a world holds beside its settings: first what it cannot be loaded without."""
+        return (TAXONOMY_FILE, *self.names) if self.layout == 'folder' else (self.version, *FOLDERS)
 
     @classmethod
     def tiny(cls, **changes) -> 'WorldSettings':

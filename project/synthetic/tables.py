@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from project.geometry.rigid import quaternion, rotation_matrices
-from project.synthetic import rig
+from project.synthetic.rig import Rig
 from project.taxonomy import RAW_NAMES
 
 TABLES = (
@@ -50,26 +50,34 @@ def visibility_token(share: float) -> str:
     return max(key for key, (lowest, _) in VISIBILITIES.items() if share >= lowest)
 
 
-def fixed_tables() -> dict[str, list[dict]]:
-    """Tables that do not depend on the scenes: categories, attributes, visibilities and sensors."""
+def fixed_tables(sensors: Rig, full_width_px: int) -> dict[str, list[dict]]:
+    """Tables that do not depend on the scenes: categories, attributes, visibilities and sensors.
+
+    Args:
+        sensors: those of the ego car.
+        full_width_px: width of images of the full size.
+    """
     cameras = [
         dict(
             token=token('calibrated_sensor', channel),
             sensor_token=token('sensor', channel),
             translation=list(camera.translation),
             rotation=list(map(float, camera.rotation)),
-            camera_intrinsic=camera.intrinsic(rig.FULL_WIDTH_PX).tolist(),
+            camera_intrinsic=camera.intrinsic(full_width_px).tolist(),
         )
-        for channel, camera in rig.CAMERAS.items()
+        for channel, camera in sensors.cameras.items()
     ]
-    lidar = dict(
-        token=token('calibrated_sensor', 'LIDAR_TOP'),
-        sensor_token=token('sensor', 'LIDAR_TOP'),
-        translation=list(rig.LIDAR_TRANSLATION),
-        rotation=quaternion(rotation_matrices(np.array(rig.LIDAR_ROTATION))),
-        camera_intrinsic=[],
-    )
-    channels = {'LIDAR_TOP': 'lidar'} | dict.fromkeys(rig.CAMERAS, 'camera')
+    lidars = [
+        dict(
+            token=token('calibrated_sensor', channel),
+            sensor_token=token('sensor', channel),
+            translation=list(lidar.translation),
+            rotation=quaternion(rotation_matrices(np.array(lidar.rotation))),
+            camera_intrinsic=[],
+        )
+        for channel, lidar in sensors.lidars.items()
+    ]
+    channels = dict.fromkeys(sensors.lidars, 'lidar') | dict.fromkeys(sensors.cameras, 'camera')
     return {
         'category': [
             dict(token=token('category', name), name=name, description=name, index=index)
@@ -86,15 +94,15 @@ def fixed_tables() -> dict[str, list[dict]]:
             dict(token=token('sensor', channel), channel=channel, modality=modality)
             for channel, modality in channels.items()
         ],
-        'calibrated_sensor': [lidar, *cameras],
+        'calibrated_sensor': [*lidars, *cameras],
     }
 
 
 def link(rows: list[dict]) -> None:
     """Chain rows by their `prev` and `next` tokens, in order."""
-    for row, before, after in zip(rows, [None, *rows[:-1]], [*rows[1:], None], strict=True):
-        row['prev'] = before['token'] if before else ''
-        row['next'] = after['token'] if after else ''
+    tokens = ['', *(row['token'] for row in rows), '']
+    for number, row in enumerate(rows):
+        row['prev'], row['next'] = tokens[number], tokens[number + 2]
 
 
 def pose_row(name: str, timestamp_us: int, matrix) -> dict:

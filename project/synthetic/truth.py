@@ -13,10 +13,9 @@ import numpy as np
 
 from project.geometry.rigid import apply, inverse
 from project.grid import VoxelGrid
-from project.synthetic import rig
 from project.synthetic.ground import MATERIALS as GROUND_MATERIALS
 from project.synthetic.lidar import STATIC, cast
-from project.synthetic.records import keyframe_time, sweep_time
+from project.synthetic.records import keyframe_time, sweeps_between
 from project.synthetic.scene import Scene, build_scene
 from project.synthetic.settings import WorldSettings
 from project.synthetic.voxelise import surface_areas
@@ -108,7 +107,7 @@ def movable_surface(root: str | Path, scene_name: str, keyframe: int, frame: str
 
 
 def _town_from(scene: Scene, frame: str, time: float) -> np.ndarray:
-    frames = {'ego': np.eye(4), 'lidar': rig.EGO_FROM_LIDAR}
+    frames = {'ego': np.eye(4), 'lidar': scene.rig.reference.ego_from_lidar}
     if frame not in frames:
         raise ValueError(f'a grid in the frame "{frame}" has no truth; the frames are "lidar" and "ego"')
     return scene.town_from_ego(time) @ frames[frame]
@@ -127,12 +126,13 @@ def _actor_triangles(scene: Scene, time: float) -> tuple[np.ndarray, np.ndarray,
 
 
 @lru_cache(maxsize=500)
-def _hits(settings: WorldSettings, index: int, sweep: int) -> tuple[np.ndarray, np.ndarray]:
+def _hits(settings: WorldSettings, index: int, channel: str, sweep: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the beams of a sweep end: (N, 3) float32 in the town frame or the frame of the actor that was hit, and
     (N,) int16 that actor or STATIC."""
     scene = build_scene(settings, index)
-    time = sweep_time(sweep)
-    returns, _ = cast(scene, time)
+    lidar = scene.rig.lidars[channel]
+    time = lidar.time(sweep)
+    returns, _ = cast(scene, time, lidar)
     kept = returns.actors >= STATIC
     points, actors = returns.points[kept], returns.actors[kept]
     for actor in np.unique(actors[actors != STATIC]):
@@ -145,8 +145,7 @@ def _seen(scene: Scene, keyframe: int, grid: VoxelGrid, grid_from_town: np.ndarr
     """(X, Y, Z) bool, voxels in which a beam of the window ends."""
     time = keyframe_time(keyframe)
     first, last = max(0, keyframe - window), min(scene.settings.keyframes - 1, keyframe + window)
-    sweeps = range(first * rig.SWEEPS_PER_KEYFRAME, last * rig.SWEEPS_PER_KEYFRAME + 1)
-    hits = [_hits(scene.settings, scene.index, sweep) for sweep in sweeps]
+    hits = [_hits(scene.settings, scene.index, *sweep) for sweep in sweeps_between(scene, first, last)]
     points, actors = (np.concatenate(parts) for parts in zip(*hits, strict=True))
     seen = np.zeros(grid.shape, bool)
     for actor in (STATIC, *scene.present(time)):

@@ -1,33 +1,27 @@
-"""Writes a made world in nuScenes format."""
+"""Writes a made world."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
 
 from project.geometry.rigid import apply, inverse
-from project.synthetic import rig
+from project.synthetic import folder_files, nuscenes_files
 from project.synthetic.camera import render
 from project.synthetic.lidar import scan
-from project.synthetic.maps import driveable_and_walkable
-from project.synthetic.records import (
-    data_token,
-    file_name,
-    keyframe_time,
-    lidarseg_file,
-    map_file,
-    scene_rows,
-    sweep_time,
-)  # fmt: skip
+from project.synthetic.records import keyframe_time
 from project.synthetic.scene import Scene, build_scene
-from project.synthetic.settings import FOLDERS, SETTINGS_FILE, WorldSettings
-from project.synthetic.tables import fixed_tables, write_tables
+from project.synthetic.settings import SETTINGS_FILE, WorldSettings
 from project.workers import worker_pool
 
 JPEG_QUALITY = 90
+
+_FILES: dict[str, ModuleType] = {'nuscenes': nuscenes_files, 'folder': folder_files}
+"""What names and describes the files of each layout."""
 
 
 def make_world(
@@ -35,7 +29,7 @@ def make_world(
 ) -> None:
     """Write a world: the same settings give the same bytes, whatever the number of workers.
 
-    The tables come last, so that a world that was broken off does not load.
+    What describes the files comes last, so that a world that was broken off does not load.
 
     Args:
         root: folder to write into; made when missing. Files of another world in it are not removed.
@@ -47,35 +41,26 @@ def make_world(
     jobs = [
         (root, settings, index, keyframe) for index in range(settings.scenes) for keyframe in range(settings.keyframes)
     ]
-    _make_folders(root, settings)
+    root.mkdir(parents=True, exist_ok=True)
     counts = []
     for done, result in enumerate(_run(jobs, workers), start=1):
         counts.append(result)
         if progress is not None:
             progress(done, len(jobs))
-    tables = fixed_tables()
-    for row in tables['calibrated_sensor']:
-        _scale_intrinsic(row, settings.image_size[0])
-    for index in range(settings.scenes):
-        scene = build_scene(settings, index)
-        first = index * settings.keyframes
-        for name, rows in scene_rows(scene, counts[first : first + settings.keyframes]).items():
-            tables.setdefault(name, []).extend(rows)
-        Image.fromarray(driveable_and_walkable(scene)).save(root / map_file(scene), compress_level=1)
     settings.save(root)
-    write_tables(root / settings.version, tables)
+    _FILES[settings.layout].describe(root, settings, counts)
 
 
 def move_world(source: Path, target: Path) -> None:
     """Put a world into a folder, in place of the one that is there; everything else in that folder stays.
 
-    Tables are taken away first and come last, so that half a world does not load.
+    What a world cannot be loaded without is taken away first and comes last.
     """
     if (target / SETTINGS_FILE).is_file():
-        for name in (WorldSettings.load(target).version, *FOLDERS, SETTINGS_FILE):
+        for name in (*WorldSettings.load(target).parts, SETTINGS_FILE):
             path = target / name
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    for name in (*FOLDERS, SETTINGS_FILE, WorldSettings.load(source).version):
+    for name in (SETTINGS_FILE, *reversed(WorldSettings.load(source).parts)):
         (source / name).rename(target / name)
 
 
@@ -89,48 +74,43 @@ def _run(jobs: list[tuple], workers: int) -> Iterator:
             yield future.result()
 
 
-def _make_folders(root: Path, settings: WorldSettings) -> None:
-    for part in ('samples', 'sweeps'):
-        (root / part / 'LIDAR_TOP').mkdir(parents=True, exist_ok=True)
-    for channel in rig.CAMERAS if settings.images else ():
-        (root / 'samples' / channel).mkdir(parents=True, exist_ok=True)
-    (root / 'lidarseg' / settings.version).mkdir(parents=True, exist_ok=True)
-    (root / 'maps').mkdir(exist_ok=True)
-
-
 def _write_keyframe(root: Path, settings: WorldSettings, index: int, keyframe: int) -> tuple:
     """Write the readings of a keyframe and the sweeps since the one before.
 
     Returns:
-        (A,) number of lidar points in each actor's box, and (A,) visible share of each actor.
+        (A,) number of points of the first lidar in each actor's box, and (A,) visible share of each actor.
     """
-    scene = build_scene(settings, index)
-    last = keyframe * rig.SWEEPS_PER_KEYFRAME
-    for sweep in range(max(0, last - rig.SWEEPS_PER_KEYFRAME + 1), last + 1):
-        points, raw, visible = scan(scene, sweep_time(sweep), sweep)
-        stamp = scene.timestamp_us(sweep_time(sweep))
-        points.tofile(root / file_name(scene, 'LIDAR_TOP', stamp, sweep == last))
-    raw.tofile(root / lidarseg_file(scene, data_token(scene, 'LIDAR_TOP', stamp)))
-    for channel, camera in rig.CAMERAS.items() if settings.images else ():
+    scene, layout = build_scene(settings, index), _FILES[settings.layout]
+    counts = []
+    for channel, lidar in scene.rig.lidars.items():
+        for number in lidar.sweeps_until(keyframe):
+            sweep, stamp = scan(scene, channel, number), scene.timestamp_us(lidar.time(number))
+            is_key = lidar.is_keyframe(number)
+            layout.columns(sweep).tofile(_made(root, layout.sensor_file(scene, channel, stamp, is_key)))
+            if is_key:
+                sweep.raw.tofile(_made(root, layout.category_file(scene, channel, stamp)))
+            if is_key and lidar is scene.rig.reference:
+                counts = [_points_in_boxes(scene, keyframe_time(keyframe), sweep.points[:, :3]), sweep.visible]
+    for channel, camera in scene.rig.cameras.items() if settings.images else ():
         time = keyframe_time(keyframe) + camera.delay_us * 1e-6
-        path = root / file_name(scene, channel, scene.timestamp_us(time), True)
+        path = _made(root, layout.sensor_file(scene, channel, scene.timestamp_us(time), True))
         Image.fromarray(render(scene, channel, time).image).save(path, quality=JPEG_QUALITY)
-    return _points_in_boxes(scene, keyframe_time(keyframe), points[:, :3]), visible
+    return tuple(counts)
+
+
+def _made(root: Path, file: str) -> Path:
+    """The path of a file, in a folder that there is."""
+    path = root / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _points_in_boxes(scene: Scene, time: float, points: np.ndarray) -> np.ndarray:
     """(A,) number of points (N, 3), lidar frame, in the box of each actor, its faces included."""
     counts = np.zeros(len(scene.actors), np.int64)
-    global_from_lidar = scene.global_from_ego(time) @ rig.EGO_FROM_LIDAR
+    global_from_lidar = scene.global_from_ego(time) @ scene.rig.reference.ego_from_lidar
     for index in scene.present(time):
         width, length, height = scene.shape(index).size
         local = apply(inverse(scene.global_from_box(index, time)) @ global_from_lidar, points.astype(np.float64))
         counts[index] = (np.abs(local) <= np.array([length, width, height]) / 2).all(axis=1).sum()
     return counts
-
-
-def _scale_intrinsic(row: dict, width_px: int) -> None:
-    scale = width_px / rig.FULL_WIDTH_PX
-    row['camera_intrinsic'] = [[value * scale for value in line] for line in row['camera_intrinsic'][:2]] + row[
-        'camera_intrinsic'
-    ][2:]

@@ -103,11 +103,12 @@ def test_quiet_start() -> None:
 
 
 def test_noise_and_missing_returns() -> None:
-    clean, _, _ = scan(scene(), 0.0, 0)
-    noisy, _, _ = scan(scene(range_noise=True), 0.0, 0)
+    clean = scan(scene(), 'LIDAR_TOP', 0).points
+    noisy = scan(scene(range_noise=True), 'LIDAR_TOP', 0).points
     difference = np.linalg.norm(clean[:, :3] - noisy[:, :3], axis=1)
     assert clean.shape == noisy.shape and 0.008 < difference.mean() < 0.012 < difference.max() < 0.1
-    lossy, raw, _ = scan(scene(missing_returns=True), 0.0, 0)
+    sweep = scan(scene(missing_returns=True), 'LIDAR_TOP', 0)
+    lossy, raw = sweep.points, sweep.raw
     distance = np.linalg.norm(lossy[:, :3], axis=1)
     assert len(lossy) > len(clean) and len(lossy) % 32 == 0
     assert distance[raw == 31].max() < 2 and (raw == 31).sum() > 3000

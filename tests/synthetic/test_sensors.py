@@ -20,13 +20,14 @@ def scene(request: pytest.FixtureRequest) -> Scene:
 
 
 def test_beams_are_those_of_the_sensor(scene: Scene) -> None:
-    points, raw, _ = scan(scene, 0.5, 10)
+    sweep = scan(scene, 'LIDAR_TOP', 10)
+    points, raw = sweep.points, sweep.raw
     returns, _ = cast(scene, 0.5)
     kept = returns.actors >= STATIC
     assert len(points) == len(raw) == kept.sum()
     np.testing.assert_allclose(np.linalg.norm(returns.directions, axis=1), 1)
     # In the frame of the moment when it fires, a beam has its ring's elevation.
-    pose = scene.town_from_ego(0.5) @ rig.EGO_FROM_LIDAR
+    pose = scene.town_from_ego(0.5) @ scene.rig.reference.ego_from_lidar
     last = returns.directions[-32:] @ pose[:3, :3]
     np.testing.assert_allclose(np.arcsin(last[:, 2]), rig.BEAM_ELEVATIONS, atol=1e-9)
     azimuths = np.degrees(np.unwrap(np.arctan2(last[:, 1], last[:, 0])))
@@ -65,10 +66,10 @@ def _locals(scene: Scene, time: float) -> list[tuple[int, np.ndarray]]:
 
 @pytest.mark.parametrize('channel', ['CAM_BACK', 'CAM_FRONT_LEFT'])
 def test_pixels_show_what_their_rays_meet(scene: Scene, channel: str, rng: np.random.Generator) -> None:
-    time = 0.5 + rig.CAMERAS[channel].delay_us * 1e-6
+    time = 0.5 + scene.rig.cameras[channel].delay_us * 1e-6
     picture = render(scene, channel, time)
-    pose = scene.town_from_ego(time) @ rig.CAMERAS[channel].ego_from_camera
-    camera_from_pixels = np.linalg.inv(rig.CAMERAS[channel].intrinsic(320))
+    pose = scene.town_from_ego(time) @ scene.rig.cameras[channel].ego_from_camera
+    camera_from_pixels = np.linalg.inv(scene.rig.cameras[channel].intrinsic(320))
     agree = []
     for row, column in zip(rng.integers(0, 180, 100), rng.integers(0, 320, 100), strict=True):
         depth, actor = _first_hit(scene, pose[:3, 3], pose[:3, :3] @ camera_from_pixels @ [column, row, 1], time)
@@ -86,9 +87,9 @@ def test_lidar_projected_into_a_picture_lies_on_the_same_things(scene: Scene) ->
     picture = render(scene, channel, time)
     returns, _ = cast(scene, time)
     kept = returns.actors >= STATIC
-    camera_from_town = inverse(scene.town_from_ego(time) @ rig.CAMERAS[channel].ego_from_camera)
+    camera_from_town = inverse(scene.town_from_ego(time) @ scene.rig.cameras[channel].ego_from_camera)
     points = apply(camera_from_town, returns.points[kept])
-    pixels = points @ rig.CAMERAS[channel].intrinsic(320).T
+    pixels = points @ scene.rig.cameras[channel].intrinsic(320).T
     column, row = np.rint(pixels[:, :2] / np.maximum(pixels[:, 2:], 1e-6)).astype(int).T
     visible = (points[:, 2] > 0.5) & (column >= 0) & (column < 320) & (row >= 0) & (row < 180)
     depth = picture.depth[row[visible], column[visible]]

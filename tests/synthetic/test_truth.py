@@ -7,7 +7,7 @@ import pytest
 
 from project.geometry.rigid import apply, inverse
 from project.grid import VoxelGrid
-from project.synthetic import Difficulties, WorldSettings, rig
+from project.synthetic import Difficulties, WorldSettings
 from project.synthetic.lidar import STATIC, cast
 from project.synthetic.scene import build_scene
 from project.synthetic.truth import keyframe_truth, load_scene, movable_surface
@@ -34,7 +34,7 @@ def test_beams_end_in_voxels_of_the_truth(world: str, frame: str, request: pytes
     truth = keyframe_truth(root, 'scene-0061', 1, grid, window=0)
     scene = load_scene(root, 'scene-0061')
     returns, _ = cast(scene, 0.5)
-    pose = scene.town_from_ego(0.5) @ (rig.EGO_FROM_LIDAR if frame == 'lidar' else np.eye(4))
+    pose = scene.town_from_ego(0.5) @ (scene.rig.reference.ego_from_lidar if frame == 'lidar' else np.eye(4))
     kept = returns.actors >= STATIC
     indices, inside = grid.voxel_indices(apply(inverse(pose), returns.points[kept]))
     found = truth.semantics[tuple(indices.T)]

@@ -49,7 +49,7 @@ def test_readings_and_their_chains(devkit: NuScenes, tiny_world: Path) -> None:
         assert [sample['timestamp'] - row['timestamp'] for sample, row in zip(samples, lidar, strict=True)] == [
             (-number % 10) * 50_000 for number in range(21)
         ]
-        for channel, camera in rig.CAMERAS.items():
+        for channel, camera in rig.NUSCENES.cameras.items():
             rows = readings(devkit, scene, channel)
             keyframes = [devkit.get('sample', row['sample_token'])['timestamp'] for row in rows]
             assert [row['timestamp'] - key for row, key in zip(rows, keyframes, strict=True)] == [camera.delay_us] * 3

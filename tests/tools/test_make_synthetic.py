@@ -48,6 +48,21 @@ def test_makes_what_was_asked_for_and_keeps_it(run: Callable[..., int], tmp_path
     assert WorldSettings.load(out).difficulties.range_noise and not WorldSettings.load(out).difficulties.appearing
 
 
+def test_another_car_and_another_layout(run: Callable[..., int], tmp_path: Path, capsys) -> None:
+    out = tmp_path / 'world'
+    assert run('--out', out, *SMALL, '--rig', 'two-lidars') == 0
+    # The folder of a scene must not come where something else lies.
+    (out / 'scene-0061').mkdir()
+    folder = ('--out', out, *SMALL, '--overwrite', '--layout', 'folder')
+    assert run(*folder) == 2 and 'scene-0061 is not of the made world' in capsys.readouterr().err
+    (out / 'scene-0061').rmdir()
+    assert run(*folder) == 0
+    assert {path.name for path in out.iterdir()} == {'scene-0061', 'taxonomy.yaml', 'synthetic_world.json'}
+    assert (WorldSettings.load(out).rig, WorldSettings.load(out).layout) == ('nuscenes', 'folder')
+    assert run('--out', out, *SMALL, '--overwrite') == 0
+    assert not (out / 'scene-0061').exists() and (out / 'v1.0-mini/scene.json').is_file()
+
+
 def test_never_removes_what_it_did_not_make(run: Callable[..., int], tmp_path: Path, capsys) -> None:
     (tmp_path / 'thesis.tex').write_text('mine')
     assert run('--out', tmp_path, *SMALL, '--overwrite') == 2
@@ -102,6 +117,7 @@ def test_the_present_folder_may_be_the_world(run: Callable[..., int], tmp_path: 
         ('--version', ''),
         ('--version', 'samples'),
         ('--scene-names', 'a/b', 'c'),
+        ('--rig', 'tank'),
     ],
 )
 def test_wrong_arguments_are_told(run: Callable[..., int], wrong: tuple[str, ...], tmp_path: Path, capsys) -> None:

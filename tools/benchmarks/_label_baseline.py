@@ -36,20 +36,15 @@ def plain_world(scene: Scene) -> PlainWorld:
     sweeps = Sweeps(scene)
     parts, labelled = [], []
     for k in range(len(scene.keyframes)):
-        points, boxes = sweeps.read(scene.keyframe_sweeps[k])
-        static = (points.raw >= RAW_STATIC.start) & (points.raw < RAW_STATIC.stop)
-        box = box_of_points(points.xyz, points.raw, boxes)
-        inside = ~static & (points.raw != NOISE) & (box >= 0) & ~boxes.guessed_at(box)
-        labelled.append(points[static])
-        parts.append((points.xyz[static], points.raw[static], STATIC, 2 * k))
-        parts.append(
-            (
-                in_box_frames(points[inside], boxes, box[inside]).xyz,
-                points.raw[inside],
-                boxes.tracks[box[inside]],
-                2 * k,
-            )
-        )
+        for sweep in np.flatnonzero(scene.time_steps == 2 * k):
+            points, boxes = sweeps.read(sweep)
+            static = (points.raw >= RAW_STATIC.start) & (points.raw < RAW_STATIC.stop)
+            box = box_of_points(points.xyz, points.raw, boxes)
+            inside = ~static & (points.raw != NOISE) & (box >= 0) & ~boxes.guessed_at(box)
+            labelled.append(points[static])
+            parts.append((points.xyz[static], points.raw[static], STATIC, 2 * k))
+            local = in_box_frames(points[inside], boxes, box[inside]).xyz
+            parts.append((local, points.raw[inside], boxes.tracks[box[inside]], 2 * k))
     tree = cKDTree(np.concatenate([points.xyz for points in labelled]))
     raw_of_tree = np.concatenate([points.raw for points in labelled])
     for step in range(1, 2 * len(scene.keyframes) - 1, 2):

@@ -10,9 +10,8 @@ from project.geometry.rigid import apply, inverse
 from project.geometry.traversal import clip_to_grid, longest_traversal, traverse
 from project.grid import VoxelGrid
 from project.sources.base import Cameras
-from project.synthetic import rig
 from project.synthetic.lidar import STATIC, cast
-from project.synthetic.records import keyframe_time, sweep_time
+from project.synthetic.records import keyframe_time, sweeps_between
 from project.synthetic.scene import Scene as MadeScene
 from project.synthetic.truth import Truth
 
@@ -74,13 +73,16 @@ class Beamed:
 
     def __init__(self, scene: MadeScene):
         self.scene = scene
-        sweeps = (scene.settings.keyframes - 1) * rig.SWEEPS_PER_KEYFRAME + 1
-        self.returns = [cast(scene, sweep_time(sweep))[0] for sweep in range(sweeps)]
+        lidars = scene.rig.lidars
+        self.returns = {
+            (channel, sweep): cast(scene, lidars[channel].time(sweep), lidars[channel])[0]
+            for channel, sweep in sweeps_between(scene, 0, scene.settings.keyframes - 1)
+        }
 
     def at(self, keyframe: int, grid: VoxelGrid, window: int) -> np.ndarray:
         """(X, Y, Z) bool. Inside the box of an object a ray counts where it passes the object's own frame."""
         scene, time = self.scene, keyframe_time(keyframe)
-        frame = rig.EGO_FROM_LIDAR if grid.frame == 'lidar' else np.eye(4)
+        frame = scene.rig.reference.ego_from_lidar if grid.frame == 'lidar' else np.eye(4)
         grid_from_town = inverse(scene.town_from_ego(time) @ frame)
         static, own = np.zeros(grid.size, bool), np.zeros(grid.size, bool)
         objects = scene.present(time)
@@ -88,15 +90,14 @@ class Beamed:
         for index in objects:
             in_box[self._in_box(index, grid, grid_from_town, time)] = True
         corner, size, shape = np.array(grid.minimum), np.array(grid.voxel_size), np.array(grid.shape)
-        first = max(0, keyframe - window) * rig.SWEEPS_PER_KEYFRAME
-        last = (keyframe + window) * rig.SWEEPS_PER_KEYFRAME
-        for sweep in range(first, min(last + 1, len(self.returns))):
-            returns = self.returns[sweep]
+        first, last = max(0, keyframe - window), min(keyframe + window, scene.settings.keyframes - 1)
+        for channel, sweep in sweeps_between(scene, first, last):
+            returns, swept = self.returns[channel, sweep], scene.rig.lidars[channel].time(sweep)
             met = returns.actors >= STATIC
             origins, ends = returns.origins[met], returns.points[met]
             _step(static, apply(grid_from_town, origins), apply(grid_from_town, ends), corner, size, shape)
-            for index in np.intersect1d(objects, scene.present(sweep_time(sweep))):
-                then = scene.town_from_actor(index, sweep_time(sweep))
+            for index in np.intersect1d(objects, scene.present(swept)):
+                then = scene.town_from_actor(index, swept)
                 middle = apply(then, scene.shape(index).centre)
                 reach = np.linalg.norm(scene.shape(index).size) / 2
                 near = _near(origins, ends, middle, reach)

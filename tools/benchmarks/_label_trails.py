@@ -8,7 +8,7 @@ import numpy as np
 from project.labels.aggregation.aggregate import Sweeps
 from project.labels.aggregation.boxes import OUTSIDE, box_of_points
 from project.sources.base import Scene
-from project.sources.points import read_returns
+from project.sources.returns import returns_of
 from project.taxonomy import NOISE, RAW_NAMES
 
 
@@ -16,9 +16,11 @@ def mislabelled(scene: Scene, folder: Path) -> Scene:
     """The scene with lidarseg of its own, below a folder: movable points outside of all boxes are "manmade"."""
     sweeps, files = Sweeps(scene), list(scene.label_files)
     folder.mkdir(parents=True, exist_ok=True)
-    for sweep in scene.keyframe_sweeps:
-        raw = np.fromfile(scene.dataroot / files[sweep], np.uint8)
-        returns = read_returns(scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep))
+    for sweep, labels in enumerate(scene.label_files):
+        if labels is None:
+            continue
+        raw = np.fromfile(scene.dataroot / labels, np.uint8)
+        returns = returns_of(scene, sweep).points
         pose = sweeps.scene_from_lidar[sweep]
         xyz = (returns[:, :3] @ pose[:3, :3].T + pose[:3, 3]).astype(np.float32)
         movable = (raw != NOISE) & (raw < scene.taxonomy.static.start)

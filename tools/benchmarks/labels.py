@@ -30,9 +30,11 @@ from project.labels.poses.refinement import refined
 from project.labels.run.convert import convert
 from project.labels.run.settings import Settings
 from project.labels.voxelization.voting import vote_keyframe
-from project.sources.base import Scene
-from project.sources.nuscenes.source import NuScenesSource
+from project.sources.base import Scene, Scenes
+from project.sources.opening import open_source
 from project.synthetic import Difficulties, WorldSettings, make_world
+from project.synthetic.rig import RIGS
+from project.synthetic.settings import LAYOUTS
 from project.synthetic.truth import Truth, keyframe_truth
 from project.visualization.frame import Frame
 from project.visualization.render.files import few_colours
@@ -76,6 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--keyframes', type=int, default=20, metavar='N', help='of each of its two scenes (%(default)s)'
     )
+    parser.add_argument('--rig', choices=tuple(RIGS), default='nuscenes', help='sensors of its car (%(default)s)')
+    parser.add_argument('--layout', choices=LAYOUTS, default='nuscenes', help='what its files are (%(default)s)')
     parser.add_argument(
         '--followers', type=int, default=0, metavar='N', help='movers without boxes that follow the car'
     )
@@ -98,7 +102,7 @@ def run(arguments: argparse.Namespace) -> dict:
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         root = arguments.world or _make_world(Path(folder) / 'world', arguments)
-        scenes = NuScenesSource(root).scenes
+        scenes = list(Scenes(open_source(root)))
         figures, posed = {}, [refined(scene)[0] for scene in scenes] if arguments.refine_poses else scenes
         if 'quality' not in arguments.skip:
             figures['quality'] = _quality(console, root, posed, arguments.every, arguments.pictures)
@@ -118,6 +122,8 @@ def _make_world(root: Path, arguments: argparse.Namespace) -> Path:
         images=False,
         difficulties=difficulties,
         followers=arguments.followers,
+        rig=arguments.rig,
+        layout=arguments.layout,
     )
     make_world(root, settings, usable_cores())
     return root
