@@ -1,9 +1,13 @@
 """A headless Chromium with software WebGL, as on a machine without a graphics card."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 
+import known_world
 import pytest
+
+from project.visualization.web.server import ViewerServer
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 FLAGS = (
@@ -46,3 +50,25 @@ def open_page(chromium) -> Iterator[Callable]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+class Frames:
+    """A source of two frames, one of which cannot be read."""
+
+    def __init__(self):
+        self.scenes = {'scene-0001': ['0' * 32, '1' * 32]}
+
+    def frame(self, scene: str, index: int):
+        """The first frame; of the second an error."""
+        if self.scenes[scene][index] == '1' * 32:
+            raise ValueError('one.npz: not a label file')
+        return known_world.frame(0)
+
+
+@pytest.fixture
+def server() -> Iterator[ViewerServer]:
+    """A server of those two frames."""
+    with ViewerServer(Frames(), 'scene-0001', [0, 1], ('127.0.0.1', 0)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()

@@ -4,15 +4,8 @@ import base64
 import gzip
 import io
 import json
-import socket
-import struct
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import known_world
 import numpy as np
@@ -26,7 +19,6 @@ from project.visualization.frame import DIFFERENCE_PALETTE, INVENTED, MISSED, RI
 from project.visualization.render.camera import Camera
 from project.visualization.render.viewpoints import FIELD_OF_VIEW_DEG, following_pose, overhead_pose
 from project.visualization.web.page import encode_frame, write_page
-from project.visualization.web.server import ViewerServer
 
 BACKGROUND = (245, 246, 248)
 ON_CAR = (11.5, 0.5, 1.0)
@@ -271,76 +263,12 @@ def test_a_bad_link_still_shows_something(open_page, clip, link):
     assert_colour(page, ON_CAR, PALETTE[CAR])
 
 
-class Frames:
-    """A source of two frames, one of which cannot be read."""
-
-    def __init__(self):
-        self.scenes = {'scene-0001': ['0' * 32, '1' * 32]}
-
-    def frame(self, scene: str, index: int):
-        """The first frame; of the second an error."""
-        if self.scenes[scene][index] == '1' * 32:
-            raise ValueError('one.npz: not a label file')
-        return known_world.frame(0)
-
-
-@pytest.fixture
-def server():
-    server = ViewerServer(Frames(), 'scene-0001', [0, 1], ('127.0.0.1', 0))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
 def test_the_server_shows_the_same_and_says_what_is_wrong(open_page, server):
     page = open_page(server.url, offline=False)
     page.get_by_label('Truth').check()
     assert_colour(page, ON_CAR, PALETTE[CAR])
     with page.expect_event('requestfinished', lambda request: '/images/' in request.url):
         page.get_by_label('Cameras').check()
-
-
-@pytest.mark.parametrize(
-    'path, status',
-    [('nothing', 404), ('frames/scene-9999/0', 404), ('frames/scene-0001/-1', 404), ('frames/scene-0001/1', 500)],
-)
-def test_the_server_refuses_what_it_does_not_have(server, path, status):
-    with pytest.raises(HTTPError) as error:
-        urlopen(server.url + path)
-    assert error.value.code == status
-
-
-def test_a_browser_that_goes_away_is_no_error(server, capfd):
-    for _ in range(5):
-        with socket.create_connection(server.server_address) as connection:
-            # Closed so, the server's next words meet a reset.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-            connection.sendall(b'GET / HTTP/1.0\r\n')
-            time.sleep(0.05)
-    assert urlopen(server.url).status == 200
-    assert capfd.readouterr().err == ''
-
-
-def test_the_frame_after_the_one_asked_for_is_made_ready(monkeypatch):
-    monkeypatch.setattr('project.visualization.web.server.LOOK_AHEAD_SECONDS', 0)
-    asked, made = [], threading.Event()
-
-    class Source:
-        scenes: ClassVar = {'scene-0001': list('abcd')}
-
-        def frame(self, scene: str, index: int):
-            asked.append(index)
-            if index == 3:
-                made.set()
-            return known_world.frame(index, masks={}, cameras=[])
-
-    server = ViewerServer(Source(), 'scene-0001', [0, 3], ('127.0.0.1', 0))
-    server.content('frames/scene-0001/0')
-    assert made.wait(20)
-    server.content('frames/scene-0001/3')
-    assert asked == [0, 3]
-    server.server_close()
 
 
 def test_only_voxels_that_hold_something_travel():

@@ -98,7 +98,7 @@ def frame_name(scene: str, index: int) -> str:
 
 def image_name(frame: Frame, camera: CameraImage) -> str:
     """Name of a camera image for the page."""
-    return f'images/{quote(frame.scene, safe="")}/{frame.index}/{camera.name}'
+    return f'images/{quote(frame.scene, safe="")}/{frame.index}/{quote(camera.name, safe="")}'
 
 
 def encode_frame(frame: Frame) -> bytes:

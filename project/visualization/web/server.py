@@ -1,27 +1,26 @@
 """Serves the browser page and its frames from this machine."""
 
-import mimetypes
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import pairwise
-from threading import RLock, Timer
 from urllib.parse import unquote
 
 import numpy as np
+from PIL import Image
 
-from project.visualization.frame import CameraImage, Frame
+from project.visualization.frame import CameraImage
+from project.visualization.render.camera_images import image_size
 from project.visualization.sources.base import FrameSource
-from project.visualization.web.page import encode_frame, manifest, page, small_jpeg
+from project.visualization.web.access import HEADERS, refusal
+from project.visualization.web.frames import FrameMaker
+from project.visualization.web.page import manifest, page, small_jpeg
 
-LOOK_AHEAD_SECONDS = 0.5
-"""When the next frame is made ready after one was asked for: once the browser, on the same cores, has drawn that."""
+IDLE_SECONDS = 30
+"""A connection on which nothing moves for so long is closed."""
 
 
 class ViewerServer(ThreadingHTTPServer):
-    """Serves frames of a source.
+    """Serves frames of a source; nothing else of this machine has an address here.
 
     Args:
         source: where frames come from.
@@ -34,51 +33,22 @@ class ViewerServer(ThreadingHTTPServer):
 
     def __init__(self, source: FrameSource, scene: str, indices: list[int], address: tuple[str, int]):
         super().__init__(address, _Handler)
-        # Requests come in several threads; a source may be a model, and no frame should be made twice.
-        self._lock = RLock()
-        self._timer: Timer | None = None
-        self._chosen: dict[str, Sequence[int]] = {
+        self.host = address[0]
+        chosen: dict[str, Sequence[int]] = {
             name: indices if name == scene else range(len(tokens)) for name, tokens in source.scenes.items()
         }
         scenes = {
             name: [{'index': index, 'token': source.scenes[name][index]} for index in places]
-            for name, places in self._chosen.items()
+            for name, places in chosen.items()
         }
-        self._frame = lru_cache(maxsize=8)(source.frame)
-        self._encoded_frame = lru_cache(maxsize=32)(lambda name, index: encode_frame(self._frame(name, index)))
+        self.frames = FrameMaker(source, chosen)
         # The first frame is ready before anybody asks.
-        self.page = page(manifest(scenes, self.frame(scene, indices[0]))).encode()
-        self.encoded_frame(scene, indices[0])
-
-    def frame(self, scene: str, index: int) -> Frame:
-        """A frame of the source."""
-        with self._lock:
-            return self._frame(scene, index)
-
-    def encoded_frame(self, scene: str, index: int) -> bytes:
-        """A frame for the page."""
-        with self._lock:
-            return self._encoded_frame(scene, index)
-
-    def look_ahead(self, scene: str, index: int) -> None:
-        """Soon make the frame after this one ready, unless another is asked for until then."""
-        if self._timer:
-            self._timer.cancel()
-        following = dict(pairwise(self._chosen[scene])).get(index)
-        if following is not None:
-            self._timer = timer = Timer(LOOK_AHEAD_SECONDS, self._prepare, (scene, following))
-            timer.daemon = True
-            timer.start()
+        self.page = page(manifest(scenes, self.frames.frame(scene, indices[0]).frame)).encode()
 
     def handle_error(self, request, client_address) -> None:
-        """A browser that goes away in the middle of an answer is no error."""
-        if not isinstance(sys.exception(), ConnectionError):
+        """A browser that goes away or stalls in the middle of an answer is no error."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
-
-    def _prepare(self, scene: str, index: int) -> None:
-        # Whoever asks for that frame is told what is wrong with it.
-        with suppress(ValueError, FileNotFoundError):
-            self.encoded_frame(scene, index)
 
     @property
     def url(self) -> str:
@@ -90,36 +60,38 @@ class ViewerServer(ThreadingHTTPServer):
         """Body and type of what lies at a path.
 
         Raises:
-            KeyError, IndexError: nothing does.
+            KeyError: nothing does.
             ValueError, FileNotFoundError: a file of the source is missing or damaged.
         """
-        kind, *rest = [unquote(part) for part in path.lstrip('/').split('/')]
-        if kind == '' and not rest:
-            return self.page, 'text/html; charset=utf-8'
-        if kind == 'frames' and len(rest) == 2 and rest[1].isdecimal():
-            body = self.encoded_frame(rest[0], int(rest[1]))
-            self.look_ahead(rest[0], int(rest[1]))
-            return body, 'application/octet-stream'
-        if kind == 'images' and len(rest) == 3 and rest[1].isdecimal():
-            cameras = {camera.name: camera for camera in self.frame(rest[0], int(rest[1])).cameras}
-            return _image(cameras[rest[2]])
+        match [unquote(part) for part in path.removeprefix('/').split('/')]:
+            case ['']:
+                return self.page, 'text/html; charset=utf-8'
+            case ['frames', scene, index] if index.isdecimal():
+                return self.frames.frame(scene, int(index)).encoded, 'application/octet-stream'
+            case ['images', scene, index, camera] if index.isdecimal():
+                return _image(self.frames.frame(scene, int(index)).cameras[camera])
         raise KeyError(path)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: ViewerServer
+    timeout = IDLE_SECONDS
 
     def do_GET(self) -> None:
+        text = 'text/plain; charset=utf-8'
+        refused = refusal(self.headers, self.server.host)
         try:
-            status, (body, kind) = 200, self.server.content(self.path.split('?')[0])
-        except (KeyError, IndexError):
-            status, body, kind = 404, b'there is no such thing here', 'text/plain'
+            if refused is not None:
+                status, body, kind = 403, refused.encode(), text
+            else:
+                status, (body, kind) = 200, self.server.content(self.path.split('?')[0])
+        except KeyError:
+            status, body, kind = 404, b'there is no such thing here', text
         except (ValueError, FileNotFoundError) as error:
-            status, body, kind = 500, str(error).encode(), 'text/plain; charset=utf-8'
+            status, body, kind = 500, str(error).encode(), text
         self.send_response(status)
-        self.send_header('Content-Type', kind)
-        self.send_header('Content-Length', str(len(body)))
-        self.send_header('Cache-Control', 'no-store')
+        for name, value in {'Content-Type': kind, 'Content-Length': str(len(body)), **HEADERS}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -153,4 +125,7 @@ def serve(source: FrameSource, scene: str, indices: list[int], address: str) -> 
 def _image(camera: CameraImage) -> tuple[bytes, str]:
     if isinstance(camera.image, np.ndarray):
         return small_jpeg(camera), 'image/jpeg'
-    return camera.image.read_bytes(), mimetypes.guess_type(camera.image.name)[0] or 'image/jpeg'
+    # Tables may name any file; only images leave this machine.
+    image_size(camera)
+    with Image.open(camera.image) as image:
+        return camera.image.read_bytes(), Image.MIME.get(image.format or '', 'application/octet-stream')
