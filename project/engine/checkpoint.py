@@ -11,7 +11,9 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
+from project.engine.checkpoint_scan import check_checkpoint, check_tensors
 from project.formats.common import written_whole
+from project.formats.plain_arrays import STAND_INS
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
@@ -42,10 +44,15 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
         FileNotFoundError: there is no such file.
         ValueError: it is not a checkpoint, or would run code of its own when loaded.
     """
-    if '://' not in str(path) and not Path(path).is_file():
+    is_file = '://' not in str(path)
+    if is_file and not Path(path).is_file():
         raise FileNotFoundError(f'there is no checkpoint {path}')
     try:
+        if is_file:
+            check_checkpoint(Path(path))
         content = CheckpointLoader.load_checkpoint(str(path), map_location, logger='silent')
+        if is_file:
+            check_tensors(content, Path(path))
     except pickle.UnpicklingError as error:
         named = re.search(r'GLOBAL (\S+)', str(error))
         reason = f'it asks for {named[1]}' if named else 'it holds objects'
@@ -96,13 +103,9 @@ def _history_statistic(owner: type, name: str):
 
 def _allow_mmengine_checkpoints() -> None:
     """Let ``weights_only`` read the logged numbers in mmengine's own checkpoints, which are NumPy arrays in a class."""
-    reconstruct: Any = np.empty(0).__reduce__()[0]
-    scalar: Any = np.float64(0).__reduce__()[0]
-    functions = reconstruct, scalar
-    arrays: list = [(f, f'numpy.{core}.multiarray.{f.__name__}') for f in functions for core in ('core', '_core')]
-    dtypes = [type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', '?')]
     attribute = (_history_statistic, 'builtins.getattr')
-    torch.serialization.add_safe_globals([HistoryBuffer, attribute, np.ndarray, np.dtype, *arrays, *dtypes])
+    stand_ins: list = [(stand_in, name) for name, stand_in in STAND_INS.items()]
+    torch.serialization.add_safe_globals([HistoryBuffer, attribute, *stand_ins])
 
 
 _allow_mmengine_checkpoints()

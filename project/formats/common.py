@@ -9,7 +9,7 @@ import time
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,11 +268,3 @@ def save_npz(path: str | Path, arrays: Mapping[str, np.ndarray | None], compress
             if array is not None:
                 with archive.open(f'{name}.npy', 'w', force_zip64=True) as stream:
                     np.lib.format.write_array(stream, array, allow_pickle=False)
-
-
-def load_npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray | None]:
-    """Read arrays of an ``.npz``; those that it does not hold are None. To be called inside :func:`named_errors`."""
-    with np.load(path, allow_pickle=False) as archive:
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError('a single array, not an archive of arrays')
-        return {name: archive[name] if name in archive.files else None for name in names}

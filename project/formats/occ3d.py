@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from project.formats.common import MASKS, Keyframe, OccupancyLabels, check_grid, load_npz, named_errors, save_npz
+from project.formats.common import MASKS, Keyframe, OccupancyLabels, check_grid, named_errors, save_npz
 from project.grid import VoxelGrid
+from project.plain_files import read_npz
 from project.taxonomy import MOVABLE
 
 NAME = 'occ3d'
@@ -61,7 +62,7 @@ def read(path: Path) -> OccupancyLabels:
         ValueError: the file is damaged or of another format.
     """
     with named_errors(path, 'an Occ3D label file'):
-        arrays = load_npz(path, ('semantics', *MASKS.values(), 'instances'))
+        arrays = read_npz(path, ('semantics', *MASKS.values(), 'instances'))
         semantics = arrays['semantics']
         if semantics is None:
             raise ValueError('it holds no array "semantics"')

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from project.formats import occ3d
-from project.formats.common import Keyframe, OccupancyLabels, check_grid, load_npz, named_errors, save_npz
+from project.formats.common import Keyframe, OccupancyLabels, check_grid, named_errors, save_npz
+from project.plain_files import read_npz
 from project.taxonomy import FREE, LABEL_NAMES, OPENOCC_CLASSES
 
 NAME = 'openocc'
@@ -41,7 +42,7 @@ def read(path: Path) -> OccupancyLabels:
         ValueError: the file is damaged or of another format.
     """
     with named_errors(path, 'an OpenOcc label file'):
-        arrays = load_npz(path, ('semantics', 'flow'))
+        arrays = read_npz(path, ('semantics', 'flow'))
         semantics, flow = arrays['semantics'], arrays['flow']
         if semantics is None:
             raise ValueError('it holds no array "semantics"')

@@ -6,6 +6,7 @@ import numpy as np
 
 from project.formats.common import Keyframe, OccupancyLabels, check_grid, named_errors, written_whole
 from project.grid import VoxelGrid
+from project.plain_files import read_npy
 
 NAME = 'openoccupancy'
 GRID = VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.2)
@@ -40,7 +41,7 @@ def read(path: Path) -> OccupancyLabels:
         ValueError: the file is damaged or of another format.
     """
     with named_errors(path, 'an OpenOccupancy label file'):
-        voxels = np.load(path, allow_pickle=False)
+        voxels = read_npy(path)
         if getattr(voxels, 'ndim', None) != 2 or voxels.shape[1] not in (4, 7):
             raise ValueError('it must hold one array of shape (N, 4) or (N, 7): z, y, x, [vx, vy, vz,] class')
         flow = voxels[:, 3:6] if voxels.shape[1] == 7 else None

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from project.formats import openocc
-from project.formats.common import load_npz, named_errors
+from project.formats.common import named_errors
+from project.plain_files import read_npz
 from project.taxonomy import FREE
 
 ARRAY_NAMES = ('arr_0', 'pred', 'semantics')
@@ -30,7 +31,7 @@ def read(path: Path, openocc_classes: bool = False) -> tuple[np.ndarray, np.ndar
         ValueError: the file is damaged, or holds no such array or other values; the message names it.
     """
     with named_errors(path, 'a prediction'):
-        arrays = load_npz(path, (*ARRAY_NAMES, 'flow'))
+        arrays = read_npz(path, (*ARRAY_NAMES, 'flow'))
         found = {name: array for name in ARRAY_NAMES if (array := arrays[name]) is not None}
         if len(found) != 1:
             names = list(found) or 'none'

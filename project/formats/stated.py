@@ -8,6 +8,7 @@ from project.errors import UserError
 from project.formats import occ3d, openocc, openoccupancy, surroundocc
 from project.formats.common import written_whole
 from project.label_set import LabelSet
+from project.plain_files import read_json
 
 SETTINGS_FILE = 'settings.json'
 """In a folder of labels: for each format, how its labels were made."""
@@ -33,7 +34,7 @@ def stated(root: Path, layout: str) -> dict[str, Any]:
         file = root / name
         if file.is_file():
             try:
-                content = json.loads(file.read_bytes())
+                content = read_json(file)
                 found = content if name == LABELS_FILE else content.get(layout, {})
                 LabelSet.stated_in(found)
             except (ValueError, TypeError, AttributeError) as error:

@@ -6,6 +6,7 @@ import numpy as np
 
 from project.formats.common import Keyframe, OccupancyLabels, check_grid, named_errors, written_whole
 from project.grid import VoxelGrid
+from project.plain_files import read_npy
 
 NAME = 'surroundocc'
 GRID = VoxelGrid.from_range('lidar', (-50.0, -50.0, -5.0, 50.0, 50.0, 3.0), 0.5)
@@ -34,7 +35,7 @@ def read(path: Path) -> OccupancyLabels:
         ValueError: the file is damaged or of another format.
     """
     with named_errors(path, 'a SurroundOcc label file'):
-        voxels = np.load(path, allow_pickle=False)
+        voxels = read_npy(path)
         if getattr(voxels, 'ndim', None) != 2 or voxels.shape[1] != 4:
             raise ValueError('it must hold one array of shape (N, 4): x, y, z, class')
         return OccupancyLabels.from_voxels(GRID, voxels[:, :3], voxels[:, 3])

@@ -16,6 +16,7 @@ from project.formats import common
 from project.formats.common import MASKS, Keyframe, OccupancyLabels
 from project.grid import VoxelGrid
 from project.label_set import LabelSet
+from project.plain_files import read_json, read_npz
 
 NAME = 'voxels'
 GRID = VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), 0.2)
@@ -47,7 +48,7 @@ def read(path: Path) -> OccupancyLabels:
         ValueError: the file is damaged or of another format.
     """
     with common.named_errors(path, 'a label file of the format "voxels"'):
-        arrays = common.load_npz(path, ('indices', 'classes', *_OF_VOXELS, *MASKS.values()))
+        arrays = read_npz(path, ('indices', 'classes', *_OF_VOXELS, *MASKS.values()))
         indices, classes = arrays['indices'], arrays['classes']
         if indices is None or classes is None or indices.shape != (*classes.shape, 3):
             raise ValueError('it must hold "indices" of shape (N, 3) and "classes" of shape (N,)')
@@ -88,7 +89,7 @@ def read_manifest(root: str | Path) -> dict:
     """
     file = Path(root) / NAME / 'manifest.json'
     with common.named_errors(file, 'the manifest of a folder of labels'):
-        content = json.loads(file.read_bytes())
+        content = read_json(file)
         if content['version'] != VERSION:
             raise ValueError(f'it states version {content["version"]}, and this program reads version {VERSION}')
         return content

@@ -1,12 +1,13 @@
 """The categories of a sweep's points, as files of nuScenes-lidarseg and nuScenes-panoptic hold them."""
 
-import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from project.errors import UserError
+from project.plain_files import read_npz
 from project.sources.base import Scene
 from project.sources.points import read_file
 
@@ -52,12 +53,10 @@ def read_categories(scene: Scene, sweep: int, count: int) -> np.ndarray:
 def _panoptic(file: Path, content: bytes) -> np.ndarray:
     """(N,) categories of an archive that may be damaged, or unpack to more than there is memory."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > LARGEST_BYTES:
-                raise ValueError(f'it unpacks to more than {LARGEST_BYTES >> 20} MiB')
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            labels = arrays['data']
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        labels = read_npz(content, ('data',), LARGEST_BYTES)['data']
+        if labels is None:
+            raise ValueError('it holds no "data"')
+    except (ValueError, OSError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise UserError(f'{file}: is no archive with panoptic labels in "data" ({error})') from None
     if labels.ndim != 1 or labels.dtype.kind not in 'iu' or labels.min(initial=0) < 0:
         raise UserError(f'{file}: "data" holds {labels.dtype} of the shape {labels.shape}, not one label a point')

@@ -1,11 +1,11 @@
 """Points of a sweep as the rest of the project takes them, whatever file they are in."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 
 from project.errors import UserError
+from project.plain_files import read_npy
 from project.sources.base import Lidar, PointLayout
 from project.sources.file_checks import check_columns
 from project.sources.point_files.las import read_las
@@ -101,7 +101,7 @@ def _by_name(file: Path, points: np.ndarray, layout: PointLayout) -> dict[str, n
 
 def _read_npy(file: Path, content: bytes, layout: PointLayout) -> dict[str, np.ndarray]:
     try:
-        points = np.load(io.BytesIO(content), allow_pickle=False)
+        points = read_npy(content)
     except (ValueError, EOFError, OSError) as error:
         raise UserError(f'{file}: is not an array of numpy ({error})') from None
     return _by_name(file, points, layout)

@@ -1,6 +1,8 @@
 """Checkpoint files: what goes in, what comes out, what is refused."""
 
+import codecs
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +124,70 @@ def test_pretrained_weights_are_matched_and_reported():
     )
     with pytest.raises(ValueError, match=r'x\.pth: none of its 1 weights'):
         load_matching(target, {'stem.weight': torch.ones(1)}, 'x.pth')
+
+
+def forged(path: Path, was: bytes, now: bytes) -> None:
+    """A checkpoint with other bytes in its pickle."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, content in parts.items():
+            assert was in content or not name.endswith('data.pkl')
+            archive.writestr(name, content.replace(was, now))
+
+
+class Calls:
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    'content', [Calls(bytearray, 10**13), Calls(torch.FloatTensor, 10**10), Calls(codecs.encode, 'aa', 'hex')]
+)
+@pytest.mark.parametrize('archive', [True, False])
+def test_what_allocates_at_will_is_refused(content, archive, tmp_path):
+    torch.save({'a': content}, tmp_path / 'c.pth', _use_new_zipfile_serialization=archive)
+    with pytest.raises(ValueError, match=r'c\.pth: not a checkpoint of weights and plain data.*it asks for'):
+        read_checkpoint(tmp_path / 'c.pth')
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
+    torch.save({'a': torch.zeros(1 << 20)}, tmp_path / 'c.pth')
+    with zipfile.ZipFile(tmp_path / 'c.pth') as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / 'c.pth', 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match='unpacks to more than its own size'):
+        read_checkpoint(tmp_path / 'c.pth')
+
+
+def test_tensors_that_lie_about_their_size_are_refused(tmp_path):
+    torch.save({'a': torch.zeros(1).expand(10**6, 10**6)}, tmp_path / 'strides.pth')
+    torch.save({'a': torch.zeros(8)}, tmp_path / 'storage.pth')
+    forged(tmp_path / 'storage.pth', b'K\x08tq', b'J\x00\x00\x00\x10tq')
+    for name, reason in (('strides.pth', 'is larger than the file'), ('storage.pth', 'does not match')):
+        with pytest.raises(ValueError, match=f'{name}: not a readable checkpoint.*{reason}'):
+            read_checkpoint(tmp_path / name)
+
+
+def test_forged_arrays_in_a_history_are_refused(tmp_path):
+    for dtype in (np.dtype('O'), np.dtype('f8')):
+        history = HistoryBuffer()
+        history._log_history = np.array([1.0], dtype)
+        torch.save({'a': history}, tmp_path / 'c.pth')
+        if dtype == np.dtype('f8'):
+            forged(tmp_path / 'c.pth', b'X\x02\x00\x00\x00f8', b'X\x02\x00\x00\x00O8')
+        with pytest.raises(ValueError, match=r"c\.pth: .*an array of 'O8', not of numbers"):
+            read_checkpoint(tmp_path / 'c.pth')
+
+
+def test_checkpoints_of_old_versions_of_torch_load(tmp_path):
+    content = {'state_dict': {'a': torch.arange(3.0), 'b': torch.zeros(2, dtype=torch.bfloat16)}, 'meta': {'epoch': 2}}
+    torch.save(content, tmp_path / 'c.pth', _use_new_zipfile_serialization=False)
+    read = read_checkpoint(tmp_path / 'c.pth')
+    assert torch.equal(read['state_dict']['a'], torch.arange(3.0))
+    assert read['meta'] == {'epoch': 2}

@@ -5,7 +5,9 @@ import io
 import numpy as np
 import pytest
 
-from project.formats.common import load_npz, named_errors, save_npz
+from project.formats.common import named_errors, save_npz
+from project.plain_files import read_npy as load_npy
+from project.plain_files import read_npz as load_npz
 
 ARRAYS = {'indices': np.arange(12, dtype=np.uint16).reshape(4, 3), 'classes': np.arange(4, dtype=np.uint8)}
 
@@ -30,7 +32,7 @@ def read_npz(path) -> None:
 
 def read_npy(path) -> None:
     with named_errors(path, 'an array'):
-        np.load(path, allow_pickle=False)
+        load_npy(path)
 
 
 @pytest.mark.filterwarnings('ignore')  # The zip module warns of names that occur twice.

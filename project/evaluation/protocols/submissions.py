@@ -2,8 +2,11 @@
 
 import gzip
 import pickle
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -15,6 +18,9 @@ from project.grid import VoxelGrid
 
 ABOUT = ('method', 'team', 'authors', 'e-mail', 'institution / company', 'country / region')
 """What the OpenOcc challenge asks of a submission besides its results."""
+
+_LARGEST_BYTES, _LARGEST_RATIO, _PIECE = 1 << 30, 100, 1 << 20
+"""An archive that unpacks to more than both is no submission: rays shrink to a third or a tenth."""
 
 
 def read_dense(path: Path, grid: VoxelGrid, openocc_classes: bool = False) -> Volume:
@@ -47,7 +53,7 @@ def read_rays(path: Path) -> dict[str, RayReadings]:
         ValueError: the file is damaged or holds something else.
     """
     with named_errors(path, 'an OpenOcc submission (gzip, pickle)'):
-        with gzip.open(path) as file:
+        with _unpacked(path) as file:
             content = load_plain(file)
         results = content.get('results') if isinstance(content, dict) else None
         if not isinstance(results, dict):
@@ -74,6 +80,19 @@ def write_rays(path: Path, frames: Iterable[tuple[str, RayReadings]], about: Map
     content = {**dict.fromkeys(ABOUT, ''), **(about or {}), 'results': results}
     with written_whole(path) as file, gzip.GzipFile('', 'wb', 6, file, mtime=0) as packed:
         pickle.dump(content, packed, protocol=4)
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[BinaryIO]:
+    """Content of a gzip in a temporary file."""
+    largest = max(_LARGEST_BYTES, _LARGEST_RATIO * path.stat().st_size)
+    with gzip.open(path) as packed, tempfile.TemporaryFile() as file:
+        while piece := packed.read(_PIECE):
+            file.write(piece)
+            if file.tell() > largest:
+                raise ValueError(f'it unpacks to more than {largest >> 20} MiB, which no submission does')
+        file.seek(0)
+        yield file
 
 
 def _readings(token: str, rays: dict) -> RayReadings:

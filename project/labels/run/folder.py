@@ -18,6 +18,7 @@ from project.formats.stated import SETTINGS_FILE, check_classes
 from project.label_set import LabelSet
 from project.labels.poses.refinement import PoseReport
 from project.labels.run.settings import Settings
+from project.plain_files import read_json
 from project.sources.base import Scene
 from project.taxonomy import Taxonomy
 
@@ -132,7 +133,7 @@ def _read_settings(save_path: Path) -> dict[str, dict]:
     if not path.is_file():
         return {}
     try:
-        stated = json.loads(path.read_bytes())
+        stated = read_json(path)
         if not isinstance(stated, dict) or not all(isinstance(made, dict) for made in stated.values()):
             raise ValueError('it must hold an object for each format')
     except ValueError as error:

@@ -11,6 +11,7 @@ from project.errors import UserError
 from project.formats.common import written_whole
 from project.geometry.rigid import inverse
 from project.labels.poses.refinement import PoseReport, with_corrections
+from project.plain_files import read_json
 from project.sources.base import Scene
 from project.sources.records import KeyframeRecord
 
@@ -75,7 +76,7 @@ def _read(path: Path) -> Mapping | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
         missing = {*PoseReport.__dataclass_fields__, 'global_from_ego'} - set(content)
         if missing:
             raise ValueError(f'it lacks {", ".join(sorted(missing))}')

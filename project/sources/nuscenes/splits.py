@@ -1,9 +1,9 @@
 """Which scenes are to train and which to validate on."""
 
-import json
 from pathlib import Path
 
 from project.errors import UserError
+from project.plain_files import read_json
 
 SPLITS = ('train', 'val')
 
@@ -28,7 +28,7 @@ def read_splits(dataroot: Path, version: str) -> dict[str, frozenset[str]]:
 
 def _read_custom_splits(path: Path) -> dict[str, frozenset[str]]:
     try:
-        splits = json.loads(path.read_bytes())
+        splits = read_json(path)
         lists = isinstance(splits, dict) and all(isinstance(splits.get(split, []), list) for split in SPLITS)
         if not lists or not all(isinstance(name, str) for split in SPLITS for name in splits.get(split, [])):
             raise ValueError('it is not like {"train": ["scene-0061"], "val": ["scene-0103"]}')
