@@ -127,7 +127,7 @@ class Taxonomy:
         """
         try:
             content = yaml.safe_load(Path(path).read_bytes())
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise UserError(f'{path}: not a YAML file ({error})') from None
         if not isinstance(content, dict) or 'learning_map' not in content:
             raise UserError(f'{path}: needs the key "learning_map", a label for each category')

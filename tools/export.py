@@ -95,7 +95,7 @@ def check(model, path: Path, size: tuple[int, int]) -> str:
     images = {name: rng.integers(0, 256, (*size, 3), np.uint8) for name in model.cameras}
     calibration = rig(model.cameras, model.grid.frame, size)
     expected = model.predict(images, calibration).dense()
-    same = (ExportedModel(path).predict(images, calibration) == expected).mean()
+    same = (ExportedModel(path, trust=True).predict(images, calibration) == expected).mean()
     if same < 0.95:
         raise ValueError(f'{path} was written, but gives the labels of the model for only {same:.2%} of the voxels')
     return f'checked: the labels of the model in {same:.2%} of {expected.size} voxels'

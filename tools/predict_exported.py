@@ -8,8 +8,10 @@ torch, or onnxruntime in place of torch for a model in ONNX.
 import argparse
 import json
 import os
+import re
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ class ExportedModel:
 
     Args:
         path: what ``tools/export.py`` wrote; ``<path>.json`` must lie beside it.
+        trust: take a file that is machine code, or holds what cannot be known to be harmless: it may do all that its
+            user may. Without it a program of torch.export is checked before it is loaded, and ``aoti`` is refused.
 
     Attributes:
         metadata: content of the .json: ``cameras``, ``image_size``, ``grid``, ``label_names`` and more.
@@ -45,18 +49,21 @@ class ExportedModel:
         FileNotFoundError, ValueError: a file is missing, or is something else.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, trust: bool = False):
         path = Path(path)
         about = Path(f'{path}.json')
         for file in (path, about):
             if not file.is_file():
                 raise FileNotFoundError(f'{file}: missing; tools/export.py writes a model and its .json')
         try:
-            self.metadata = json.loads(about.read_text())
+            self.metadata = json.loads(about.read_bytes())
             self._slots = self.metadata.get('slots')
-            self._compute = READERS[self.metadata['format']](path, self.metadata)
-        except (json.JSONDecodeError, KeyError) as error:
+            read = READERS[self.metadata['format']]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f'{about}: not the description of an exported model ({error!r})') from None
+        if not trust:
+            check_harmless(path, self.metadata)
+        self._compute = read(path, self.metadata)
 
     def predict(self, images: Mapping[str, np.ndarray], calibration: Mapping[str, Mapping[str, Any]]) -> np.ndarray:
         """Label every voxel.
@@ -121,6 +128,74 @@ def _matrix(name: str, camera: Mapping[str, Any], key: str, size: int) -> np.nda
     return padded
 
 
+SAFE_PARTS = re.compile(
+    r'data/(weights|constants)/((weight|tensor)_\d+|\w+_(weights|constants)_config\.json)|models/\w+\.json|'
+    r'data/sample_inputs/\w+\.pt|archive_format|archive_version|byteorder|\.data/(version|serialization_id)|\.format_version'
+)
+SAFE_OPERATORS = re.compile(
+    r'torch\.ops\.aten\.(?!from_file\b)\w+(\.\w+)?|torch\.ops\.higher_order\.wrap_with_(autocast|set_grad_enabled)|'
+    r'torch\.sym_\w+|_operator\.(?!attrgetter|methodcaller)\w+|math\.\w+'
+)
+SAFE_IN_EXPRESSIONS = re.compile(
+    r'(?:Symbol|Integer|Float|Rational|Add|Mul|Min|Max|Mod|PythonMod|FloorDiv|CeilDiv|CleanDiv|FloorToInt|CeilToInt|'
+    r'TruncToInt|IntTrueDiv|ToFloat|Equality|Unequality|(?:Strict)?(?:Less|Greater)Than|And|Or|Not)\(|'
+    r"'[su]\d+'|(?:positive|nonnegative|integer)=True|'-?[\d.e-]+'|precision=\d+|true|false|-?\d+|[(), ]"
+)
+SAFE_TREE = re.compile(r'(?!.*__)[\w\[\]{}:", .\\]*')
+SAFE_TEXT = re.compile(r'[\w.:+-]*')
+"""What files of tools/export.py hold. torch evaluates expressions, imports operators by name and compiles the rest."""
+
+
+def check_harmless(path: Path, metadata: dict) -> None:
+    """Make sure that a model only computes.
+
+    Raises:
+        ValueError: it is machine code, or holds something else than what tools/export.py writes.
+    """
+    advice = 'if you know who made it, and that it is as they made it, --trust (trust=True) loads it'
+    if metadata['format'] == 'aoti':
+        raise ValueError(f'{path}: is machine code, which may do all that you may; {advice}')
+    if metadata['format'] != 'torch_export':
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+            if not stored or sum(part.file_size for part in parts) > path.stat().st_size:
+                raise ValueError('it unpacks to more than its own size')
+            for part in parts:
+                name = part.filename.partition('/')[2]
+                if not SAFE_PARTS.fullmatch(name):
+                    raise ValueError(f'it holds {name}')
+                if name.endswith('.json'):
+                    check_texts(json.loads(archive.read(part)))
+    except zipfile.BadZipFile as error:
+        raise ValueError(f'{path}: cannot be loaded ({error})') from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path}: may do more than compute ({error}); {advice}') from None
+
+
+def check_texts(content: Any, key: str = '') -> None:
+    """Look at every text of a program; ``metadata`` says where operators came from and is not run.
+
+    Raises:
+        ValueError: one is not like those of tools/export.py.
+    """
+    if isinstance(content, dict):
+        for name, value in content.items():
+            check_texts(name)
+            if name != 'metadata':
+                check_texts(value, name)
+    elif isinstance(content, list):
+        for value in content:
+            check_texts(value, key)
+    elif isinstance(content, str) and key != 'as_string':
+        safe = {'target': SAFE_OPERATORS, 'in_spec': SAFE_TREE, 'out_spec': SAFE_TREE}.get(key, SAFE_TEXT)
+        is_safe = not SAFE_IN_EXPRESSIONS.sub('', content) if key == 'expr_str' else safe.fullmatch(content)
+        if not is_safe:
+            raise ValueError(f'{key} is {content[:60]!r}')
+
+
 def read_torch(path: Path, metadata: dict) -> Callable[..., Sequence[np.ndarray]]:
     """A program of torch.export, or a package of AOTInductor, as a function of arrays."""
     import torch
@@ -128,6 +203,8 @@ def read_torch(path: Path, metadata: dict) -> Callable[..., Sequence[np.ndarray]
     if metadata['device'].startswith('cuda') and not torch.cuda.is_available():
         raise ValueError(f'{path}: exported for a GPU, and torch sees none here; export it with --device cpu')
     warnings.filterwarnings('ignore', 'The given buffer is not writable')  # nor is it written to
+    # What is pickled in a program is weights, which need no code; torch.export would run it.
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
     try:
         if metadata['format'] == 'aoti':
             program = torch._inductor.aoti_load_package(str(path))
@@ -173,6 +250,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--images', nargs='+', required=True, metavar='CAMERA=FILE', help='image of each camera')
     parser.add_argument('--calibration', type=Path, required=True, metavar='JSON', help='of each camera')
     parser.add_argument('--out', type=Path, required=True, metavar='NPZ', help='file for the labels')
+    parser.add_argument(
+        '--trust', action='store_true', help='run MODEL even if it is machine code (aoti) or may do more than compute'
+    )
     options = parser.parse_args(arguments)
     if not all('=' in each for each in options.images):
         parser.error('--images takes CAMERA=FILE, for example CAM_FRONT=front.jpg')
@@ -211,8 +291,8 @@ def read_calibration(path: Path) -> dict:
         ValueError: it is not JSON.
     """
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{path}: not JSON ({error})') from None
 
 
@@ -220,7 +300,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the program; returns the exit code."""
     options = parse_arguments(arguments)
     try:
-        model = ExportedModel(options.model)
+        model = ExportedModel(options.model, options.trust)
         images = {name: read_image(file) for name, file in (each.split('=', 1) for each in options.images)}
         labels = model.predict(images, read_calibration(options.calibration))
         aside = options.out.with_name(options.out.name + '.part')

@@ -44,7 +44,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
     """
     try:
         content = yaml.safe_load(path.read_bytes())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f'{path}: is not a YAML file ({error})') from None
     if not isinstance(content, dict):
         raise UserError(f'{path}: needs the keys {", ".join(_KINDS)}')
