@@ -65,7 +65,7 @@ def read_npz(
         total = sum(part.file_size for part in parts.values() if part)
         if total > largest_bytes:
             raise ValueError(f'it would unpack to {total >> 20} MiB, more than the {largest_bytes >> 20} allowed')
-        return {name: part and _unpacked(archive, part) for name, part in parts.items()}
+        return {name: None if part is None else _unpacked(archive, part) for name, part in parts.items()}
 
 
 def _unpacked(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> np.ndarray:

@@ -7,7 +7,7 @@ addresses of objects. These make arrays of numbers and text out of bytes that ar
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def _scalar(dtype: PlainDtype, content: bytes | str) -> Any:
     return np.frombuffer(content, dtype.numpy)[0]
 
 
-def _from_buffer(content: Any, dtype: PlainDtype, shape: tuple, order: str) -> np.ndarray:
+def _from_buffer(content: Any, dtype: PlainDtype, shape: tuple, order: Literal['C', 'F']) -> np.ndarray:
     check_shape(shape, dtype.numpy, memoryview(content).cast('B'))
     return np.frombuffer(content, dtype.numpy).reshape(shape, order=order)
 
