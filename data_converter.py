@@ -9,6 +9,8 @@ examples:
       two formats in one pass
   python data_converter.py --format voxels --masks --flow
       with masks of what lidar and cameras observe, and the velocity of every voxel
+  python data_converter.py --instances --flow --every-sweep
+      which object each voxel belongs to, and labels at each sweep (20 Hz on nuScenes), for forecasting
   python data_converter.py --no-refine-poses
       with the ego poses as they are given, although those of nuScenes have no height
   python data_converter.py --scenes scene-0061 scene-0103 --num_sweeps 5 --workers 2
@@ -24,9 +26,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from project.cli import run, usable_cores, whole_number
-from project.errors import MENDABLE
+from project.errors import MENDABLE, UserError
 from project.formats import FORMATS
 from project.labels.run.convert import Outcome, convert, write_log
+from project.labels.run.every_sweep import EverySweep
 from project.labels.run.folder import LOG_FILE, prepare_folder, state_poses
 from project.labels.run.index import write_infos
 from project.labels.run.pose_files import corrected_records, read_report
@@ -90,6 +93,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--dry-run', action='store_true', help='say what would be labelled, which files are missing, the space it takes'
     )
+    parser.add_argument(
+        '--every-sweep', '--every_sweep', action='store_true',
+        help='labels at each sweep of the lidar as well, named by its time stamp in microseconds; without masks',
+    )  # fmt: skip
     parser.add_argument('--overwrite', action='store_true', help='replace labels that exist already')
     parser.add_argument(
         '--masks',
@@ -150,6 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
                 options.dataroot, options.source, options.version, options.scenes, taxonomy, options.lidar or (),
                 point_layout(options),
             )  # fmt: skip
+            source = EverySweep(source) if options.every_sweep else source
             source = UniquelyNamed(source) if options.unique_names else source
             seen = survey(source, settings, with_files=options.dry_run)
         report.warn(seen, settings)
@@ -189,7 +197,7 @@ def make_settings(options: argparse.Namespace) -> Settings:
     Raises:
         ValueError, OSError: the label mapping cannot be used.
     """
-    return Settings(
+    settings = Settings(
         save_path=options.save_path,
         formats=tuple(dict.fromkeys(options.formats or ['voxels'])),
         num_sweeps=options.num_sweeps,
@@ -201,6 +209,9 @@ def make_settings(options: argparse.Namespace) -> Settings:
         remove_ghosts=options.remove_ghosts,
         complete=options.complete,
     )
+    if options.every_sweep and any(map(settings.with_masks, settings.formats)):
+        raise UserError('--every-sweep makes labels without masks, since sweeps have no camera images: add --no-masks')
+    return settings
 
 
 def label(source: SceneSource, seen: Survey, settings: Settings, workers: int, report: Report) -> list[Outcome]:

@@ -186,6 +186,8 @@ class Scene:
         category_of: (256,) uint8 category of each number in label files, 255 for none; None where they are the same.
         left_out: sentences on input that was found and not used, or is missing, for the user.
         own_parts: where the lidars see their own car.
+        annotated_sweeps: (A,) int64, the sweeps at which the recording is annotated, if labels are made at others, too;
+            None where they are those of the keyframes.
     """
 
     name: str
@@ -209,6 +211,7 @@ class Scene:
     category_of: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
     own_parts: OwnParts = _NO_PARTS
+    annotated_sweeps: np.ndarray | None = None
 
     def grid_from_global(self, k: int, frame: str) -> np.ndarray:
         """(4, 4) float64 into the frame ('lidar' or 'ego') of a grid that is fixed to keyframe k."""
@@ -241,17 +244,34 @@ class Scene:
         lidar = 0 if self.lidars is None or len(self.own_parts.cells) == 1 else self.lidars[sweep]
         return self.own_parts.cells[lidar], self.own_parts.low_m, self.own_parts.cell_m
 
+    @property
+    def step_sweeps(self) -> np.ndarray:
+        """The sweeps whose time steps are even: those at which the recording is annotated."""
+        return self.keyframe_sweeps if self.annotated_sweeps is None else self.annotated_sweeps
+
+    @property
+    def num_steps(self) -> int:
+        """Number of time steps."""
+        return 2 * len(self.step_sweeps) - 1
+
+    def window(self, k: int, num_sweeps: int) -> tuple[int, int]:
+        """First and last time step of the window from `num_sweeps` keyframes before keyframe k to as many after it."""
+        step = int(self.time_steps[self.keyframe_sweeps[k]])
+        return max(step - 2 * num_sweeps, 0), min(step + 2 * num_sweeps, self.num_steps - 1)
+
     @cached_property
     def time_steps(self) -> np.ndarray:
         """(S,) int64 time of each sweep in half steps: 2k at keyframe k, 2k + 1 between k and k + 1, else -1.
+
+        Keyframes are the annotated ones.
 
         A sweep of another lidar than the keyframe's is at the keyframe if it is the nearest of its lidar, and nearer
         than half the time to the next one. None is before the first keyframe or after the last.
         """
         sweeps = np.arange(len(self.sweep_files))
-        after = np.searchsorted(self.keyframe_sweeps, sweeps)
-        at_keyframe = np.isin(sweeps, self.keyframe_sweeps)
-        between = (after > 0) & (after < len(self.keyframes))
+        after = np.searchsorted(self.step_sweeps, sweeps)
+        at_keyframe = np.isin(sweeps, self.step_sweeps)
+        between = (after > 0) & (after < len(self.step_sweeps))
         steps = np.where(at_keyframe, 2 * after, np.where(between, 2 * after - 1, -1))
         if self.lidars is not None:
             self._add_other_lidars(steps, self.lidars)
@@ -260,10 +280,10 @@ class Scene:
     def _add_other_lidars(self, steps: np.ndarray, lidars: np.ndarray) -> None:
         for lidar, sweeps in enumerate(self.sweeps_of_lidars()):
             times_us = self.timestamps_us[sweeps]
-            first_us, last_us = self.timestamps_us[self.keyframe_sweeps[[0, -1]]]
+            first_us, last_us = self.timestamps_us[self.step_sweeps[[0, -1]]]
             steps[sweeps[(times_us < first_us) | (times_us > last_us)]] = -1
             half_turn_us = np.median(np.diff(times_us)) / 2 if len(sweeps) > 1 else np.inf
-            for k, sweep in enumerate(self.keyframe_sweeps):
+            for k, sweep in enumerate(self.step_sweeps):
                 if lidars[sweep] != lidar and len(sweeps):
                     apart_us = np.abs(times_us - self.timestamps_us[sweep])
                     nearest = apart_us.argmin()

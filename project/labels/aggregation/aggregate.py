@@ -26,7 +26,7 @@ def aggregate(scene: Scene, config: LabelConfig = DEFAULT) -> ScenePoints:
     """
     sweeps = Sweeps(scene, config)
     tile_map = tile_map_around(sweeps.scene_from_lidar[scene.keyframe_sweeps, :3, 3], config.tiles)
-    steps = 2 * len(scene.keyframes) - 1
+    steps = scene.num_steps
     sorted_points = _Sorted(tile_map, *(PointCollector(steps) for _ in range(3)))
     for sweep in np.flatnonzero(sweeps.labelled):
         _sort_labelled(sweeps, sweep, sorted_points)
@@ -128,7 +128,7 @@ def _sort_unlabelled(
     if not len(unlabelled):
         return
     # The keyframes before and after, and the one of this time.
-    steps = range(0, 2 * len(sweeps.scene.keyframes) - 1, 2)
+    steps = range(0, sweeps.scene.num_steps, 2)
     around = [at for at in steps if abs(at - step) <= 2 - step % 2]
     movers = sorted_points.unboxed.points_and_groups(around)[0].xyz
     mark_movers(labels, movers, True)

@@ -64,7 +64,7 @@ def refined(scene: Scene, config: LabelConfig = DEFAULT) -> tuple[Scene, PoseRep
     if unsteadiness(poses, start[used], limits) > limits.unsteady_m:
         used = registered_sweeps(scene, 0.0)
         seen, poses, lost = _register(sweeps, used, start, limits)
-    report = _judged(seen, given[used], poses, lost, np.searchsorted(used, scene.keyframe_sweeps), limits)
+    report = _judged(seen, given[used], poses, lost, np.searchsorted(used, scene.step_sweeps), limits)
     if report.outcome != 'corrected':
         return scene, report
     corrections = _between(poses @ inverse(start[used]), scene.timestamps_us[used], scene.timestamps_us)
@@ -120,7 +120,7 @@ def with_poses(scene: Scene, global_from_ego: np.ndarray) -> Scene:
         replace(each, global_from_camera=correction @ each.global_from_camera)
         for each, correction in zip(scene.cameras, corrections, strict=False)
     )
-    records = with_corrections(scene.records, corrections)
+    records = with_corrections(scene.records, of_sweeps[scene.step_sweeps])
     return replace(
         scene, global_from_ego=global_from_ego, tracks=tracks, cameras=cameras, records=records,
         annotations=annotations, trajectory=trajectory,
@@ -152,9 +152,9 @@ def registered_sweeps(scene: Scene, apart_s: float) -> np.ndarray:
     """
     of_lidar = np.ones(len(scene.sweep_files), bool)
     if scene.lidars is not None:
-        of_lidar = np.isin(scene.lidars, scene.lidars[scene.keyframe_sweeps])
-    chosen = [scene.keyframe_sweeps]
-    for first, last in zip(scene.keyframe_sweeps[:-1], scene.keyframe_sweeps[1:], strict=True):
+        of_lidar = np.isin(scene.lidars, scene.lidars[scene.step_sweeps])
+    chosen = [scene.step_sweeps]
+    for first, last in zip(scene.step_sweeps[:-1], scene.step_sweeps[1:], strict=True):
         between = first + 1 + np.flatnonzero(of_lidar[first + 1 : last])
         start, stop = scene.timestamps_us[first], scene.timestamps_us[last]
         if not apart_s:

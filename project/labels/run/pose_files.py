@@ -63,7 +63,8 @@ def corrected_records(save_path: Path, scene: Scene) -> tuple[KeyframeRecord, ..
     if content is None or content['outcome'] != 'corrected':
         return scene.records
     try:
-        poses = np.array([content['global_from_ego'][keyframe.sample_token] for keyframe in scene.keyframes])
+        tokens = [record.keyframe.sample_token for record in scene.records]
+        poses = np.array([content['global_from_ego'][token] for token in tokens])
     except KeyError as error:
         raise UserError(
             f'{path}: has no pose of the keyframe {error}; make the labels again with --overwrite'

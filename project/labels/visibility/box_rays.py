@@ -37,7 +37,7 @@ class BoxRays:
 
 def find_box_rays(scene: Scene, rays: Rays, scene_from_global: np.ndarray, config: LabelConfig = DEFAULT) -> BoxRays:
     """Find where rays pass through annotated boxes; between keyframes boxes are interpolated."""
-    steps = 2 * len(scene.keyframes) - 1
+    steps = scene.num_steps
     lines, ended, keys = [np.zeros((0, 2, 3), np.float32)], [np.zeros(0, bool)], [np.zeros(0, np.int64)]
     for sweep, boxes in boxes_of_sweeps(scene, scene.annotated.tracks, scene_from_global, config.boxes).items():
         found = _in_boxes(rays, sweep, boxes)

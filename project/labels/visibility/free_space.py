@@ -61,7 +61,7 @@ def free_space(scene: Scene, seen: ObservedRays, k: int, num_sweeps: int, grid: 
         passes through in the box's frame as well. Occupied voxels are among them, since a ray can pass beside what
         is in a voxel.
     """
-    first, last = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, len(scene.keyframes) - 1)
+    first, last = scene.window(k, num_sweeps)
     sweeps = np.flatnonzero((scene.time_steps >= first) & (scene.time_steps <= last))
     grid_from_global = scene.grid_from_global(k, grid.frame)
     voxels_from_scene = grid.voxels_from_frame @ grid_from_global @ inverse(seen.scene_from_global)

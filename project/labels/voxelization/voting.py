@@ -54,8 +54,7 @@ def fill_histogram(
     label_of: np.ndarray,
 ) -> None:
     """Cast the votes of everything that is there at a keyframe, as seen in the window around it."""
-    last = len(scene.keyframes) - 1
-    window = 2 * max(k - num_sweeps, 0), 2 * min(k + num_sweeps, last)
+    window = scene.window(k, num_sweeps)
     from_global = scene.grid_from_global(k, grid.frame)
     from_scene = from_global @ inverse(points.scene_from_global)
     tiles, labelling = points.tiles_in(grid, from_scene), (label_of, scene.taxonomy.ground)
@@ -65,7 +64,7 @@ def fill_histogram(
     cast(histogram, grid, points.objects, window, tracks, from_box, *labelling)
     alike = np.isin(scene.tracks.categories[tracks], list(scene.taxonomy.symmetric))
     # What moves without a box was where it was seen at this keyframe only.
-    cast(histogram, grid, points.unboxed, (2 * k, 2 * k), np.zeros(1, np.int64), from_scene[None], *labelling)
+    cast(histogram, grid, points.unboxed, scene.window(k, 0), np.zeros(1, np.int64), from_scene[None], *labelling)
     cast_mirrored(histogram, grid, points.objects, window, tracks[alike], from_box[alike], label_of)
 
 
