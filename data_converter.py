@@ -9,6 +9,8 @@ examples:
       two formats in one pass
   python data_converter.py --format voxels --masks --flow
       with masks of what lidar and cameras observe, and the velocity of every voxel
+  python data_converter.py --grid -20 -20 -3 20 20 3 0.1 lidar
+      smaller voxels around the car
   python data_converter.py --instances --flow --every-sweep
       which object each voxel belongs to, and labels at each sweep (20 Hz on nuScenes), for forecasting
   python data_converter.py --no-refine-poses
@@ -25,9 +27,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from project.cli import run, usable_cores, whole_number
 from project.errors import MENDABLE, UserError
-from project.formats import FORMATS
+from project.formats import FORMATS, voxels
+from project.geometry.bitgrid import MOST_LAYERS
+from project.grid import VoxelGrid
+from project.labels.config import DEFAULT
 from project.labels.run.convert import Outcome, convert, write_log
 from project.labels.run.every_sweep import EverySweep
 from project.labels.run.folder import LOG_FILE, prepare_folder, state_poses
@@ -40,6 +47,9 @@ from project.sources.base import PointLayout, SceneSource
 from project.sources.naming import UniquelyNamed
 from project.sources.opening import SOURCES, open_source
 from project.taxonomy import Taxonomy
+
+MOST_VOXELS = 500_000_000
+"""Of a grid; the vote takes 4 bytes a voxel."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -67,6 +77,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         dest='formats',
         help='format to write; may be repeated (voxels)',
     )
+    parser.add_argument(
+        '--grid', nargs=8, metavar=('X0', 'Y0', 'Z0', 'X1', 'Y1', 'Z1', 'SIZE', 'FRAME'),
+        help='another grid for voxels: extent and voxel size in metres, and lidar or ego '
+        '(-51.2 -51.2 -5 51.2 51.2 3 0.2 lidar)',
+    )  # fmt: skip
     parser.add_argument('--scenes', nargs='+', metavar='NAME', help='names of the scenes to convert (all)')
     parser.add_argument(
         '--lidar', nargs='+', metavar='NAME',
@@ -197,9 +212,13 @@ def make_settings(options: argparse.Namespace) -> Settings:
     Raises:
         ValueError, OSError: the label mapping cannot be used.
     """
+    formats = tuple(dict.fromkeys(options.formats or [voxels.NAME]))
+    if options.grid and voxels.NAME not in formats:
+        raise UserError(f'--grid is for the format {voxels.NAME}; the others have grids of their own')
     settings = Settings(
         save_path=options.save_path,
-        formats=tuple(dict.fromkeys(options.formats or ['voxels'])),
+        formats=formats,
+        grid=make_grid(options.grid) if options.grid else voxels.GRID,
         num_sweeps=options.num_sweeps,
         overwrite=options.overwrite,
         masks=options.masks,
@@ -209,9 +228,42 @@ def make_settings(options: argparse.Namespace) -> Settings:
         remove_ghosts=options.remove_ghosts,
         complete=options.complete,
     )
+    if settings.with_masks(voxels.NAME) and settings.grid.shape[2] > MOST_LAYERS:
+        raise UserError(
+            f'--masks works on up to {MOST_LAYERS} layers of voxels; --grid has {settings.grid.shape[2]}: choose larger '
+            'voxels or a lower extent, or leave out --masks'
+        )
     if options.every_sweep and any(map(settings.with_masks, settings.formats)):
         raise UserError('--every-sweep makes labels without masks, since sweeps have no camera images: add --no-masks')
     return settings
+
+
+def make_grid(words: list[str]) -> VoxelGrid:
+    """The grid of the option --grid.
+
+    Raises:
+        UserError: it is no grid that labels can be stored on.
+    """
+    *numbers, frame = words
+    try:
+        *extent, size = map(float, numbers)
+        grid = VoxelGrid.from_range(frame, tuple(extent), size)
+    except (ValueError, OverflowError) as error:
+        raise UserError(f'--grid {" ".join(words)}: {error}') from None
+    if frame not in voxels.FRAMES:
+        raise UserError(f'--grid {" ".join(words)}: the frame is "{frame}"; it must be lidar or ego')
+    if max(grid.shape) > voxels.MOST_ALONG or grid.size > MOST_VOXELS:
+        raise UserError(
+            f'--grid {" ".join(words)}: has {grid.size:,} voxels, {max(grid.shape):,} along one axis; at most '
+            f'{MOST_VOXELS:,} and {voxels.MOST_ALONG:,} can be labelled: choose larger voxels or a smaller extent'
+        )
+    kept, corner = DEFAULT.tiles, np.abs([grid.minimum, grid.maximum]).max(axis=0)
+    if np.hypot(*corner[:2]) > kept.reach_m or corner[2] > kept.height_m - 1:
+        raise UserError(
+            f'--grid {" ".join(words)}: reaches {np.hypot(*corner[:2]):.0f} m far and {corner[2]:.0f} m high; points are '
+            f'kept up to {kept.reach_m:g} m around the car and {kept.height_m - 1:g} m above and below it'
+        )
+    return grid
 
 
 def label(source: SceneSource, seen: Survey, settings: Settings, workers: int, report: Report) -> list[Outcome]:

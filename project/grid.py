@@ -32,10 +32,14 @@ class VoxelGrid:
         """Build a grid from ``(x_min, y_min, z_min, x_max, y_max, z_max)`` and a voxel size, all in metres.
 
         Raises:
-            ValueError: the extent is empty or is not a whole number of voxels along some axis.
+            ValueError: a number is not finite, or the extent is empty or not a whole number of voxels along some axis.
         """
         minimum, maximum = np.asarray(extent[:3], float), np.asarray(extent[3:], float)
         size = np.broadcast_to(np.asarray(voxel_size, float), 3)
+        if not (np.isfinite([*extent, *size]).all() and (size > 0).all()):
+            raise ValueError(
+                f'range {tuple(extent)} and voxels of {tuple(size.tolist())} m must be finite, voxels larger than 0'
+            )
         cells = (maximum - minimum) / size
         shape = np.rint(cells).astype(int)
         if (shape < 1).any() or np.abs(cells - shape).max() > 1e-6:

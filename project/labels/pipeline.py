@@ -62,7 +62,7 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
         rays = observed_rays(scene, swept, points.scene_from_global, config)
     histograms: dict[VoxelGrid, Histogram] = {}
     for k, names in enumerate(todo):
-        for grid, of_grid in _by_grid(names):
+        for grid, of_grid in _by_grid(names, settings):
             if grid not in histograms:
                 histograms[grid] = new_histogram(grid, points.size, with_sums=grid == points_format.GRID)
             _label_keyframe(scene, k, points, rays, histograms[grid], grid, of_grid, settings)
@@ -113,10 +113,10 @@ def _label_keyframe(
         _write(scene, k, name, content, settings)
 
 
-def _by_grid(names: list[str]) -> Iterator[tuple[VoxelGrid, list[str]]]:
+def _by_grid(names: list[str], settings: Settings) -> Iterator[tuple[VoxelGrid, list[str]]]:
     """Formats by grid: those of one grid share all work but the writing."""
-    for grid in dict.fromkeys(FORMATS[name].GRID for name in names):
-        yield grid, [name for name in names if grid == FORMATS[name].GRID]
+    for grid in dict.fromkeys(map(settings.grid_of, names)):
+        yield grid, [name for name in names if grid == settings.grid_of(name)]
 
 
 def _write(scene: Scene, k: int, name: str, content: OccupancyLabels | np.ndarray, settings: Settings) -> None:

@@ -50,7 +50,8 @@ def at_every_sweep(scene: Scene, config: BoxConfig = DEFAULT.boxes) -> Scene:
     annotated = {int(sweep): k for k, sweep in enumerate(scene.keyframe_sweeps)}
     known = scene.cameras or (_NO_CAMERAS,) * len(scene.keyframes)
     keyframes = [
-        scene.keyframes[annotated[sweep]] if sweep in annotated else _keyframe(scene, sweep) for sweep in sweeps.tolist()
+        scene.keyframes[annotated[sweep]] if sweep in annotated else _keyframe(scene, sweep)
+        for sweep in sweeps.tolist()
     ]
     return replace(
         scene,

@@ -98,7 +98,7 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
         with written_whole(settings.save_path / SETTINGS_FILE) as file:
             file.write(json.dumps(stated | made, indent=1).encode())
         if voxels.NAME in made:
-            voxels.write_manifest(settings.save_path, made[voxels.NAME])
+            voxels.write_manifest(settings.save_path, made[voxels.NAME], settings.grid)
 
 
 def state_poses(save_path: Path, reports: Mapping[str, PoseReport | None]) -> None:

@@ -1,10 +1,11 @@
 """What labels to make."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import project
 from project.formats import FORMATS, occ3d, openocc, openoccupancy, voxels
+from project.grid import VoxelGrid
 from project.label_set import LabelSet, category_labels
 from project.labels.config import DEFAULT, LabelConfig
 from project.sources.records import Keyframe
@@ -29,6 +30,7 @@ class Settings:
     Attributes:
         save_path: root folder of the labels.
         formats: names of the formats to write.
+        grid: of the format `voxels`; the other formats have their own.
         num_sweeps: keyframes before and after a keyframe whose points, and those of the sweeps between, are gathered.
         overwrite: make labels again that exist already.
         masks: write the masks of what lidar and cameras see, where a format has a place for them; None where the format
@@ -43,6 +45,7 @@ class Settings:
 
     save_path: Path
     formats: tuple[str, ...] = ('voxels',)
+    grid: VoxelGrid = voxels.GRID
     num_sweeps: int = 10
     overwrite: bool = False
     masks: bool | None = None
@@ -52,6 +55,10 @@ class Settings:
     remove_ghosts: bool = True
     complete: bool = False
     config: LabelConfig = DEFAULT
+
+    def grid_of(self, name: str) -> VoxelGrid:
+        """The grid of a format."""
+        return self.grid if name == voxels.NAME else FORMATS[name].GRID
 
     def with_masks(self, name: str) -> bool:
         """Whether a format is written with masks."""
@@ -72,8 +79,10 @@ class Settings:
 
     def made(self, name: str, version: str, taxonomy: Taxonomy) -> dict:
         """What labels of a format are made of and how, as JSON can hold it."""
+        grid = {'grid': asdict(self.grid)} if self.grid_of(name) != FORMATS[name].GRID else {}
         return {
             'dataset': version,
+            **grid,
             'generator': GENERATOR,
             'num_sweeps': self.num_sweeps,
             **LabelSet.of(taxonomy).as_dict(),

@@ -73,13 +73,17 @@ class FolderSource:
         labelled = token in self._labels
         prediction = grid = None
         if token in self._predictions:
-            label_frame = FORMATS[self._label_format].GRID.frame if labelled else None
+            label_grid = self._label_grid(self._labels[token]) if labelled else None
             prediction, grid = read_prediction(
-                self._predictions[token], self._prediction_layout, label_frame, self._category_labels
+                self._predictions[token], self._prediction_layout, label_grid, self._category_labels
             )
         parts = self._truth(self._labels[token], grid) if labelled else {'grid': grid}
         frame = Frame(scene, index, token, prediction=prediction, labels=self.labels, **parts)
         return self.keyframes.complete(frame) if self.keyframes else frame
+
+    def _label_grid(self, file: Path) -> VoxelGrid:
+        """The grid of labels: that of their format, or the one that a file of voxels states."""
+        return voxels.read(file).grid if self._label_format == voxels.NAME else FORMATS[self._label_format].GRID
 
     @property
     def _category_labels(self) -> dict[str, int] | None:
@@ -190,14 +194,14 @@ def read_labels(
 
 
 def read_prediction(
-    file: Path, layout: str, frame: str | None = None, category_labels: dict[str, int] | None = None
+    file: Path, layout: str, label_grid: VoxelGrid | None = None, category_labels: dict[str, int] | None = None
 ) -> tuple[np.ndarray, VoxelGrid]:
     """Read a prediction.
 
     Args:
         file: the file.
         layout: name of a label format, or :data:`project.formats.folders.DENSE`.
-        frame: of the labels that it is compared with, for layouts that do not tell their grid.
+        label_grid: of the labels that it is compared with, for layouts that do not tell their grid.
         category_labels: as for :func:`read_labels`.
 
     Returns:
@@ -208,7 +212,9 @@ def read_prediction(
     """
     if layout == DENSE:
         prediction, _ = predictions.read(file)
-        return prediction, grid_of_shape(prediction.shape, frame)
+        if label_grid is not None and prediction.shape == label_grid.shape:
+            return prediction, label_grid
+        return prediction, grid_of_shape(prediction.shape, label_grid.frame if label_grid else None)
     labels = read_labels(file, layout, category_labels=category_labels)
     return labels.dense(), labels.grid
 
