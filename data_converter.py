@@ -27,17 +27,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from project.cli import run, usable_cores, whole_number
 from project.errors import MENDABLE, UserError
 from project.formats import FORMATS, voxels
 from project.geometry.bitgrid import MOST_LAYERS
-from project.grid import VoxelGrid
-from project.labels.config import DEFAULT
 from project.labels.run.convert import Outcome, convert, write_log
 from project.labels.run.every_sweep import EverySweep
 from project.labels.run.folder import LOG_FILE, prepare_folder, state_poses
+from project.labels.run.grids import grid_of_words
 from project.labels.run.index import write_infos
 from project.labels.run.pose_files import corrected_records, read_report
 from project.labels.run.report import Report
@@ -47,9 +44,6 @@ from project.sources.base import PointLayout, SceneSource
 from project.sources.naming import UniquelyNamed
 from project.sources.opening import SOURCES, open_source
 from project.taxonomy import Taxonomy
-
-MOST_VOXELS = 500_000_000
-"""Of a grid; the vote takes 4 bytes a voxel."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -218,7 +212,7 @@ def make_settings(options: argparse.Namespace) -> Settings:
     settings = Settings(
         save_path=options.save_path,
         formats=formats,
-        grid=make_grid(options.grid) if options.grid else voxels.GRID,
+        grid=grid_of_words(options.grid) if options.grid else voxels.GRID,
         num_sweeps=options.num_sweeps,
         overwrite=options.overwrite,
         masks=options.masks,
@@ -230,40 +224,12 @@ def make_settings(options: argparse.Namespace) -> Settings:
     )
     if settings.with_masks(voxels.NAME) and settings.grid.shape[2] > MOST_LAYERS:
         raise UserError(
-            f'--masks works on up to {MOST_LAYERS} layers of voxels; --grid has {settings.grid.shape[2]}: choose larger '
-            'voxels or a lower extent, or leave out --masks'
+            f'--masks works on up to {MOST_LAYERS} layers of voxels, and --grid has {settings.grid.shape[2]}: choose '
+            'larger voxels or a lower extent, or leave out --masks'
         )
     if options.every_sweep and any(map(settings.with_masks, settings.formats)):
         raise UserError('--every-sweep makes labels without masks, since sweeps have no camera images: add --no-masks')
     return settings
-
-
-def make_grid(words: list[str]) -> VoxelGrid:
-    """The grid of the option --grid.
-
-    Raises:
-        UserError: it is no grid that labels can be stored on.
-    """
-    *numbers, frame = words
-    try:
-        *extent, size = map(float, numbers)
-        grid = VoxelGrid.from_range(frame, tuple(extent), size)
-    except (ValueError, OverflowError) as error:
-        raise UserError(f'--grid {" ".join(words)}: {error}') from None
-    if frame not in voxels.FRAMES:
-        raise UserError(f'--grid {" ".join(words)}: the frame is "{frame}"; it must be lidar or ego')
-    if max(grid.shape) > voxels.MOST_ALONG or grid.size > MOST_VOXELS:
-        raise UserError(
-            f'--grid {" ".join(words)}: has {grid.size:,} voxels, {max(grid.shape):,} along one axis; at most '
-            f'{MOST_VOXELS:,} and {voxels.MOST_ALONG:,} can be labelled: choose larger voxels or a smaller extent'
-        )
-    kept, corner = DEFAULT.tiles, np.abs([grid.minimum, grid.maximum]).max(axis=0)
-    if np.hypot(*corner[:2]) > kept.reach_m or corner[2] > kept.height_m - 1:
-        raise UserError(
-            f'--grid {" ".join(words)}: reaches {np.hypot(*corner[:2]):.0f} m far and {corner[2]:.0f} m high; points are '
-            f'kept up to {kept.reach_m:g} m around the car and {kept.height_m - 1:g} m above and below it'
-        )
-    return grid
 
 
 def label(source: SceneSource, seen: Survey, settings: Settings, workers: int, report: Report) -> list[Outcome]:

@@ -76,7 +76,7 @@ def _grid_of(stated: np.ndarray | None, frame: np.ndarray | None) -> VoxelGrid:
     low, size, shape = stated.reshape(3, 3).tolist()
     if str(frame) not in FRAMES or min(size) <= 0 or not all(1 <= n <= MOST_ALONG and n == int(n) for n in shape):
         raise ValueError(f'"grid" and "frame" state {shape} voxels of {size} m in the frame "{frame}"')
-    return VoxelGrid(str(frame), tuple(low), tuple(size), tuple(map(int, shape)))
+    return VoxelGrid(str(frame), tuple(low), tuple(size), (int(shape[0]), int(shape[1]), int(shape[2])))
 
 
 def _unpacked(name: str, mask: np.ndarray, grid: VoxelGrid) -> np.ndarray:
