@@ -53,7 +53,7 @@ def test_same_labels_same_bytes_and_no_other_files(module, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ['a', 'b']
 
 
-@every_format
+@pytest.mark.parametrize('module', [occ3d, openocc, openoccupancy, surroundocc], ids=lambda module: module.NAME)
 def test_labels_on_another_grid_are_refused(module, tmp_path):
     with pytest.raises(ValueError, match='the labels are on'):
         module.write(tmp_path / 'a', random_labels(VoxelGrid.from_range('lidar', (0, 0, 0, 7, 5, 3), 1), count=9))
