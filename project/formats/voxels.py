@@ -9,6 +9,7 @@ object that each voxel belongs to, the same number at all keyframes of a scene, 
 """
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,9 @@ VERSION = 1
 FRAMES = ('lidar', 'ego')
 MOST_ALONG = 1 << 16
 """Voxels along an axis that an index of 16 bits can name."""
+
+MOST_VOXELS = 500_000_000
+"""Of a grid: a dense array of labels takes a byte a voxel, the vote of label making four."""
 
 _OF_VOXELS = ('flow', 'filled', 'instances')
 
@@ -76,6 +80,8 @@ def _grid_of(stated: np.ndarray | None, frame: np.ndarray | None) -> VoxelGrid:
     low, size, shape = stated.reshape(3, 3).tolist()
     if str(frame) not in FRAMES or min(size) <= 0 or not all(1 <= n <= MOST_ALONG and n == int(n) for n in shape):
         raise ValueError(f'"grid" and "frame" state {shape} voxels of {size} m in the frame "{frame}"')
+    if math.prod(shape) > MOST_VOXELS:
+        raise ValueError(f'"grid" states {math.prod(shape):.0f} voxels, more than the {MOST_VOXELS} allowed')
     return VoxelGrid(str(frame), tuple(low), tuple(size), (int(shape[0]), int(shape[1]), int(shape[2])))
 
 

@@ -40,6 +40,7 @@ def test_the_usual_grid_is_not_stated(tmp_path, rng):
         {'grid': np.array([0, 0, 0, 0.1, 0.1, -0.1, 7, 5, 3.0])},
         {'grid': np.array([0, 0, 0, 0.1, 0.1, 0.1, 7, 5, 3.5])},
         {'grid': np.array([0, 0, 0, 0.1, 0.1, 0.1, 7, 5, 1e9])},
+        {'grid': np.array([0, 0, 0, 0.1, 0.1, 0.1, 60_000, 60_000, 3.0])},
         {'frame': np.array('camera')},
     ],
 )

@@ -5,12 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from project.errors import UserError
-from project.formats.voxels import FRAMES, MOST_ALONG
+from project.formats.voxels import FRAMES, MOST_ALONG, MOST_VOXELS
 from project.grid import VoxelGrid
 from project.labels.config import DEFAULT, TileConfig
-
-MOST_VOXELS = 500_000_000
-"""Of a grid; the vote takes 4 bytes a voxel."""
 
 
 def grid_of_words(words: Sequence[str], kept: TileConfig = DEFAULT.tiles) -> VoxelGrid:
