@@ -61,7 +61,7 @@ def _sentence(error: BaseException) -> str | None:
     """What to tell the user: what a benchmark lacks, or what its user can mend."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, str) else None
-    from project.engine.errors import sentence  # imports nothing heavy, but its package does
+    from project.engine.error_sentences import sentence  # imports nothing heavy, but its package does
 
     return sentence(error)
 

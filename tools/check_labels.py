@@ -14,7 +14,7 @@ from project.cli import run, usable_cores, whole_number
 from project.formats import FORMATS
 
 if TYPE_CHECKING:
-    from project.checking.scene import SceneReport, Task
+    from project.checking.scene_check import SceneReport, Task
 
 EXAMPLES = """\
 examples:
@@ -133,8 +133,8 @@ def make_task(options: argparse.Namespace, folder: Path, config) -> 'Task':
     Raises:
         ValueError: there are no labels, or they were not made by this program and so cannot be made again.
     """
-    from project.checking.labels import LabelFolder
-    from project.checking.scene import Task
+    from project.checking.label_folder import LabelFolder
+    from project.checking.scene_check import Task
     from project.labels.run.settings import Settings
 
     labels = LabelFolder.find(options.labels, options.format) if options.labels else None
@@ -159,7 +159,7 @@ def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneR
     from rich.progress import Progress
 
     from project.checking.run import check_scenes, sampled
-    from project.checking.scene import SceneReport
+    from project.checking.scene_check import SceneReport
     from project.sources.opening import open_source
     from project.taxonomy import Taxonomy
 
@@ -194,8 +194,8 @@ def write_json(path: Path, content: dict) -> None:
 
 def write_html(path: Path, content: dict, scenes: dict, reports: list['SceneReport'], count: int) -> None:
     """Write the report as a page."""
-    from project.checking.page import write_page
     from project.checking.pictures import keyframe_pictures
+    from project.checking.report_page import write_page
     from project.checking.verdict import worst_keyframes
 
     pictures = {}

@@ -52,7 +52,7 @@ def convert_checkpoint(checkpoint: Path, output: Path, config: Path) -> None:
     # Imported late: --help and a misspelt option should answer at once.
     import project  # noqa: F401  (registers the model)
     from project.engine.checkpoint import read_checkpoint, write_checkpoint
-    from project.engine.config import read_config
+    from project.engine.config_files import read_config
     from project.engine.weights import load_strictly, weights_of
     from project.models.build import build
     from project.models.checkpoint_names import convert

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from project.cli import run, whole_number
 from project.synthetic.rig import RIGS
-from project.synthetic.settings import LAYOUTS, SETTINGS_FILE, Difficulties, WorldSettings
 from project.synthetic.world import make_world, move_world
+from project.synthetic.world_settings import LAYOUTS, SETTINGS_FILE, Difficulties, WorldSettings
 
 EXAMPLES = """\
 examples:

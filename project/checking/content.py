@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from project.checking.config import CheckConfig
 from project.checking.findings import REMEDIES, Finding
-from project.checking.scene import KeyframeReport, SceneReport
+from project.checking.scene_check import KeyframeReport, SceneReport
 from project.checking.verdict import Verdict, faults
 from project.label_set import LabelSet
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from project.checking.casting import AGREES, EARLY, HOLE, Verdicts, cast
 from project.checking.config import RayConfig
 from project.checking.placing import NO_TRACK, PlacedRays, RayPlacer
+from project.checking.ray_checks import AGREES, EARLY, HOLE, Verdicts, cast
 from project.checking.tally import Tally
 from project.formats import OccupancyLabels
 from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from project.checking.scene import KeyframeReport, SceneReport
+from project.checking.scene_check import KeyframeReport, SceneReport
 from project.formats import OccupancyLabels
 from project.taxonomy import FREE
 from project.visualization.frame import Frame, Layer

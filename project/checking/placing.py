@@ -14,7 +14,7 @@ from project.labels.aggregation.aggregate import Sweeps
 from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points
 from project.labels.aggregation.sweeps import UNLABELLED
 from project.labels.config import DEFAULT
-from project.labels.visibility.rays import starts_of_rays
+from project.labels.visibility.lidar_rays import starts_of_rays
 from project.sources.base import Scene
 from project.sources.returns import returns_of
 

@@ -3,7 +3,7 @@
 import multiprocessing
 from collections.abc import Callable, MutableSequence, Sequence
 
-from project.checking.scene import SceneReport, Task, check_scene
+from project.checking.scene_check import SceneReport, Task, check_scene
 from project.errors import what_is_wrong
 from project.sources.base import Scene, SceneSource
 from project.workers import call_each

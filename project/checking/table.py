@@ -8,7 +8,7 @@ from rich.table import Table
 
 from project.checking.config import CheckConfig
 from project.checking.content import advice
-from project.checking.scene import SceneReport
+from project.checking.scene_check import SceneReport
 from project.checking.verdict import Verdict, faults, number, worst_keyframes
 
 MOST_SCENES, MOST_KEYFRAMES = 20, 8

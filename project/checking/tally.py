@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from project.checking.casting import AGREES, EARLY, HOLE, Verdicts
+from project.checking.ray_checks import AGREES, EARLY, HOLE, Verdicts
 from project.label_set import LabelSet
 from project.taxonomy import FREE
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from project.checking.config import TrustConfig
-from project.checking.scene import KeyframeReport, SceneReport
+from project.checking.scene_check import KeyframeReport, SceneReport
 from project.checking.tally import Tally
 
 

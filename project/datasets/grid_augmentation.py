@@ -6,7 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from project.datasets.randomness import new_generator
+from project.datasets.random_generator import new_generator
 from project.formats.common import OccupancyLabels
 from project.formats.vote import vote
 from project.grid import VoxelGrid

@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from project.datasets import images
-from project.datasets.randomness import new_generator
+from project.datasets.random_generator import new_generator
 
 
 @dataclass(frozen=True)

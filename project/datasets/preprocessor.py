@@ -6,7 +6,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from project.datasets.images import grid_mask
-from project.datasets.randomness import new_generator
+from project.datasets.random_generator import new_generator
 
 
 @MODELS.register_module()

@@ -7,7 +7,7 @@ from mmdet3d.registry import TRANSFORMS
 
 from project.datasets import images
 from project.datasets.data_sample import OccupancyDataSample
-from project.datasets.randomness import new_generator
+from project.datasets.random_generator import new_generator
 
 META_KEYS = (
     'sample_token', 'scene_name', 'timestamp', 'image_files', 'label_file', 'grid',

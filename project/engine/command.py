@@ -10,8 +10,8 @@ import torch
 from mmengine.config import Config
 
 from project.engine.checkpoint_hook import last_checkpoint
-from project.engine.config import read_config
-from project.engine.errors import sentence
+from project.engine.config_files import read_config
+from project.engine.error_sentences import sentence
 
 _STARTED_BY = {
     'pytorch': ('RANK', 'torchrun, as launcher.sh does'),
@@ -25,7 +25,7 @@ def configure(args: Namespace) -> Config:
     """The configuration that the command line names, set up as the options say that all commands share.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`project.engine.config.read_config`, or no such launcher is there.
+        FileNotFoundError, ValueError: as :func:`project.engine.config_files.read_config`, or no such launcher is there.
     """
     config = read_config(args.config, args.cfg_options)
     _check_launcher(args.launcher)

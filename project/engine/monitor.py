@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from project.engine.history import forget_old_values
+from project.engine.message_hub import forget_old_values
 
 _WHERE = 'epoch {task.fields[epoch]}/{task.fields[epochs]}  iteration'
 _HOW = ' loss {task.fields[loss]:.4f}  {task.fields[seconds]:.2f} s/it '

@@ -13,7 +13,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
 from project.engine.checkpoint import read_checkpoint, write_checkpoint
-from project.engine.history import hub_state, restore_hub
+from project.engine.message_hub import hub_state, restore_hub
 from project.engine.schedule import replay
 from project.engine.versions import versions
 from project.engine.weights import load_matching, load_strictly, weights_of

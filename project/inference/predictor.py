@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from project.datasets.images import read_image
 from project.datasets.labels import LoadOccupancyLabels
-from project.engine.config import read_config
+from project.engine.config_files import read_config
 from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
 from project.inference.calibration import checked_matrix, image_from_grid

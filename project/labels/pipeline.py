@@ -16,8 +16,8 @@ from project.labels.poses.refinement import refined
 from project.labels.run.pose_files import pose_file, write_poses
 from project.labels.run.settings import Settings
 from project.labels.visibility.free_space import ObservedRays, free_space, observed_rays
+from project.labels.visibility.lidar_rays import read_rays
 from project.labels.visibility.masks import masks_of
-from project.labels.visibility.rays import read_rays
 from project.labels.voxelization.completion import complete
 from project.labels.voxelization.flow import flow_of
 from project.labels.voxelization.histogram import Histogram, new_histogram

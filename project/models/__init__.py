@@ -1,7 +1,6 @@
 """Occupancy-BEVFormer and OccupancyLift: plain torch modules, which importing this package registers with mmdet3d."""
 
 from project.models.attention import OccupancySpatialAttention, OccupancyTemporalAttention
-from project.models.detector import OccupancyBEVFormer
 from project.models.encoder import OccupancyEncoder, OccupancyEncoderLayer
 from project.models.fpn import OccupancyFPN
 from project.models.head import OccupancyHead
@@ -19,6 +18,7 @@ from project.models.lift import (
     OccupancyVoxelHead,
 )
 from project.models.losses import OccupancyCrossEntropy, OccupancyLovaszSoftmax
+from project.models.occupancy_bevformer import OccupancyBEVFormer
 from project.models.ops import ModulatedDeformableConv2d
 from project.models.resnet import OccupancyResNet
 from project.models.timm_backbone import OccupancyTimmBackbone

@@ -9,7 +9,7 @@ import numpy as np
 from project.errors import UserError
 from project.plain_files import read_npz
 from project.sources.base import Scene
-from project.sources.points import read_file
+from project.sources.read_points import read_file
 
 INSTANCES = 1000
 """Panoptic labels are category * 1000 + instance."""

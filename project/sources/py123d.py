@@ -14,8 +14,8 @@ import numpy as np
 
 from project.errors import UserError
 from project.geometry.rigid import inverse
-from project.sources.annotations import DatedBoxes, annotations_of, box_records, tracks_at
 from project.sources.base import Lidar, Rig, Scene, cameras_of
+from project.sources.box_tracks import DatedBoxes, annotations_of, box_records, tracks_at
 from project.sources.keyframes import choose_keyframes, images_at, keyframe_named, token, with_poses_of_car
 from project.sources.records import CameraRecord, KeyframeRecord
 from project.sources.taxonomies import read_taxonomy, taxonomy_of_boxes

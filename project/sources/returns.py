@@ -9,7 +9,7 @@ from project.errors import UserError
 from project.geometry.rigid import inverse
 from project.geometry.traversal import transformed
 from project.sources.base import Scene
-from project.sources.points import read_timed_returns
+from project.sources.read_points import read_timed_returns
 
 _POSES = 17
 """Poses of the lidar over a sweep, between which its motion is linear: every 6 ms of a turn of 0.1 s."""

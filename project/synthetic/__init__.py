@@ -4,7 +4,7 @@
 what is where from the solids alone.
 """
 
-from project.synthetic.settings import Difficulties, WorldSettings
 from project.synthetic.world import make_world
+from project.synthetic.world_settings import Difficulties, WorldSettings
 
 __all__ = ['Difficulties', 'WorldSettings', 'make_world']

@@ -9,10 +9,10 @@ import yaml
 
 from project.geometry.rigid import quaternion
 from project.synthetic.lidar import Sweep
-from project.synthetic.records import keyframe_time, sweeps_between, tracks
 from project.synthetic.rig import KEYFRAME_US
 from project.synthetic.scene import Scene, build_scene
-from project.synthetic.settings import MINI_VAL, TAXONOMY_FILE, WorldSettings
+from project.synthetic.scene_rows import keyframe_time, sweeps_between, tracks
+from project.synthetic.world_settings import MINI_VAL, TAXONOMY_FILE, WorldSettings
 from project.taxonomy import LABEL_NAMES, LEARNING_MAP, RAW_EGO, RAW_NAMES, RAW_STATIC
 
 COLUMNS = ('x', 'y', 'z', 'intensity', 'ring', 'time')

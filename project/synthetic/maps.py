@@ -3,8 +3,8 @@
 import numpy as np
 
 from project.geometry.rigid import apply, inverse
-from project.synthetic.ground import ROAD, WALK
 from project.synthetic.scene import GLOBAL_CENTRE, Scene
+from project.synthetic.terrain import ROAD, WALK
 
 RESOLUTION = 0.1
 """Metres a pixel that nuScenes' maps have; the town is looked up every fifth pixel."""

@@ -8,10 +8,10 @@ from PIL import Image
 
 from project.synthetic.lidar import Sweep
 from project.synthetic.maps import driveable_and_walkable
-from project.synthetic.records import data_token, file_name, lidarseg_file, map_file, scene_rows
+from project.synthetic.nuscenes_tables import fixed_tables, write_tables
 from project.synthetic.scene import Scene, build_scene
-from project.synthetic.settings import FOLDERS, WorldSettings
-from project.synthetic.tables import fixed_tables, write_tables
+from project.synthetic.scene_rows import data_token, file_name, lidarseg_file, map_file, scene_rows
+from project.synthetic.world_settings import FOLDERS, WorldSettings
 
 
 def sensor_file(scene: Scene, channel: str, timestamp_us: int, keyframe: bool) -> str:

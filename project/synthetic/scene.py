@@ -13,13 +13,13 @@ from project.geometry.rigid import inverse, rigid, yaw_rotation
 from project.synthetic import scenery, traffic
 from project.synthetic.bvh import Forest, Tree
 from project.synthetic.crowd import EGO_SIZE, Actor, Crowd
-from project.synthetic.ground import Ground, make_ground
 from project.synthetic.models import Model, model
 from project.synthetic.rig import KEYFRAME_US, RIGS, SCENE_US, START_US, Rig
 from project.synthetic.routes import Motion
-from project.synthetic.settings import WorldSettings
 from project.synthetic.solids import Mesh
 from project.synthetic.streets import Plan, make_plan
+from project.synthetic.terrain import Ground, make_ground
+from project.synthetic.world_settings import WorldSettings
 
 GLOBAL_CENTRE = (300.0, 300.0)
 """Global coordinates of the middle of every town: all of it fits into a map of 600 m x 600 m."""

@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 
 from project.geometry.rigid import yaw_rotation
-from project.synthetic.ground import OTHER, TERRAIN, WALK, Ground
 from project.synthetic.materials import Material
 from project.synthetic.solids import Mesh, Solid, box, cut, ellipsoid, frustum, joined
 from project.synthetic.streets import BLOCKS, Plan
+from project.synthetic.terrain import OTHER, TERRAIN, WALK, Ground
 from project.taxonomy import RAW_NAMES
 
 MANMADE, STATIC_OTHER, VEGETATION = (RAW_NAMES.index(f'static.{name}') for name in ('manmade', 'other', 'vegetation'))

@@ -31,7 +31,7 @@ def shade(
     streets_x,
     streets_y,
 ):
-    """(H, W, 3) uint8 RGB of what :mod:`project.synthetic.camera` drew."""
+    """(H, W, 3) uint8 RGB of what :mod:`project.synthetic.rasterizer` drew."""
     height, width = nearness.shape
     image = np.empty((height, width, 3), np.uint8)
     ray, place, colour, normal = np.empty(3), np.empty(3), np.empty(3), np.empty(3)

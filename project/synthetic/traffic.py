@@ -6,8 +6,8 @@ import numpy as np
 
 from project.synthetic.crowd import NEAR, Actor, Crowd
 from project.synthetic.routes import Line, Motion, lane_line, straight_line
-from project.synthetic.settings import Difficulties
 from project.synthetic.streets import BLOCKS, Plan
+from project.synthetic.world_settings import Difficulties
 
 UNANNOTATED, BEGINNING, ENDING = 0.12, 0.08, 0.08
 """Shares of the actors: of those that move, without boxes; of all, those that begin or end in the middle of a scene."""

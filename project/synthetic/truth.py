@@ -13,12 +13,12 @@ import numpy as np
 
 from project.geometry.rigid import apply, inverse
 from project.grid import VoxelGrid
-from project.synthetic.ground import MATERIALS as GROUND_MATERIALS
 from project.synthetic.lidar import STATIC, cast
-from project.synthetic.records import keyframe_time, sweeps_between
 from project.synthetic.scene import Scene, build_scene
-from project.synthetic.settings import WorldSettings
+from project.synthetic.scene_rows import keyframe_time, sweeps_between
+from project.synthetic.terrain import MATERIALS as GROUND_MATERIALS
 from project.synthetic.voxelise import surface_areas
+from project.synthetic.world_settings import WorldSettings
 from project.taxonomy import FREE, LEARNING_MAP, MOVABLE
 
 LABELS = np.array(LEARNING_MAP, np.uint8)

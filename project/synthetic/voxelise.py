@@ -5,7 +5,7 @@ from numba import njit
 
 from project.grid import VoxelGrid
 from project.synthetic.clipping import area, clip
-from project.synthetic.ground import Ground, surface
+from project.synthetic.terrain import Ground, surface
 
 LEAST_AREA = 1e-6
 """Square metres of surface below which a voxel counts as not touched."""

@@ -11,11 +11,11 @@ from PIL import Image
 
 from project.geometry.rigid import apply, inverse
 from project.synthetic import folder_files, nuscenes_files
-from project.synthetic.camera import render
 from project.synthetic.lidar import scan
-from project.synthetic.records import keyframe_time
+from project.synthetic.rasterizer import render
 from project.synthetic.scene import Scene, build_scene
-from project.synthetic.settings import SETTINGS_FILE, WorldSettings
+from project.synthetic.scene_rows import keyframe_time
+from project.synthetic.world_settings import SETTINGS_FILE, WorldSettings
 from project.workers import worker_pool
 
 JPEG_QUALITY = 90

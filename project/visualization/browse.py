@@ -7,7 +7,7 @@ import numpy as np
 from mmdet3d.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
 
-from project.engine.config import read_config
+from project.engine.config_files import read_config
 from project.label_set import LabelSet
 from project.visualization.render.files import write_png
 from project.visualization.render.picture import frame_picture

@@ -14,7 +14,7 @@ from project.targets import check_target
 from project.visualization.frame import Frame
 from project.visualization.render.files import write_gif, write_mp4, write_png
 from project.visualization.render.picture import frame_picture
-from project.visualization.sources.base import FrameSource
+from project.visualization.sources.frame_source import FrameSource
 
 PICTURE_WIDTH_PX = 1920
 GIF_WIDTH_PX = 1280
@@ -100,7 +100,7 @@ def open_source(arguments: Namespace) -> FrameSource:
     """
     path = Path(arguments.source)
     if path.is_dir():
-        from project.visualization.sources.folders import FolderSource
+        from project.visualization.sources.label_folders import FolderSource
 
         return FolderSource(path, arguments.truth, arguments.dataroot, arguments.version, arguments.format)
     from project.visualization.sources.model import ModelSource

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from project.checking.casting import AGREES, EARLY, HOLE, Verdicts
 from project.checking.config import CheckConfig, TrustConfig
 from project.checking.content import content_of
 from project.checking.findings import Finding
-from project.checking.ground import Layers
-from project.checking.page import write_page
-from project.checking.scene import KeyframeReport, SceneReport
+from project.checking.ground_checks import Layers
+from project.checking.ray_checks import AGREES, EARLY, HOLE, Verdicts
+from project.checking.report_page import write_page
+from project.checking.scene_check import KeyframeReport, SceneReport
 from project.checking.tally import Tally
 from project.checking.verdict import judge, worst_keyframes
 from project.label_set import LabelSet

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from project.checking.config import TimingConfig
-from project.checking.ground import FlatGround
+from project.checking.ground_checks import FlatGround
 from project.checking.timing import calibration_findings, camera_findings, sweep_findings
 from project.geometry.rigid import poses
 from project.sources.base import Scene, Tracks

@@ -12,7 +12,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from torch import nn
 
 from project.engine.checkpoint import read_checkpoint, write_checkpoint
-from project.engine.history import hub_state, restore_hub
+from project.engine.message_hub import hub_state, restore_hub
 from project.engine.weights import load_matching, load_strictly, weights_of
 
 

@@ -41,7 +41,7 @@ def checkpoint(tmp_path_factory) -> Path:
     """Random weights of the tiny configuration, also where layers start from zero."""
     from mmdet3d.registry import MODELS
 
-    from project.engine.config import read_config
+    from project.engine.config_files import read_config
 
     torch.manual_seed(0)
     model = MODELS.build(read_config(CONFIG).model)

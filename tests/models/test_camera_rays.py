@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from project.models.rays import DepthBins, heights, pixel_rays
+from project.models.camera_rays import DepthBins, heights, pixel_rays
 
 
 def projection(rng, random_rigid):

@@ -11,7 +11,7 @@ from project.errors import UserError
 from project.sources.base import Lidar, PointLayout
 from project.sources.file_checks import check_files
 from project.sources.nuscenes.source import NuScenesSource
-from project.sources.points import read_returns
+from project.sources.read_points import read_returns
 
 
 @pytest.fixture

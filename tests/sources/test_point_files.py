@@ -5,7 +5,7 @@ import pytest
 from point_files import packing
 
 from project.sources.base import Lidar, PointLayout
-from project.sources.points import read_returns, read_timed_returns
+from project.sources.read_points import read_returns, read_timed_returns
 
 STAMP_US = 1_700_000_000_123_456
 RNG = np.random.default_rng(0)

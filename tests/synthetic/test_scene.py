@@ -7,8 +7,8 @@ import pytest
 
 from project.synthetic import Difficulties, WorldSettings
 from project.synthetic.lidar import cast, scan
-from project.synthetic.records import tracks
 from project.synthetic.scene import Scene, build_scene
+from project.synthetic.scene_rows import tracks
 from project.synthetic.traffic import FOLLOWERS
 from project.taxonomy import GROUND, LEARNING_MAP, MOVABLE
 

@@ -8,8 +8,8 @@ import pytest
 from project.geometry.rigid import apply, inverse
 from project.synthetic import Difficulties, WorldSettings, rig
 from project.synthetic.bvh import nearest
-from project.synthetic.camera import SKY, TOWN, render
 from project.synthetic.lidar import EGO, MISSED, STATIC, cast, scan
+from project.synthetic.rasterizer import SKY, TOWN, render
 from project.synthetic.scene import Scene, build_scene
 
 

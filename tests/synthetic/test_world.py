@@ -11,7 +11,7 @@ from nuscenes.utils.splits import create_splits_scenes
 from PIL import Image
 
 from project.synthetic import Difficulties, WorldSettings, make_world, rig
-from project.synthetic.settings import SETTINGS_FILE
+from project.synthetic.world_settings import SETTINGS_FILE
 from project.taxonomy import RAW_NAMES
 
 

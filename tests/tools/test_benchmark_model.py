@@ -4,7 +4,7 @@ pytest.importorskip('mmdet3d')
 
 import torch
 
-from project.engine.config import read_config
+from project.engine.config_files import read_config
 from tools.benchmarks import model as benchmark
 from tools.benchmarks._kernels import OTHERS, by_kind, kind_of
 

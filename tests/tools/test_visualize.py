@@ -12,7 +12,7 @@ from mmdet3d.registry import MODELS
 from PIL import Image
 
 import data_converter
-from project.engine.config import read_config
+from project.engine.config_files import read_config
 from project.taxonomy import PALETTE
 from tools import browse_dataset, visualize
 

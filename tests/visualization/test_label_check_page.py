@@ -7,9 +7,9 @@ import pytest
 from project.checking.config import CheckConfig
 from project.checking.content import content_of
 from project.checking.findings import Finding
-from project.checking.ground import Layers
-from project.checking.page import write_page
-from project.checking.scene import KeyframeReport, SceneReport
+from project.checking.ground_checks import Layers
+from project.checking.report_page import write_page
+from project.checking.scene_check import KeyframeReport, SceneReport
 from project.checking.tally import Tally
 from project.checking.verdict import judge
 

@@ -14,7 +14,7 @@ from project.sources.nuscenes.source import NuScenesSource
 from project.sources.records import BoxRecords, KeyframeRecord
 from project.taxonomy import FREE
 from project.visualization.frame import Frame
-from project.visualization.sources.folders import FolderSource
+from project.visualization.sources.label_folders import FolderSource
 from project.visualization.sources.recording import Keyframes, keyframes_beside, keyframes_of_tables
 
 

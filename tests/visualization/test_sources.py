@@ -8,7 +8,7 @@ import pytest
 
 from project.formats import FORMATS, Keyframe, OccupancyLabels, infos, points
 from project.taxonomy import FREE
-from project.visualization.sources.folders import FolderSource, grid_of_shape
+from project.visualization.sources.label_folders import FolderSource, grid_of_shape
 
 CAR = 4
 

@@ -9,8 +9,8 @@ from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
 from project.labels.aggregation.dynamic_removal import read_sample_rays, without_dynamic_points
 from project.labels.visibility.free_space import free_space, observed_rays
+from project.labels.visibility.lidar_rays import read_rays
 from project.labels.visibility.masks import masks_of
-from project.labels.visibility.rays import read_rays
 from project.labels.voxelization.voting import vote_keyframe
 from project.sources.base import Scene
 from project.synthetic.truth import keyframe_truth, load_scene

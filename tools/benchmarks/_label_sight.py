@@ -11,8 +11,8 @@ from project.geometry.traversal import clip_to_grid, longest_traversal, traverse
 from project.grid import VoxelGrid
 from project.sources.base import Cameras
 from project.synthetic.lidar import STATIC, cast
-from project.synthetic.records import keyframe_time, sweeps_between
 from project.synthetic.scene import Scene as MadeScene
+from project.synthetic.scene_rows import keyframe_time, sweeps_between
 from project.synthetic.truth import Truth
 
 STEP_M = 0.05

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import project  # noqa: F401  registers the dataset
 from project.cli import add_config_options, usable_cores
-from project.engine.config import read_config
+from project.engine.config_files import read_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

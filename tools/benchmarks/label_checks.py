@@ -12,8 +12,8 @@ from rich.table import Table
 from scipy.stats import spearmanr
 
 from project.checking.config import CheckConfig
-from project.checking.labels import LabelFolder
-from project.checking.scene import SceneReport, Task, check_scene
+from project.checking.label_folder import LabelFolder
+from project.checking.scene_check import SceneReport, Task, check_scene
 from project.formats import FORMATS, OccupancyLabels
 from project.labels.pipeline import label_scene
 from project.labels.run.settings import Settings

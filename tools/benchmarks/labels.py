@@ -34,8 +34,8 @@ from project.sources.base import Scene, Scenes
 from project.sources.opening import open_source
 from project.synthetic import Difficulties, WorldSettings, make_world
 from project.synthetic.rig import RIGS
-from project.synthetic.settings import LAYOUTS
 from project.synthetic.truth import Truth, keyframe_truth
+from project.synthetic.world_settings import LAYOUTS
 from project.visualization.frame import Frame
 from project.visualization.render.files import few_colours
 from project.visualization.render.picture import frame_picture

@@ -38,7 +38,7 @@ from project.labels.aggregation.static_cells import (
 from project.labels.aggregation.sweeps import Points
 from project.labels.aggregation.tiles import TILE_M
 from project.labels.config import DEFAULT, DynamicRemovalConfig, LabelConfig
-from project.labels.visibility.rays import Rays, read_rays
+from project.labels.visibility.lidar_rays import Rays, read_rays
 from project.sources.base import Scene
 from project.taxonomy import NOISE
 

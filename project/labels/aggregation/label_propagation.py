@@ -12,7 +12,7 @@ from numba import njit
 
 from project.errors import UserError
 from project.formats.vote import majority
-from project.labels.aggregation.ground import FAR_ABOVE_M, GroundMap, distance_to_ground, ground_map
+from project.labels.aggregation.ground_map import FAR_ABOVE_M, GroundMap, distance_to_ground, ground_map
 from project.labels.aggregation.sweeps import Points
 from project.labels.aggregation.tiles import TILE_CELLS, TileMap, cell_indices, cells_of_points, column_of, near_offsets
 from project.labels.config import LabelConfig, PropagationConfig

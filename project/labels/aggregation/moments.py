@@ -22,7 +22,7 @@ from project.geometry.bitgrid import (
     summary,
 )
 from project.labels.aggregation.static_cells import COLUMNS, cell_indices, cell_of_point
-from project.labels.visibility.rays import origin_of
+from project.labels.visibility.lidar_rays import origin_of
 
 _MOST = 255
 

@@ -13,7 +13,7 @@ from project.geometry.rigid import inverse
 from project.geometry.traversal import clip_to_grid, transformed
 from project.labels.aggregation.boxes import Boxes, boxes_of_sweeps
 from project.labels.config import DEFAULT, LabelConfig
-from project.labels.visibility.rays import Rays, origin_of
+from project.labels.visibility.lidar_rays import Rays, origin_of
 from project.sources.base import Scene
 
 BINS = 720

@@ -18,7 +18,7 @@ from project.geometry.bitgrid import (
     summary,
 )
 from project.geometry.traversal import transformed
-from project.labels.visibility.rays import origin_of
+from project.labels.visibility.lidar_rays import origin_of
 
 
 @njit(cache=True, error_model='numpy')

@@ -17,7 +17,7 @@ from project.grid import VoxelGrid
 from project.labels.config import DEFAULT, LabelConfig, VisibilityConfig
 from project.labels.visibility.box_rays import BoxRays, find_box_rays
 from project.labels.visibility.carving import carve_box_rays, carve_rays, mark_boxes
-from project.labels.visibility.rays import Rays
+from project.labels.visibility.lidar_rays import Rays
 from project.sources.base import Scene
 
 

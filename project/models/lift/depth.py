@@ -6,8 +6,8 @@ import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
+from project.models.camera_rays import DepthBins, heights, pixel_rays
 from project.models.lift.layers import ColumnAttention, ResidualBlock, conv_norm
-from project.models.rays import DepthBins, heights, pixel_rays
 from project.taxonomy import LABEL_NAMES
 
 

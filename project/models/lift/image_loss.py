@@ -5,9 +5,9 @@ from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from project.models.camera_rays import DepthBins
 from project.models.lift.depth import Lifted
 from project.models.losses import OccupancyCrossEntropy
-from project.models.rays import DepthBins
 from project.taxonomy import NOISE, UNOBSERVED
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from project.grid import VoxelGrid
+from project.models.camera_rays import DepthBins
 from project.models.constants import constant
 from project.models.geometry import NEAREST_DEPTH
 from project.models.ops.operator import Backend, Operator, runs_anywhere, triton_obstacle
-from project.models.rays import DepthBins
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ holds the features of every pixel at every depth, which the Triton kernels never
 import torch
 from torch import Tensor
 
+from project.models.camera_rays import pixel_rays
 from project.models.constants import constant
 from project.models.ops.operator import Backend, Operator, runs_anywhere, triton_obstacle
 from project.models.ops.pull import Space
-from project.models.rays import pixel_rays
 
 
 def splat(

@@ -7,8 +7,8 @@ import numpy as np
 
 from project.errors import UserError
 from project.geometry.rigid import poses
-from project.sources.annotations import DatedBoxes, annotations_of, box_records, tracks_at
 from project.sources.base import Lidar, PointLayout, Rig, Scene, cameras_of
+from project.sources.box_tracks import DatedBoxes, annotations_of, box_records, tracks_at
 from project.sources.folder.schema import CameraFields, LidarFields, Pose, SceneFile, read_scene_file
 from project.sources.keyframes import choose_keyframes, images_at, keyframe_named, token, with_poses_of_car
 from project.sources.plausible import check_plausible

@@ -10,7 +10,7 @@ from project.errors import UserError
 from project.geometry.rigid import poses
 from project.sources.base import PointLayout, Rig, Scene, cameras_of, tracks_of
 from project.sources.nuscenes import schema
-from project.sources.nuscenes.keyframes import KeyframeReadings, keyframe_readings
+from project.sources.nuscenes.keyframe_readings import KeyframeReadings, keyframe_readings
 from project.sources.nuscenes.tables import Calibration, Tables
 from project.sources.plausible import check_plausible, reachable
 from project.sources.records import BoxRecords, CameraRecord, Keyframe, KeyframeRecord

@@ -14,7 +14,7 @@ from project.sources.nuscenes.categories import taxonomy_of
 from project.sources.nuscenes.scenes import keyframe_records, make_scene
 from project.sources.nuscenes.splits import read_splits
 from project.sources.nuscenes.tables import read_tables
-from project.sources.nuscenes.versions import find_version
+from project.sources.nuscenes.version_folder import find_version
 from project.sources.records import KeyframeRecord
 from project.sources.taxonomies import read_taxonomy
 from project.taxonomy import Taxonomy

@@ -8,7 +8,7 @@ import torch
 from mmdet3d.registry import DATASETS
 from mmengine.dataset import pseudo_collate
 
-from project.engine.config import read_config
+from project.engine.config_files import read_config
 from project.formats import infos
 from project.inference.loading import load_model
 from project.label_set import LabelSet

@@ -13,7 +13,7 @@ import numpy as np
 from project.formats import Keyframe, infos
 from project.label_set import LabelSet
 from project.sources.base import Lidar, Rig
-from project.sources.points import read_returns
+from project.sources.read_points import read_returns
 from project.taxonomy import RAW_NAMES, Taxonomy
 from project.visualization.frame import Box, CameraImage, Frame
 

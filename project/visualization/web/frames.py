@@ -9,7 +9,7 @@ from threading import Lock, Thread
 from typing import NamedTuple
 
 from project.visualization.frame import CameraImage, Frame
-from project.visualization.sources.base import FrameSource
+from project.visualization.sources.frame_source import FrameSource
 from project.visualization.web.page import encode_frame
 
 LOOK_AHEAD_SECONDS = 0.5

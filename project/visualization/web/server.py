@@ -10,7 +10,7 @@ from PIL import Image
 
 from project.visualization.frame import CameraImage
 from project.visualization.render.camera_images import image_size
-from project.visualization.sources.base import FrameSource
+from project.visualization.sources.frame_source import FrameSource
 from project.visualization.web.access import HEADERS, refusal
 from project.visualization.web.frames import FrameMaker
 from project.visualization.web.page import manifest, page, small_jpeg

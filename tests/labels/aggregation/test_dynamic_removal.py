@@ -10,7 +10,7 @@ from project.labels.aggregation.static_cells import cell_number, indices_of, sta
 from project.labels.aggregation.sweeps import Points
 from project.labels.aggregation.tiles import TILE_M
 from project.labels.config import DEFAULT
-from project.labels.visibility.rays import Rays
+from project.labels.visibility.lidar_rays import Rays
 from project.taxonomy import NOISE, Taxonomy
 
 CONFIG = DEFAULT.dynamic_removal

@@ -10,7 +10,7 @@ from project.geometry.rigid import inverse, poses
 from project.labels.aggregation.own_vehicle import with_own_parts
 from project.labels.aggregation.sweeps import read_sweep
 from project.labels.config import DEFAULT
-from project.labels.visibility.rays import read_rays
+from project.labels.visibility.lidar_rays import read_rays
 
 SWEEPS = 24
 MIRRORS = np.array([(1.9, side * y, z) for side in (-1, 1) for y in (1.2, 1.3, 1.4) for z in (1.0, 1.1)])

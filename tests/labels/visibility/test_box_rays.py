@@ -9,7 +9,7 @@ from project.formats import Keyframe
 from project.geometry.rigid import inverse, poses
 from project.labels.config import DEFAULT
 from project.labels.visibility.box_rays import find_box_rays
-from project.labels.visibility.rays import SHARES, Rays
+from project.labels.visibility.lidar_rays import SHARES, Rays
 from project.sources.base import Scene, Tracks
 
 TIMES_S = np.array([0.0, 0.125, 0.5])

@@ -9,7 +9,7 @@ from project.formats import Keyframe, OccupancyLabels
 from project.grid import VoxelGrid
 from project.labels.visibility.box_rays import find_box_rays
 from project.labels.visibility.free_space import ObservedRays, free_space, observed
-from project.labels.visibility.rays import Rays, read_rays
+from project.labels.visibility.lidar_rays import Rays, read_rays
 from project.sources.base import Scene, Tracks
 
 GRID = VoxelGrid.from_range('ego', (0, 0, 0, 10, 5, 3), 1.0)

@@ -4,8 +4,8 @@ import torch
 from small_lift import BINS
 from small_model import GRID, IMAGE, rig
 
+from project.models.camera_rays import DepthBins, pixel_rays
 from project.models.lift.depth import OccupancyDepthNet, ray_features
-from project.models.rays import DepthBins, pixel_rays
 
 
 def net():

@@ -3,9 +3,9 @@
 import torch
 from small_lift import BINS
 
+from project.models.camera_rays import DepthBins
 from project.models.lift.depth import Lifted
 from project.models.lift.image_loss import OccupancyImageLoss
-from project.models.rays import DepthBins
 
 CENTRES = torch.tensor(DepthBins(**BINS).centres())
 

@@ -4,10 +4,10 @@ import torch
 from small_lift import BINS
 from small_model import GRID, IMAGE, rig
 
+from project.models.camera_rays import DepthBins
 from project.models.lift.depth import Lifted
 from project.models.lift.view import OccupancyPull, OccupancySplat, OccupancyViews
 from project.models.ops.pull import Space
-from project.models.rays import DepthBins
 
 SPACE = Space(GRID, DepthBins(**BINS), IMAGE)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from project.grid import VoxelGrid
+from project.models.camera_rays import DepthBins
 from project.models.ops.pull import Space
-from project.models.rays import DepthBins
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from pull_problem import GRID, SPACE, problem
 
+from project.models.camera_rays import pixel_rays
 from project.models.ops.operator import triton_obstacle
 from project.models.ops.splat import splat
-from project.models.rays import pixel_rays
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 OBSTACLE = triton_obstacle(DEVICE)

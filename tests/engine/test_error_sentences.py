@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from project.datasets.images import read_image, scaled
 from project.engine import command
 from project.engine.checkpoint import read_checkpoint
-from project.engine.errors import sentence
+from project.engine.error_sentences import sentence
 from project.formats import infos
 from project.models.build import build
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from project.geometry.rigid import poses
-from project.sources.annotations import DatedBoxes, annotations_of, box_records, tracks_at
+from project.sources.box_tracks import DatedBoxes, annotations_of, box_records, tracks_at
 from project.sources.taxonomies import taxonomy_of_boxes
 
 TAXONOMY = taxonomy_of_boxes(['car', 'tram'])

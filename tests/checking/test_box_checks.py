@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from project.checking.boxes import box_findings, box_lag
+from project.checking.box_checks import box_findings, box_lag
 from project.checking.config import BoxConfig
 from project.geometry.rigid import poses
 from project.labels.aggregation.aggregate import Sweeps

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from project.checking.config import GroundConfig
-from project.checking.ground import flat_ground, height_differences, label_layers
+from project.checking.ground_checks import flat_ground, height_differences, label_layers
 from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
 

@@ -7,7 +7,7 @@ import pytest
 from recordings import car_at, record, timed_lidar
 
 from project.geometry.rigid import poses
-from project.labels.visibility.rays import SHARES, read_rays
+from project.labels.visibility.lidar_rays import SHARES, read_rays
 from project.sources.base import Lidar, PointLayout
 
 AROUND = np.linspace(np.pi, -np.pi, 400, endpoint=False)

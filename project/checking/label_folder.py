@@ -9,7 +9,7 @@ from project.formats.folders import KeyframeFiles, expected_path, find_files
 from project.formats.stated import stated
 from project.label_set import LabelSet
 from project.sources.records import Keyframe
-from project.visualization.sources.folders import read_labels
+from project.visualization.sources.label_folders import read_labels
 
 
 @dataclass(frozen=True)

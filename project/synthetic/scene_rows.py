@@ -4,8 +4,8 @@ import numpy as np
 
 from project.geometry.rigid import quaternion
 from project.synthetic import rig
+from project.synthetic.nuscenes_tables import link, pose_row, token, visibility_token
 from project.synthetic.scene import Scene
-from project.synthetic.tables import link, pose_row, token, visibility_token
 from project.taxonomy import RAW_NAMES
 
 ANNOTATED_RANGE = 75.0

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from project.checking.casting import AGREES, EARLY, HOLE, Verdicts, cast
 from project.checking.config import RayConfig
 from project.checking.placing import PlacedRays
+from project.checking.ray_checks import AGREES, EARLY, HOLE, Verdicts, cast
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (-2.0, -3.0, -1.0, 12.0, 3.0, 2.0), 0.2)

@@ -14,7 +14,7 @@ from project.models.build import build
 from project.models.evaluating import evaluating
 from project.models.graphs import Graphs
 from project.models.lift.depth import Lifted
-from project.models.lift.history import FrameMemory
+from project.models.lift.temporal_fusion import FrameMemory
 from project.models.metainfo import stacked_metainfo, to_device
 from project.models.ops.pull import Space
 

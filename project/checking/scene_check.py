@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from project.checking.boxes import box_findings, box_lag
+from project.checking.box_checks import box_findings, box_lag
 from project.checking.config import CheckConfig, GroundConfig
 from project.checking.findings import Finding
-from project.checking.ground import Layers, ground_of_keyframes, label_layers
+from project.checking.ground_checks import Layers, ground_of_keyframes, label_layers
 from project.checking.holdout import held_out_sweeps, without_sweeps
 from project.checking.keyframe import judge_keyframe
-from project.checking.labels import LabelFolder
+from project.checking.label_folder import LabelFolder
 from project.checking.placing import RayPlacer
 from project.checking.tally import Tally
 from project.checking.timing import calibration_findings, camera_findings, sweep_findings

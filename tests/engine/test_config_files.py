@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from project.engine.config import read_config
+from project.engine.config_files import read_config
 
 TOY = Path(__file__).with_name('toy_config.py')
 

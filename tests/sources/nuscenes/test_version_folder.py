@@ -2,7 +2,7 @@
 
 import pytest
 
-from project.sources.nuscenes.versions import find_version
+from project.sources.nuscenes.version_folder import find_version
 
 
 def test_the_only_version_is_found(tmp_path):

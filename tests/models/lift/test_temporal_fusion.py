@@ -17,7 +17,7 @@ from project.models import (
     OccupancyTopDownNeck,
     OccupancyVoxelHead,
 )
-from project.models.lift.history import FrameMemory, move_volume
+from project.models.lift.temporal_fusion import FrameMemory, move_volume
 
 FRAMES = 2
 
