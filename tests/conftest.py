@@ -1,6 +1,7 @@
 """Fixtures that all tests share."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,19 @@ import pytest
 
 from project.geometry.rigid import rigid
 from project.synthetic import WorldSettings, make_world
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _ctrl_c_ends_programs() -> Iterator[None]:
+    """Programs that tests start are ended by SIGINT, as at a terminal, where whatever started the tests ignores it.
+
+    A shell starts the background jobs of a script so, and some servers their builds; programs inherit it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope='session')

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +22,7 @@ from project.formats.common import written_whole
 from project.inference.predictor import Predictor
 from project.inference.program import LiftProgram, Program
 from project.models import OccupancyLift
+from project.models.ops.operator import plain_operators
 
 INPUTS = ('images', 'image_from_grid', 'slots')
 OUTPUTS = ('labels', 'most_seen')
@@ -31,15 +30,6 @@ OUTPUTS = ('labels', 'most_seen')
 
 OPSET = 18
 """Of ONNX; the oldest that torch writes, and most runtimes know."""
-
-PLAIN = {
-    'OCCUPANCY_DEFORMABLE_ATTENTION': 'torch',
-    'OCCUPANCY_DEFORMABLE_CONVOLUTION': 'torch',
-    'OCCUPANCY_FROZEN_NORM': 'torch',
-    'OCCUPANCY_PULL': 'torch',
-    'OCCUPANCY_SPLAT': 'torch',
-}
-"""Backends made of torch's own operators. A file with others would need this project, or torchvision, to be loaded."""
 
 
 def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int, int]) -> None:
@@ -154,19 +144,9 @@ def trace(predictor: Predictor, about: dict[str, Any]) -> ExportedProgram:
         example += (torch.zeros(about['slots'], dtype=torch.int64),)
         options['dynamic_shapes'] = (None, None, {0: Dim('slots', min=2, max=about['queries'])})
         options['prefer_deferred_runtime_asserts_over_guards'] = True  # torch cannot prove that n <= 4 n
-    with torch.no_grad(), _plain_operators():
+    # A file with other operators would need this project, or torchvision, to be loaded.
+    with torch.no_grad(), plain_operators():
         return torch.export.export(program, tuple(tensor.to(predictor.device) for tensor in example), **options)
-
-
-@contextmanager
-def _plain_operators() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in PLAIN}
-    os.environ.update(PLAIN)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _check_tools(format: str, path: Path) -> None:

@@ -126,7 +126,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def tuned() -> Iterator[None]:
-    """Lets cuDNN try its kernels for the sizes at hand, and torch multiply in TF32."""
+    """Lets cuDNN try its kernels for the sizes at hand; the precision of products stays what the user chose."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

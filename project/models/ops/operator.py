@@ -1,11 +1,28 @@
 """Choosing one of several implementations of an operator: once a kind of device, visibly, and by name if wanted."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
 from mmengine.logging import print_log
+
+PLAIN = 'torch'
+"""Name of the backend that is made of torch's own operators; every operator has one."""
+
+_plain_only = ContextVar('plain_only', default=False)
+
+
+@contextmanager
+def plain_operators() -> Iterator[None]:
+    """Within, operators of this thread take their plain backend unless one is named."""
+    token = _plain_only.set(True)
+    try:
+        yield
+    finally:
+        _plain_only.reset(token)
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,8 @@ class Operator:
     def choose(self, device_type: str, name: str | None = None) -> Backend:
         """The backend for a type of device: the named one, else the environment's, else the first that can run.
 
+        Within :func:`plain_operators` it is the plain one unless another is named.
+
         Raises:
             ValueError: no backend has that name.
             RuntimeError: the backend asked for cannot run here.
@@ -52,7 +71,7 @@ class Operator:
 
     @torch.compiler.assume_constant_result  # what finds out about backends cannot be compiled
     def _chosen_name(self, device_type: str, name: str | None) -> str:
-        name = name or os.environ.get(self.variable)
+        name = name or (PLAIN if _plain_only.get() else os.environ.get(self.variable))
         key = (device_type, name)
         if key not in self._chosen:
             self._chosen[key] = self._find(device_type, name)

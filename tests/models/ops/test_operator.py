@@ -1,9 +1,16 @@
 """How an operator's backend is chosen."""
 
+import threading
+
 import pytest
 import torch
 
-from project.models.ops.operator import Backend, Operator, runs_anywhere
+from project.models.ops.deformable_attention import ATTENTION
+from project.models.ops.deformable_convolution import CONVOLUTION
+from project.models.ops.frozen_norm import FROZEN_NORM
+from project.models.ops.operator import PLAIN, Backend, Operator, plain_operators, runs_anywhere
+from project.models.ops.pull import PULL
+from project.models.ops.splat import SPLAT
 
 
 def double(x):
@@ -62,3 +69,24 @@ def test_plain_torch_is_always_there():
 def test_it_may_be_chosen_while_compiling(operator):
     compiled = torch.compile(lambda x: operator.choose('cpu').compute(x), fullgraph=True, backend='eager')
     assert compiled(torch.ones(1)) == 2
+
+
+def test_plain_operators_are_of_one_thread_only(monkeypatch):
+    """A file is exported while another thread predicts."""
+    fast = Backend('fast', double, runs_anywhere)
+    operator = Operator('doubling', [fast, Backend(PLAIN, double, runs_anywhere)])
+    monkeypatch.setenv('OCCUPANCY_DOUBLING', 'fast')
+    elsewhere = []
+    with plain_operators():
+        assert operator.choose('cpu').name == PLAIN
+        other = threading.Thread(target=lambda: elsewhere.append(operator.choose('cpu').name))
+        other.start()
+        other.join()
+    assert elsewhere == ['fast']
+    assert operator.choose('cpu').name == 'fast'
+
+
+@pytest.mark.parametrize('operator', [ATTENTION, CONVOLUTION, FROZEN_NORM, PULL, SPLAT], ids=lambda each: each.name)
+def test_every_operator_has_a_plain_backend(operator):
+    with plain_operators():
+        assert operator.choose('cpu').name == PLAIN
