@@ -6,7 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from project.datasets.random_generator import new_generator
+from project.datasets.random_generator import checked_range, new_generator
 from project.formats.common import OccupancyLabels
 from project.formats.vote import vote
 from project.grid import VoxelGrid
@@ -35,7 +35,8 @@ class MoveOccupancyGrid(BaseTransform):
     def __init__(
         self, mirror: float = 0.5, turn_deg: float = 180.0, scale: Sequence[float] = (0.95, 1.05), tilt_deg: float = 1.0
     ):
-        self.mirror, self.turn_deg, self.scale, self.tilt_deg = mirror, turn_deg, tuple(scale), tilt_deg
+        self.mirror, self.turn_deg, self.tilt_deg = mirror, turn_deg, tilt_deg
+        self.scale = checked_range(self, 'scale', scale)
 
     def transform(self, results: dict) -> dict:
         """Move ``lidar2img``, ``global_from_grid``, the labels and the masks."""

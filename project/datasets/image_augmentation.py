@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from project.datasets import images
-from project.datasets.random_generator import new_generator
+from project.datasets.random_generator import checked_range, new_generator
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class FitSurroundImages(BaseTransform):
         mirror: float = 0.0,
         turn_deg: float = 0.0,
     ):
-        self.size, self.scale, self.mirror, self.turn_deg = tuple(size), tuple(scale), mirror, turn_deg
+        self.size, self.mirror, self.turn_deg = tuple(size), mirror, turn_deg
+        self.scale = checked_range(self, 'scale', scale)
 
     @property
     def is_random(self) -> bool:

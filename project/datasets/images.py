@@ -40,9 +40,11 @@ def scaled(image: np.ndarray, factor: float) -> np.ndarray:
     return cv2.resize(image, (int(width * factor), int(height * factor)), interpolation=cv2.INTER_LINEAR)
 
 
-def scaled_projection(image_from_grid: np.ndarray, factor: float) -> np.ndarray:
-    """The (..., 4, 4) projection into an image that was :func:`scaled`."""
-    return np.diag([factor, factor, 1.0, 1.0]) @ image_from_grid
+def scaled_projection(image_from_grid: np.ndarray, factor: float, size: tuple[int, int]) -> np.ndarray:
+    """The (..., 4, 4) projection into an image of that size (rows, columns) once it is :func:`scaled`."""
+    # Sides are cut to whole pixels, so each has a factor of its own.
+    vertical, horizontal = (int(side * factor) / side for side in size)
+    return np.diag([horizontal, vertical, 1.0, 1.0]) @ image_from_grid
 
 
 def fitted(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -61,8 +61,9 @@ class ScaleSurroundImages(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Scale ``imgs``; adapts ``lidar2img`` and ``img_shape``."""
+        size = results['imgs'][0].shape[:2]
         results['imgs'] = [images.scaled(image, self.factor) for image in results['imgs']]
-        results['lidar2img'] = images.scaled_projection(results['lidar2img'], self.factor)
+        results['lidar2img'] = images.scaled_projection(results['lidar2img'], self.factor, size)
         results['img_shape'] = results['imgs'][0].shape[:2]
         return results
 

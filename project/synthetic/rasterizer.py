@@ -36,11 +36,13 @@ class Picture:
 def render(scene: Scene, channel: str, time: float) -> Picture:
     """What a camera sees at a time, in seconds since the first keyframe.
 
-    Pixel (column, row) shows what the ray through u = column, v = row of the intrinsic matrix meets.
+    Pixel (column, row) shows what the ray through its centre meets, u = column + 0.5 and v = row + 0.5 of the intrinsic
+    matrix.
     """
     camera = scene.rig.cameras[channel]
     width, height = camera.size_px(scene.settings.image_size)
     intrinsic = camera.intrinsic(scene.settings.image_size[0])
+    intrinsic[:2, 2] -= 0.5  # drawing counts from the centre of the first pixel
     town_from_camera = scene.town_from_ego(time) @ camera.ego_from_camera
     camera_from_town = inverse(town_from_camera)
     present = scene.present(time)

@@ -97,8 +97,8 @@ class Camera:
         return round(self.share[0] * full_size[0]), round(self.share[1] * full_size[1])
 
     def intrinsic(self, full_width_px: int) -> np.ndarray:
-        """(3, 3) float64 matrix, where images of the full size have this width; pixel (column, row) has its centre at
-        whole (u, v)."""
+        """(3, 3) float64 matrix, where images of the full size have this width; the centre of the first pixel is at
+        (0.5, 0.5)."""
         scale = full_width_px / FULL_WIDTH_PX
         (u, v), f = self.centre_px, self.focal_px
         return np.array([[f * scale, 0, u * scale], [0, f * scale, v * scale], [0, 0, 1.0]])

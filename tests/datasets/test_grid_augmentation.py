@@ -1,9 +1,13 @@
 """Grids that move: labels, cameras, masks and poses move alike."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from project.datasets.grid_augmentation import MoveOccupancyGrid, moved_labels, moved_positions
+from project.datasets.image_augmentation import FitSurroundImages
+from project.errors import UserError
 from project.formats.common import OccupancyLabels
 from project.grid import VoxelGrid
 
@@ -99,3 +103,10 @@ def test_only_much_finer_labels_are_voted_on(size, expected):
 
     stored = VoxelGrid.from_range('lidar', (-14.0, -10.0, -3.0, 14.0, 10.0, 3.0), (size, size, 1.0))
     assert is_much_finer(stored, GRID) is expected
+
+
+@pytest.mark.parametrize('scale', [(0.9,), (0.9, 1.0, 1.1), (1.1, 0.9), (0.0, 1.0)])
+@pytest.mark.parametrize('transform', [MoveOccupancyGrid, partial(FitSurroundImages, (4, 6))])
+def test_a_scale_that_is_not_a_range_is_refused(transform, scale):
+    with pytest.raises(UserError, match='give two factors above 0, the smaller first'):
+        transform(scale=scale)

@@ -85,7 +85,14 @@ def test_scaling_halves_by_averaging_and_keeps_the_dtype():
 def test_scaled_projection_acts_on_pixels_only(random_rigid):
     projection = random_rigid()
     point = np.array([1.0, 2.0, 3.0, 1.0])
-    np.testing.assert_allclose(scaled_projection(projection, 0.25) @ point, projection @ point * [0.25, 0.25, 1, 1])
+    found = scaled_projection(projection, 0.25, (8, 12)) @ point
+    np.testing.assert_allclose(found, projection @ point * [0.25, 0.25, 1, 1])
+
+
+def test_corners_of_an_image_stay_corners_where_sides_are_cut_to_whole_pixels():
+    image = np.zeros((7, 9, 3), np.uint8)
+    moved = scaled_projection(np.eye(4), 0.5, (7, 9)) @ [9, 7, 1, 1]
+    np.testing.assert_allclose(moved[[1, 0]], scaled(image, 0.5).shape[:2])
 
 
 @pytest.mark.parametrize('size', [(90, 161), (7, 5), (2, 2)])

@@ -87,7 +87,7 @@ def test_the_model_is_told_what_was_when_and_where(queue_config, checkpoint, key
                 np.testing.assert_array_equal(found, scaled(image, 0.25))
                 projection = image_from_grid(name, calibration[name], 'lidar', image.shape[:2])
                 found = metainfo['lidar2img'][moment, place]
-                np.testing.assert_allclose(found, scaled_projection(projection, 0.25))
+                np.testing.assert_allclose(found, scaled_projection(projection, 0.25, image.shape[:2]))
 
 
 def test_arrays_and_files_are_the_same(model, keyframes):

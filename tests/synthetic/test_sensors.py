@@ -72,7 +72,9 @@ def test_pixels_show_what_their_rays_meet(scene: Scene, channel: str, rng: np.ra
     camera_from_pixels = np.linalg.inv(scene.rig.cameras[channel].intrinsic(320))
     agree = []
     for row, column in zip(rng.integers(0, 180, 100), rng.integers(0, 320, 100), strict=True):
-        depth, actor = _first_hit(scene, pose[:3, 3], pose[:3, :3] @ camera_from_pixels @ [column, row, 1], time)
+        depth, actor = _first_hit(
+            scene, pose[:3, 3], pose[:3, :3] @ camera_from_pixels @ [column + 0.5, row + 0.5, 1], time
+        )
         if picture.actors[row, column] == SKY:
             agree.append(depth >= 200)
         else:
@@ -90,7 +92,7 @@ def test_lidar_projected_into_a_picture_lies_on_the_same_things(scene: Scene) ->
     camera_from_town = inverse(scene.town_from_ego(time) @ scene.rig.cameras[channel].ego_from_camera)
     points = apply(camera_from_town, returns.points[kept])
     pixels = points @ scene.rig.cameras[channel].intrinsic(320).T
-    column, row = np.rint(pixels[:, :2] / np.maximum(pixels[:, 2:], 1e-6)).astype(int).T
+    column, row = np.floor(pixels[:, :2] / np.maximum(pixels[:, 2:], 1e-6)).astype(int).T
     visible = (points[:, 2] > 0.5) & (column >= 0) & (column < 320) & (row >= 0) & (row < 180)
     depth = picture.depth[row[visible], column[visible]]
     # The lidar sits elsewhere: what the camera has something else in front of is left out.
