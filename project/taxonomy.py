@@ -15,6 +15,8 @@ from project.errors import UserError
 NOISE = 0
 FREE = 17
 UNOBSERVED = 255
+MOST_CATEGORIES = 254
+"""They are numbered from 0 in bytes, of which label making uses the last two for what is no category."""
 
 CLASSES = (
     'barrier', 'bicycle', 'bus', 'car', 'construction_vehicle', 'motorcycle', 'pedestrian', 'traffic_cone', 'trailer',

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 from project.errors import UserError
-from project.taxonomy import CLASSES, FREE, LEARNING_MAP, NOISE, PALETTE, RAW_NAMES, Taxonomy
+from project.taxonomy import CLASSES, FREE, LEARNING_MAP, MOST_CATEGORIES, NOISE, PALETTE, RAW_NAMES, Taxonomy
 
 GROUND, STATIC = 'ground', 'static'
 """Categories, and labels, of points without labels that are in no box."""
@@ -70,8 +70,13 @@ def make_taxonomy(content: Mapping, where: Path | str) -> Taxonomy:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f'{where}: the category {twice} occurs twice')
-    if len(names) > FREE * 14 or len(tables[1]) == 0 or len(tables[2]) == 0:
-        raise UserError(f'{where}: needs a category of ground and a static one, and at most {FREE * 14} in all')
+    if len(tables[1]) == 0 or len(tables[2]) == 0:
+        raise UserError(f'{where}: needs a category of ground and a static one')
+    if len(names) > MOST_CATEGORIES:
+        raise UserError(
+            f'{where}: has {len(names)} categories, with noise and the own vehicle; at most {MOST_CATEGORIES} are '
+            'possible: give those that need no telling apart one name'
+        )
     first_ground = 1 + len(tables[0])
     first_static = first_ground + len(tables[1])
     labels = _labels(tables, where)

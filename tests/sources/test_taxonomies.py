@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import yaml
 
+from project.errors import UserError
 from project.sources.taxonomies import read_taxonomy, taxonomy_of_boxes
-from project.taxonomy import CLASSES, PALETTE, Taxonomy
+from project.taxonomy import CLASSES, MOST_CATEGORIES, PALETTE, Taxonomy
 
 OWN = {
     'movable': {'Car': 'vehicle', 'Van': 'vehicle', 'Misc': 'noise'},
@@ -43,6 +44,13 @@ def test_boxes_alone_give_their_own_classes_and_ground_and_the_rest():
     assert taxonomy.labels == ('noise', 'car', 'Tram', 'truck', 'ground', 'static')
     assert taxonomy.label_of[:7].tolist() == [0, 1, 2, 3, 0, 4, 5]
     assert (taxonomy.ground, taxonomy.static) == (range(5, 6), range(5, 7))
+
+
+def test_as_many_categories_as_there_are_numbers_are_possible(tmp_path):
+    most = {f'c{n}': 'vehicle' for n in range(MOST_CATEGORIES - 6)}
+    assert len(read(tmp_path, movable=most).categories) == MOST_CATEGORIES
+    with pytest.raises(UserError, match=r'taxonomy.yaml: has 255 categories.* at most 254 are possible'):
+        read(tmp_path, movable=most | {'one more': 'vehicle'})
 
 
 @pytest.mark.parametrize(
