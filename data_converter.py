@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from project.cli import run, usable_cores, whole_number
-from project.errors import MENDABLE, UserError
+from project.errors import FIXABLE, UserError
 from project.formats import FORMATS, voxels
 from project.geometry.bitgrid import MOST_LAYERS
 from project.labels.run.convert import Outcome, convert, write_log
@@ -183,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
             indexed = [replace(scene, records=corrected_records(settings.save_path, scene)) for scene in labelled]
             counts = write_infos(settings.save_path, source.version, source.splits, indexed, failed)
             report.poses(reports)
-    except MENDABLE as error:
+    except FIXABLE as error:
         report.error(error)
         return 2
     if write_log(settings.save_path / LOG_FILE, outcomes):

@@ -7,7 +7,7 @@ from pathlib import Path
 from project.errors import UserError
 
 _PROJECT = Path(__file__).resolve().parents[1]
-_MENDABLE = (ValueError, OSError, FloatingPointError, ImportError)
+_FIXABLE = (ValueError, OSError, FloatingPointError, ImportError)
 _WRONG_OPTION = re.compile(
     'is not in the .* registry|must contain the key "type"|unexpected keyword argument|missing .* required .* argument'
 )
@@ -35,7 +35,7 @@ def _own(error: BaseException) -> str | None:
         return text
     if isinstance(error, OSError) and error.filename is not None:
         return text
-    if isinstance(error, _MENDABLE):
+    if isinstance(error, _FIXABLE):
         if frames and _on_purpose(frames[-1].filename, frames[-1].line):
             return text
         if 'DataLoader worker process' in text and _on_purpose(*_last_frame(text)):

@@ -227,7 +227,8 @@ class DynamicRemovalConfig(NamedTuple):
         rays: this many must pass through a cell in a moment for it to be clear, at most 3; a single one may be noise.
         clear_share: a cell is dynamic if the moments in which it is clear are at least this share of those in which
             points lie in it. Static cells of synthetic worlds are wrongly clear in one moment at most.
-        firm_share: a cell stays static if, of the 26 cells around it, fewer are dynamic than this share of the static.
+        max_dynamic_ratio: a cell stays static if, among the 26 cells around it, the dynamic ones are fewer than this
+            number times the static ones.
         rim_neighbours: a cell that rays passed, but that was not clear, is dynamic if this many of the 26 cells around
             it are.
     """
@@ -239,7 +240,7 @@ class DynamicRemovalConfig(NamedTuple):
     reach_m: float = 40.0
     rays: int = 3
     clear_share: float = 0.33
-    firm_share: float = 1.0
+    max_dynamic_ratio: float = 1.0
     rim_neighbours: int = 4
 
 

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from project.errors import MENDABLE, UserError, what_is_wrong
+from project.errors import FIXABLE, UserError, what_is_wrong
 from project.geometry.rigid import inverse
 from project.sources.records import Keyframe, KeyframeRecord
 from project.sources.trajectory import Trajectory
@@ -340,7 +340,7 @@ def load_all(source: SceneSource) -> tuple[list[Scene], dict[str, str]]:
     for name in source.scene_names:
         try:
             scenes.append(source.load(name))
-        except MENDABLE as error:
+        except FIXABLE as error:
             broken[name] = what_is_wrong(error)
     return scenes, broken
 

@@ -35,10 +35,10 @@ class Motion:
 
 @dataclass(frozen=True)
 class Line:
-    """A smooth line: (N, 3) x, y, yaw a quarter of a metre apart, and (N,) whether it bends there."""
+    """A smooth line: (N, 3) x, y, yaw a quarter of a metre apart, and (N,) whether the line curves there."""
 
     states: np.ndarray
-    bends: np.ndarray
+    in_curve: np.ndarray
 
     SPACING = 0.25
 
@@ -55,7 +55,7 @@ class Line:
 
         Args:
             start: metres along the line at time 0.
-            speed: cruising speed, m/s; slower in bends.
+            speed: cruising speed, m/s; slower in curves.
             duration: seconds to drive.
             stops: (from, to) times at which to stand; braking begins at the first.
             behind: how far behind the position to be reported, for what is towed.
@@ -67,7 +67,7 @@ class Line:
         for step, time in enumerate(times):
             positions[step] = position
             ahead = self._index(position), self._index(position + 2 + velocity**2 / (2 * BRAKING))
-            wanted = min(speed, TURN_SPEED) if self.bends[ahead[0] : ahead[1] + 1].any() else speed
+            wanted = min(speed, TURN_SPEED) if self.in_curve[ahead[0] : ahead[1] + 1].any() else speed
             if any(begin <= time < end for begin, end in stops):
                 wanted = 0.0
             velocity += np.clip(wanted - velocity, -BRAKING * STEP_S, BRAKING * STEP_S)
@@ -102,7 +102,7 @@ def lane_line(
         length: metres to go on after the last turn.
     """
     points: list[tuple] = []
-    bends: list[bool] = []
+    in_curve: list[bool] = []
     road = plan.streets[axis][street]
     heading = _unit(axis) * (1 if forward else -1)
     here = _unit(axis) * start + _unit(1 - axis) * road.centre + _right(heading) * _offset(road, offset)
@@ -114,34 +114,34 @@ def lane_line(
             (other.centre * _unit(axis) + _right(onward) * _offset(other, offset) - here) @ heading
         )
         entry = corner - radius * heading
-        _straight(points, bends, here, entry, heading)
+        _straight(points, in_curve, here, entry, heading)
         centre, sweep = entry + radius * onward, np.pi / 2 * (-1 if turn == 'right' else 1)
         angles = np.linspace(0, 1, int(radius * np.pi / 2 / Line.SPACING), endpoint=False) * sweep
         yaw = np.arctan2(heading[1], heading[0])
         radial = np.arctan2(*(entry - centre)[::-1])
         points += [(*(centre + radius * np.array([np.cos(radial + a), np.sin(radial + a)])), yaw + a) for a in angles]
-        bends += [True] * len(angles)
+        in_curve += [True] * len(angles)
         here, heading, axis = corner + radius * onward, onward, 1 - axis
-    _straight(points, bends, here, here + length * heading, heading)
+    _straight(points, in_curve, here, here + length * heading, heading)
     states = np.array(points)
     states[:, 2] = np.unwrap(states[:, 2])
-    return Line(states, np.array(bends))
+    return Line(states, np.array(in_curve))
 
 
 def straight_line(start: tuple[float, float], end: tuple[float, float]) -> Line:
     """A line from one place to another."""
     points: list[tuple] = []
-    bends: list[bool] = []
+    in_curve: list[bool] = []
     way = np.subtract(end, start)
-    _straight(points, bends, np.array(start), np.array(end), way / np.hypot(*way))
-    return Line(np.array(points), np.array(bends))
+    _straight(points, in_curve, np.array(start), np.array(end), way / np.hypot(*way))
+    return Line(np.array(points), np.array(in_curve))
 
 
-def _straight(points: list, bends: list, start: np.ndarray, end: np.ndarray, heading: np.ndarray) -> None:
+def _straight(points: list, in_curve: list, start: np.ndarray, end: np.ndarray, heading: np.ndarray) -> None:
     count = max(1, int((end - start) @ heading / Line.SPACING))
     yaw = np.arctan2(heading[1], heading[0])
     points += [(*(start + (end - start) * share), yaw) for share in np.linspace(0, 1, count, endpoint=False)]
-    bends += [False] * count
+    in_curve += [False] * count
 
 
 def _unit(axis: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Every sweep of a scene is read once, and each of its points goes to what it belongs to."""
+"""Reads every sweep of a scene once and assigns each point to the static world or to an object."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,8 +89,8 @@ class Sweeps:
     def labelled(self) -> np.ndarray:
         """(S,) bool, the sweeps whose points have categories.
 
-        They are those at keyframes with a file of categories. Where a scene has no such file, all sweeps at keyframes:
-        boxes and the ground tell the categories.
+        These are the sweeps at keyframes that have a file of categories. In a scene without any such file they are all
+        sweeps at keyframes: their categories come from the boxes and the ground.
         """
         with_file = np.array([file is not None for file in self.scene.label_files])
         at_keyframe = (self.scene.time_steps >= 0) & (self.scene.time_steps % 2 == 0)
@@ -107,7 +107,7 @@ class Sweeps:
 
 
 def _sort_labelled(sweeps: Sweeps, sweep: int, sorted_points: _Sorted) -> None:
-    """Where points have categories these tell what is static; a movable point belongs to its box or to nothing."""
+    """Labelled points: their category says what is static; a movable point belongs to its box, or to nothing."""
     points, boxes = sweeps.read(sweep)
     points = points[points.raw != NOISE]
     kinds, step = sweeps.scene.taxonomy, int(sweeps.scene.time_steps[sweep])
@@ -123,7 +123,7 @@ def _sort_labelled(sweeps: Sweeps, sweep: int, sorted_points: _Sorted) -> None:
 def _sort_unlabelled(
     sweeps: Sweeps, step: int, labels: LabelMap, object_shapes: ObjectShapes, sorted_points: _Sorted
 ) -> None:
-    """At other times what is static follows from the categories at keyframes and from the boxes."""
+    """Unlabelled points: the labels of keyframes and the boxes say what is static."""
     unlabelled = np.flatnonzero((sweeps.scene.time_steps == step) & ~sweeps.labelled)
     if not len(unlabelled):
         return

@@ -1,4 +1,4 @@
-"""Where every tracked box is when a sweep is taken, and which points lie in which box."""
+"""The boxes of all tracks at the time of a sweep, and the box that each point lies in."""
 
 from dataclasses import dataclass, replace
 
@@ -47,10 +47,10 @@ class Boxes:
 
 
 def extended(tracks: Tracks, times_s: np.ndarray) -> Tracks:
-    """Tracks carried on by one keyframe before their first and after their last annotation, at constant velocity.
+    """Tracks extended by one keyframe before their first and after their last annotation, at constant velocity.
 
-    An object is there a little before it is first annotated and after it last is; its points must not be taken for the
-    world's.
+    An object exists shortly before its first and after its last annotation. Its points must not become part of the
+    static world.
 
     Args:
         tracks: K keyframes, T tracks.
@@ -73,20 +73,20 @@ def extended(tracks: Tracks, times_s: np.ndarray) -> Tracks:
     return replace(tracks, present=present, global_from_box=poses, sizes=sizes)
 
 
-def bends(tracks: Tracks, times_s: np.ndarray) -> np.ndarray:
-    """How tracks bend between keyframes: what interpolation in a straight line leaves out where they turn or brake.
+def track_curvature(tracks: Tracks, times_s: np.ndarray) -> np.ndarray:
+    """How far tracks leave the straight line between two keyframes, where the object turns or brakes.
 
-    Between keyframes k and k + 1 the parabola through the annotations of k - 1, k and k + 1 leaves the straight line
-    by ``fraction * (1 - fraction)`` times a vector, the one of k, k + 1 and k + 2 by another. Blended from the first
-    into the second (Overhauser 1968) they make a smooth way.
+    Between keyframes k and k + 1, the parabola through the annotations of k - 1, k and k + 1 leaves the straight line
+    by ``fraction * (1 - fraction)`` times a vector. The parabola of k, k + 1 and k + 2 leaves it by another vector.
+    Blending from the first parabola into the second gives a smooth path (Overhauser 1968).
 
     Args:
         tracks: K keyframes, T tracks, as annotated.
         times_s: (K,) time of each keyframe.
 
     Returns:
-        (K - 1, T, 2, 3) float64 those two vectors, global frame, metres. Where one lacks an annotation, the other is
-        used for both; both are 0 where neither is known.
+        (K - 1, T, 2, 3) float64 these two vectors, global frame, metres. Where an annotation for one of them is
+        missing, the other is used for both; both are 0 where neither is known.
     """
     step = np.diff(times_s)[:, None, None]
     velocity = np.diff(tracks.global_from_box[..., :3, 3], axis=0) / step
@@ -99,11 +99,11 @@ def bends(tracks: Tracks, times_s: np.ndarray) -> np.ndarray:
 
 
 def boxes_of_sweeps(scene: Scene, tracks: Tracks, scene_from_global: np.ndarray, config: BoxConfig) -> dict[int, Boxes]:
-    """Boxes at the time of each sweep from the first keyframe to the last; between annotations they bend as tracks do.
+    """Boxes at the time of each sweep from the first keyframe to the last, interpolated along curved tracks.
 
     Args:
         scene: its sweeps.
-        tracks: its tracks at all times at which boxes are known, as annotated or :func:`extended`.
+        tracks: its tracks at all times with known boxes, as annotated or :func:`extended`.
         scene_from_global: (4, 4) float64.
         config: thresholds.
     """
@@ -111,20 +111,20 @@ def boxes_of_sweeps(scene: Scene, tracks: Tracks, scene_from_global: np.ndarray,
     annotated = scene.annotated
     known = (annotated.times_us - scene.timestamps_us[0]) / 1e6
     sweeps = np.flatnonzero(scene.time_steps >= 0)
-    # Boxes stand still before they are first known and after they last are, which is half a turn at most.
+    # Boxes stand still before the first and after the last known time; that is half a turn of the lidar at most.
     at = np.clip(seconds[sweeps], known[0], known[-1])
     before = np.searchsorted(known, at, side='right') - 1
     fractions = (at - known[before]) / np.append(np.diff(known), 1)[before]
-    bent = bends(annotated.tracks, known)
-    boxes = boxes_at(tracks, annotated.tracks.present, before, fractions, scene_from_global, bent, config.margin_m)
+    curvature = track_curvature(annotated.tracks, known)
+    boxes = boxes_at(tracks, annotated.tracks.present, before, fractions, scene_from_global, curvature, config.margin_m)
     return dict(zip(sweeps.tolist(), boxes, strict=True))
 
 
 def boxes_at(
     tracks: Tracks, annotated: np.ndarray, keyframes: np.ndarray, fractions: np.ndarray, scene_from_global: np.ndarray,
-    bent: np.ndarray | None = None, margin_m: float = DEFAULT.boxes.margin_m,
+    curvature: np.ndarray | None = None, margin_m: float = DEFAULT.boxes.margin_m,
 ) -> list[Boxes]:  # fmt: skip
-    """Boxes at N times: at a keyframe, or interpolated between it and the next one, whose sizes they have.
+    """Boxes at N times: at a keyframe, or interpolated between it and the next one; sizes are those of the next one.
 
     Args:
         tracks: the scene's tracks, as annotated or :func:`extended`.
@@ -132,19 +132,19 @@ def boxes_at(
         keyframes: (N,) int64 the keyframe at or before each time.
         fractions: (N,) float64, 0 at that keyframe and 1 at the next.
         scene_from_global: (4, 4) float64.
-        bent: how tracks bend, as :func:`bends` tells; by default they are straight, as nuscenes-devkit has them.
+        curvature: as :func:`track_curvature` returns it; by default tracks are straight lines, as in nuscenes-devkit.
         margin_m: of the boxes.
     """
     times, chosen = np.nonzero(tracks.present[keyframes] & tracks.present[keyframes + (fractions > 0)])
-    # All boxes of all times at once: it takes many to be worth a call of SciPy's rotations.
+    # All boxes of all times at once: a call of SciPy's rotations pays off only for many.
     before, fraction = keyframes[times], fractions[times]
     after = before + (fraction > 0)
     poses = tracks.global_from_box
     global_from_box = interpolate(poses[before, chosen], poses[after, chosen], fraction)
-    if bent is not None:
+    if curvature is not None:
         moving = fraction > 0
         share = fraction[moving, None]
-        first, second = np.moveaxis(bent[before[moving], chosen[moving]], 1, 0)
+        first, second = np.moveaxis(curvature[before[moving], chosen[moving]], 1, 0)
         global_from_box[moving, :3, 3] += share * (1 - share) * (first + share * (second - first))
     guessed = ~(annotated[before, chosen] & annotated[after, chosen])
     scene_from_box, numbers = scene_from_global @ global_from_box, chosen.astype(np.int32)
@@ -159,8 +159,8 @@ def boxes_at(
 def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
     """Which box each point lies in.
 
-    Of several boxes a point belongs to one of its own category if it is labelled, and else to the one it lies deepest
-    inside, relative to the box's size.
+    A point in several boxes belongs to the one that it lies deepest inside, relative to the box's size. If the point is
+    labelled, boxes of its own category come first.
 
     Args:
         xyz: (N, 3) float32, scene frame.
@@ -199,7 +199,7 @@ def _in_box_frames(xyz, box_from_scene, box):
 
 @njit(cache=True, error_model='numpy')
 def _boxes_of_cells(first, last, shape):
-    """Boxes that reach into each cell of the map, cell after cell, and where those of each cell start."""
+    """Boxes that reach into each cell of the map, cell by cell, and the position where each cell's boxes start."""
     starts = np.zeros(shape[0] * shape[1] + 1, np.int64)
     for box in range(len(first)):
         for x in range(first[box, 0], last[box, 0] + 1):

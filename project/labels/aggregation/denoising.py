@@ -1,8 +1,9 @@
-"""Range noise is taken off flat surfaces.
+"""Removes range noise from flat surfaces.
 
-A wall lies within a few millimetres of the mean of its points, while single points are off by centimetres, and each
-that crosses the face of a voxel occupies a voxel too many. So the points of one class in each cell of half a metre are
-laid onto the plane through them, where they form one; kerbs, poles and leaves do not and stay as they are.
+The mean of a wall's points is exact to a few millimetres, but single points are off by centimetres. Each point that
+noise moves across the face of a voxel occupies a voxel too many. So the points of one class in each cell of half a
+metre are projected onto the plane through them, if they form a plane. Kerbs, poles and leaves do not, and are not
+changed.
 """
 
 import numpy as np
@@ -16,14 +17,14 @@ from project.taxonomy import Taxonomy
 
 
 def clean_static(cloud: PointGroups, tile_map: TileMap, taxonomy: Taxonomy, config: LabelConfig) -> None:
-    """Take range noise off the static world, in place; its groups are the tiles of the tile map."""
+    """Remove range noise from the static world, in place; its groups are the tiles of the tile map."""
     corners = np.column_stack([tile_map.centres - TILE_M / 2, np.full(len(tile_map.centres), tile_map.origin[2])])
     extent = np.array([TILE_M, TILE_M, tile_map.height * DOMAIN_CELL_M])
     _clean(cloud, np.arange(len(corners)), corners, extent, taxonomy, config.denoising)
 
 
 def clean_objects(cloud: PointGroups, sizes: np.ndarray, taxonomy: Taxonomy, config: LabelConfig) -> None:
-    """Take range noise off objects, in place; its groups are tracks with boxes of at most (T, 3) sizes."""
+    """Remove range noise from objects, in place; its groups are tracks with boxes of at most (T, 3) sizes."""
     large = np.flatnonzero(sizes[:, :2].max(axis=1, initial=0) > config.denoising.min_object_m)
     sizes = sizes[large] + 2 * config.boxes.margin_m
     _clean(cloud, large, -sizes / 2, sizes.max(axis=0, initial=0), taxonomy, config.denoising)
@@ -37,7 +38,7 @@ def _clean(
     if (stops - starts).max(initial=0):
         shape = np.ceil(extent / config.cell_m).astype(np.int64)
         porous = np.isin(np.arange(256), list(taxonomy.porous))
-        # The static categories, and the only one of an object, differ in so many of their lowest bits.
+        # This many of the lowest bits tell the static categories apart; an object has only one category.
         codes = 1 << (len(taxonomy.static) - 1).bit_length()
         points = cloud.points
         _lay_onto_planes(points.xyz, points.raw, starts, stops, corners, shape, porous, codes, config)
@@ -98,7 +99,7 @@ def _add(s, x, y, z):
 def _cell(point, corner, shape, cell_m):
     """Cell of a point within its group, and its whole millimetres from the cell's corner."""
     x, y, z = point[0] - corner[0], point[1] - corner[1], point[2] - corner[2]
-    # Points of an object may lie a hair outside of its largest box.
+    # Points of an object may lie slightly outside its largest box.
     cx = min(max(int(x / cell_m), 0), shape[0] - 1)
     cy = min(max(int(y / cell_m), 0), shape[1] - 1)
     cz = min(max(int(z / cell_m), 0), shape[2] - 1)

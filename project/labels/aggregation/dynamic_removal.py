@@ -1,21 +1,21 @@
-"""Movers without a box leave trails in the static world: what is seen clear at other times was never static.
+"""Removes the trails that unboxed movers leave in the static world: places that rays pass through at other times.
 
-The static world is at rest, so it is judged once for all keyframes and formats, in small cells fixed to the scene. Time
-is told in moments, from one keyframe to the next. For every cell it is counted
+The static world does not change, so it is judged once for all keyframes and formats, in small cells fixed to the scene.
+A moment is the time from one keyframe to the next. Three numbers are counted for every cell:
 
-- in how many moments points lie in it;
-- in how many it is *clear*: several rays pass through it, and no point lies in it or in any cell around it;
-- in how many it is *passed*: a ray passes through it, and no point lies in it.
+- the moments in which points lie in it;
+- the moments in which it is *clear*: several rays pass through it, and no point lies in it or in any cell around it;
+- the moments in which it is *passed*: a ray passes through it, and no point lies in it.
 
-What is static is hit at nearly all times at which rays come near, be it thin as a pole or open as a hedge: some rays
-pass, and others stop in it or beside it. A mover fills its cells for a moment, and at other times they are clear, as
-are those around them. So a cell is dynamic when it was clear in at least a third as many moments as points were in it,
-unless it lies alone among static ones. Cells that were only passed so often are dynamic too where several around them
-are: the rim of a trail.
+A static thing is hit nearly every time rays come near, even if it is as thin as a pole or as open as a hedge: some rays
+pass, others stop in it or beside it. A mover fills its cells for a moment; at other times these cells and those around
+them are clear. So a cell is dynamic if it was clear in at least a third as many moments as it held points, unless it
+lies alone among static cells. A cell that was passed that often, but not clear, is dynamic if several cells around it
+are: it is the rim of a trail.
 
-Ground is never judged, nor does it count as a point in a cell: rays at a grazing angle pass through many of its cells.
-Dynamic points of keyframes are shown at their own keyframe, as noise: something is there, but not what its label says,
-since that stands still. The others are dropped.
+Ground is never judged and does not count as a point in a cell, because rays at a grazing angle pass through many of its
+cells. Dynamic points of keyframes appear at their own keyframe, as noise: something was there, but its static label is
+wrong. All other dynamic points are dropped.
 """
 
 from dataclasses import replace
@@ -44,7 +44,7 @@ from project.taxonomy import NOISE
 
 
 def read_sample_rays(scene: Scene, scene_from_global: np.ndarray, config: LabelConfig = DEFAULT) -> Rays:
-    """The rays of a scene that its static world is judged by: those of a sweep each `period_s`.
+    """Rays to judge the static world of a scene by: those of one sweep every `period_s`.
 
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
@@ -59,7 +59,7 @@ def read_sample_rays(scene: Scene, scene_from_global: np.ndarray, config: LabelC
 def without_dynamic_points(
     world: ScenePoints, rays: Rays, time_steps: np.ndarray, config: DynamicRemovalConfig = DEFAULT.dynamic_removal
 ) -> ScenePoints:
-    """The world without those points of the static world that rays contradict.
+    """The scene's points without the static ones that rays contradict.
 
     Args:
         world: the points of a scene; its arrays are used again.
@@ -98,10 +98,10 @@ def _dynamic_cells(
                 cells, window, *parts, is_ground, moment, sweeps, rays.ends, rays.shares, rays.starts, rays.origins,
                 standing, hit, clear, passed, dynamic, config.rays, config.clear_share,
             )  # fmt: skip
-    # What is clear once by chance lies alone at the rim of something static.
+    # A cell that was clear by chance lies alone at the rim of something static.
     seeds = np.flatnonzero(dynamic)
     around = _cells_around(cells, indices_of(cells, seeds), dynamic, standing)
-    dynamic[seeds[around[:, 0] < config.firm_share * around[:, 1]]] = False
+    dynamic[seeds[around[:, 0] < config.max_dynamic_ratio * around[:, 1]]] = False
     rim = np.flatnonzero(passed)
     rim = rim[(passed[rim] >= config.clear_share * hit[rim]) & ~dynamic[rim]]
     where = indices_of(cells, rim)
@@ -114,7 +114,8 @@ def _dynamic_cells(
 
 @njit(cache=True, error_model='numpy')
 def _cells_around(cells, where, dynamic, standing):
-    """How many of the 26 cells around each of some cells are dynamic and standing; `where`: (N, 3) their indices."""
+    """Counts, for some cells, how many of the 26 cells around each are dynamic and standing; `where`: (N, 3) their
+    indices."""
     numbers, bases = cells.numbers, cells.bases
     counts = np.zeros((len(where), 2), np.int64)
     for i in range(len(where)):
@@ -131,7 +132,7 @@ def _cells_around(cells, where, dynamic, standing):
 def _drop(
     world: ScenePoints, cells: StaticCells, dynamic: np.ndarray, is_ground: np.ndarray
 ) -> tuple[PointGroups, PointGroups]:
-    """The static world without what is dynamic, and what is dynamic of keyframes as one group."""
+    """The static world without its dynamic points, and the dynamic points of keyframes as one group."""
     points, starts = world.static.points, world.static.starts.copy()
     tiles = np.flatnonzero(_tiles_with(world.tile_centres, cells, np.flatnonzero(dynamic)))
     taken, steps = _remove(cells, dynamic, tiles, is_ground, points.xyz, points.raw, points.intensity, starts)
@@ -151,10 +152,11 @@ def _tiles_with(tile_centres: np.ndarray, cells: StaticCells, numbers: np.ndarra
 
 @njit(cache=True, error_model='numpy')
 def _remove(cells, dynamic, groups, is_ground, xyz, raw, intensity, starts):
-    """Move all points of some groups but dynamic ones to the front of their group, and `starts` with them.
+    """Move the points of some groups that are not dynamic to the front of their group, and adapt `starts`.
 
     Returns:
-        (N, 5) float32 x, y, z, category, intensity of those taken out of keyframes, and (N,) int64 their time steps.
+        (N, 5) float32 x, y, z, category, intensity of the points removed from keyframes, and (N,) int64 their time
+        steps.
     """
     origin, cell_m, layer_m, numbers, bases = cells.origin, cells.cell_m, cells.layer_m, cells.numbers, cells.bases
     taken, steps, count = np.empty((1024, 5), np.float32), np.empty(1024, np.int64), 0
@@ -181,7 +183,7 @@ def _remove(cells, dynamic, groups, is_ground, xyz, raw, intensity, starts):
 
 
 def _with(unboxed: PointGroups, more: PointGroups) -> PointGroups:
-    """Two clouds of one group each as one."""
+    """Joins two clouds of one group each."""
     parts = [
         (cloud.points.xyz[a:b], cloud.points.raw[a:b], cloud.points.intensity[a:b])
         for a_b in zip(*(np.stack([c.starts[0, :-1], c.starts[0, 1:]], 1) for c in (unboxed, more)), strict=True)

@@ -1,7 +1,7 @@
-"""The ground as seen from above: its classes and their heights, learnt from labelled points.
+"""A map of the ground from above: its classes and their heights, from labelled points.
 
-Between the rings of a lidar it is far to the next labelled point along the road, while a hand's breadth above the road
-is not road any more. So ground is carried far along itself and hardly upwards.
+Between the rings of a lidar, the next labelled point along the road is far away, but 10 cm above the road is no longer
+road. So labels of the ground spread far along the ground and hardly upwards.
 """
 
 from typing import NamedTuple
@@ -24,9 +24,9 @@ class GroundMap(NamedTuple):
 
     Attributes:
         tile_map: what the columns are part of.
-        distances: (columns, C) float32 how far along the ground each of C categories of ground is; infinity where it is
-            out of reach.
-        heights: (columns, C) float32 mean height of each where it is nearest, scene frame.
+        distances: (columns, C) float32 distance along the ground to each of C categories of ground; infinity where it
+            is out of reach.
+        heights: (columns, C) float32 mean height of each category at its nearest place, scene frame.
         config: thresholds.
     """
 
@@ -77,7 +77,7 @@ def _spread(
     cells, nearest = distance_transform_edt(~seen, return_indices=True)
     within = (in_map >= 0) & (cells * CELL_M <= config.reach_m)
     smooth = gaussian_filter(np.minimum(cells * CELL_M, config.reach_m), config.smoothness_m / CELL_M, truncate=2.0)
-    # What was labelled stays; where several classes were, smoothness decides.
+    # Labelled columns stay as they are; where a column has several classes, smoothness decides.
     smooth[seen] *= _AT_LABELS
     distances[in_map[within]] = smooth[within]
     sources = in_map[nearest[0][within], nearest[1][within]]
@@ -86,9 +86,9 @@ def _spread(
 
 @njit(inline='always', error_model='numpy')
 def distance_to_ground(along, above, in_box, steepness, step_as_m):
-    """How far ground is from a point: so far along itself, and the point so far above it.
+    """Distance of a point from the ground, by the distance along the ground and the height above it.
 
-    Height tells classes apart that meet at a kerb, so it counts many times. Not so for what is above the ground in a
-    box: that may be the object, whose lower parts are as high as the sidewalk beside it.
+    Height separates classes that meet at a kerb, so it counts many times. It does not for points above the ground
+    inside a box: they may belong to the object, whose lower parts are as high as the sidewalk beside it.
     """
     return along + (abs(above) if in_box and above > 0 else min(abs(above) * steepness, step_as_m))

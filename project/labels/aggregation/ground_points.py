@@ -1,11 +1,13 @@
-"""Categories of points without labels: boxes tell what can move, the ground is found, the rest is static.
+"""Categories for recordings without point labels: movable points come from boxes, ground is detected, the rest is
+static.
 
-Ground is what is close to the surface that the car drives on.
+A point is ground if it is close to the surface that the car drives on.
 
-The surface is a sheet over cells seen from above. The lowest point of each cell pulls at it, and the less the higher
-it is, since that may be a roof or a bonnet. The sheet is laid over coarse cells first and then over finer ones, where
-points that are high above it count for less and less (graduated non-convexity: Blake and Zisserman 1987). It bridges
-what the lidar does not see, and follows slopes and kerbs. Measured against Patchwork++ in docs/own_data.md.
+The surface is a height for each cell of a grid seen from above. The lowest point of each cell pulls the surface towards
+itself; a higher point pulls less, since it may be on a roof or a bonnet. The surface is fitted to coarse cells first
+and then to finer ones, where points high above it count less and less (graduated non-convexity: Blake and Zisserman
+1987). It bridges places that the lidar does not see, and follows slopes and kerbs. docs/own_data.md compares it to
+Patchwork++.
 """
 
 import numpy as np
@@ -20,22 +22,22 @@ from project.taxonomy import NOISE, Taxonomy
 def categories_without_labels(
     xyz: np.ndarray, car: np.ndarray, boxes: Boxes, taxonomy: Taxonomy, config: LabelConfig
 ) -> np.ndarray:
-    """Category of each point of a sweep, as far as boxes and the ground tell it.
+    """Category of each point of a sweep, from the boxes and the ground.
 
     Args:
         xyz: (N, 3) float32, scene frame.
         car: (2,) or more, x and y of the car, scene frame.
         boxes: those at the time of the sweep.
-        taxonomy: its first category of ground is that of all ground, its first other static one that of the rest.
+        taxonomy: all ground gets its first category of ground, all the rest its first other static category.
         config: thresholds.
 
     Returns:
-        (N,) uint8; noise in boxes whose place is a guess, since neither they nor the world can be told there.
+        (N,) uint8; noise in extrapolated boxes, since a point there may belong to the object or to the world.
     """
     height = height_above_ground(xyz, car, config.ground_points)
     box = box_of_points(xyz, np.full(len(xyz), UNLABELLED, np.uint8), boxes)
     in_box = box >= 0
-    # In a box what is below the ground is ground as well: objects stand on it.
+    # Points below the ground are ground inside a box, too: objects stand on it.
     thickness = config.ground_points.thickness_m
     on_ground = np.where(in_box, height < config.ground_points.thickness_in_box_m, np.abs(height) < thickness)
     result = np.full(len(xyz), taxonomy.ground.stop, np.uint8)
@@ -45,7 +47,7 @@ def categories_without_labels(
 
 
 def height_above_ground(xyz: np.ndarray, centre: np.ndarray, config: GroundPointConfig) -> np.ndarray:
-    """Height of points above the ground that is found below them.
+    """Height of points above the ground that is detected below them.
 
     Args:
         xyz: (N, 3) float32 points of one sweep in a frame whose z axis points upwards, metres.
@@ -53,8 +55,8 @@ def height_above_ground(xyz: np.ndarray, centre: np.ndarray, config: GroundPoint
         config: thresholds.
 
     Returns:
-        (N,) float32, negative below the ground; infinity where the ground is not looked for, and everywhere if no point
-        is within reach.
+        (N,) float32, negative below the ground; infinity outside the region in which the ground is fitted, and
+        everywhere if no point is within it.
     """
     size = 1 << config.levels
     half = -(-int(config.reach_m / config.cell_m) // size) * size
@@ -83,7 +85,7 @@ def _sheet(lowest: np.ndarray, config: GroundPointConfig) -> np.ndarray:
 
 
 def _plane(lowest: np.ndarray, config: GroundPointConfig) -> np.ndarray:
-    """(X, X) float64 heights of a plane that leans as the ground around the car does."""
+    """(X, X) float64 heights of a plane with the slope of the ground around the car."""
     middle, near = len(lowest) // 2, int(config.start_m / config.cell_m)
     around = lowest[middle - near : middle + near, middle - near : middle + near]
     around = around[np.isfinite(around)] if np.isfinite(around).any() else lowest[np.isfinite(lowest)]
@@ -94,7 +96,7 @@ def _plane(lowest: np.ndarray, config: GroundPointConfig) -> np.ndarray:
     plane = np.array([np.percentile(around, config.start_percent), 0, 0])
     for tolerance in config.tolerance_m * np.geomspace(2 ** (config.levels / 2), 1, config.plane_rounds):
         strength = _strength(heights - places @ plane, tolerance)[:, None]
-        # A few points in a line tell no slope: weak ties to a level plane decide then.
+        # A few points in a line determine no slope: a weak prior for a level plane decides then.
         ties = np.diag([1e-6, 1.0, 1.0])
         plane = plane + np.linalg.solve(
             places.T @ (strength * places) + ties,
@@ -104,7 +106,7 @@ def _plane(lowest: np.ndarray, config: GroundPointConfig) -> np.ndarray:
 
 
 def _refined(coarse: np.ndarray, scale: int) -> np.ndarray:
-    """Values of cells that are `scale` times as fine, bilinear between the centres of coarse ones."""
+    """Values on a grid `scale` times as fine, bilinear between the centres of coarse cells."""
     if scale == 1:
         return coarse
     at = (np.arange(len(coarse) * scale) + 0.5) / scale - 0.5
@@ -127,14 +129,14 @@ def _lowest(xyz, corner, cell_m, cells):
 
 @vectorize(cache=True)
 def _strength(above, tolerance_m):
-    """Weight of a point so far above the sheet; what is far below it is a mirror image, or another level."""
+    """Weight of a point by its height above the surface; a point far below is a mirror image, or on another level."""
     relative = above / tolerance_m if above > 0 else above / (4 * tolerance_m)
     return 1 / (1 + relative * relative) ** 2
 
 
 @njit(cache=True, error_model='numpy')
 def _pull(lowest, sheet, scale, tolerance_m):
-    """Weight of the lowest points in each coarse cell, and their weighted heights above the sheet."""
+    """Weight of the lowest points in each coarse cell, and their weighted heights above the surface."""
     cells = len(lowest) // scale
     weight, pull = np.zeros((cells, cells)), np.zeros((cells, cells))
     for x in range(cells * scale):
@@ -150,7 +152,8 @@ def _pull(lowest, sheet, scale, tolerance_m):
 
 @njit(cache=True, error_model='numpy')
 def _relax(height, weight, pull, stiffness, times):
-    """Let a sheet settle (Gauss-Seidel, to and fro): neighbours and points hold it; `pull` is their weighted height."""
+    """Relax the surface (Gauss-Seidel, in both directions) towards its neighbours and points; `pull` is their weighted
+    height."""
     cells = len(height)
     for turn in range(2 * times):
         for i in range(cells):

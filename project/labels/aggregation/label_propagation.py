@@ -1,8 +1,8 @@
-"""Sweeps between keyframes have no lidarseg; their points take the label of what was labelled near.
+"""Sweeps between keyframes have no lidarseg; their points take the label of the nearest labelled points.
 
-A point on the labelled ground is ground, also inside a box. Other points in a box are the object's. The rest takes the
-label of the nearest labelled cell within reach; a point with none is dropped, and so is one near a movable point of the
-keyframes before and after that has no box: a mover leaves no trail.
+A point on the labelled ground is ground, also inside a box. Other points in a box belong to its object. All others take
+the label of the nearest labelled cell within reach. A point without one is dropped. So is a point near an unboxed
+movable point of the keyframes before and after, so that an unboxed mover leaves no trail.
 """
 
 from typing import NamedTuple
@@ -20,12 +20,12 @@ from project.taxonomy import Taxonomy
 
 DROPPED, OBJECT = 255, 254
 
-# Of the state of a cell: a code as it was labelled or, with one of these bits, what a search has found.
+# The state of a cell is the code of its label or, with one of these bits set, the result of a search.
 _FOUND, _NOTHING, _MOVER = 32, 64, 128
 
 
 class LabelMap(NamedTuple):
-    """What keyframes tell about the static world. A named tuple of arrays, so that numba can take it.
+    """What the keyframes say about the static world. A named tuple of arrays, so that numba can take it.
 
     Attributes:
         tile_map: what the cells are part of.
@@ -67,7 +67,7 @@ def label_map(tile_map: TileMap, labelled: Points, taxonomy: Taxonomy, config: L
 
 @njit(cache=True, error_model='numpy')
 def mark_movers(labels, xyz, marked):
-    """Mark cells within one cell of (N, 3) unboxed movable points, or take the marks off."""
+    """Mark the cells within one cell of (N, 3) unboxed movable points, or remove the marks."""
     origin, tiles, height, cells = labels.tile_map.origin, labels.tile_map.tiles, labels.tile_map.height, labels.cells
     for i in range(len(xyz)):
         ix, iy, iz = cell_indices(origin, xyz[i])
@@ -83,19 +83,19 @@ def mark_movers(labels, xyz, marked):
 
 @njit(cache=True, error_model='numpy')
 def propagate(labels, xyz, in_box, labelled_object, guessed):
-    """What each point of a sweep is.
+    """Propagate labels to the points of a sweep.
 
     Args:
-        labels: what the keyframes tell; searches leave their answers in it.
+        labels: what the keyframes say; results of searches are stored in it.
         xyz: (N, 3) float32, scene frame.
         in_box: (N,) bool, points inside a box.
         labelled_object: (N,) bool, points inside a box where keyframes have labelled points of the object.
-        guessed: (N,) bool, points inside a box whose place is a guess: not the world's, nor surely the object's.
+        guessed: (N,) bool, points inside an extrapolated box: not part of the world, and not certainly of the object.
 
     Returns:
         (N,) uint8: category for the static world, 254 for the object of the box, 255 to be dropped.
     """
-    # Arrays are taken out of their tuples once: numba counts references each time.
+    # Take arrays out of their tuples once: numba counts references at each access.
     origin, tiles, height = labels.tile_map.origin, labels.tile_map.tiles, labels.tile_map.height
     cells, around, ground = labels.cells, labels.around, labels.ground
     distances, heights, first, ground_codes = ground.distances, ground.heights, labels.first, ground.distances.shape[1]
@@ -137,7 +137,8 @@ def propagate(labels, xyz, in_box, labelled_object, guessed):
 
 @njit(error_model='numpy')
 def _search(tiles, height, cells, around, votes, ground_codes, ix, iy, iz):
-    """What is found near a cell: the most frequent code among the nearest labelled cells, or nothing within reach."""
+    """Result of a search around a cell: the most frequent code among the nearest labelled cells, or nothing within
+    reach."""
     votes[:] = 0
     nearest = -1
     for at in range(len(around)):

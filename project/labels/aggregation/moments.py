@@ -1,4 +1,4 @@
-"""One moment of a scene: which cells of the static world hold points then, and which rays pass through."""
+"""One moment of a scene: the cells of the static world that hold points then, and those that rays pass through."""
 
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ class Window(NamedTuple):
 
 
 def new_window(reach_m: float, cell_m: float) -> Window:
-    """An empty window, so far to all sides."""
+    """An empty window that reaches this far to all sides."""
     across = 2 * int(np.ceil(reach_m / (BLOCK * cell_m))) + 1
     along_y = (across - 1).bit_length()
     blocks = across << along_y
@@ -66,19 +66,20 @@ def new_window(reach_m: float, cell_m: float) -> Window:
 
 @njit(cache=True, error_model='numpy')
 def count_hits(cells, xyz, raw, starts, is_ground, hit):
-    """Count the moments in which something other than ground lies in each cell.
+    """Count, for each cell, the moments in which it holds points other than ground.
 
     Args:
         cells: the cells.
-        xyz, raw, starts: points of the static world and where those of each tile and time step start.
+        xyz, raw, starts: points of the static world, and where the points of each tile and time step start.
         is_ground: (256,) bool, by category.
         hit: (cells,) uint8, zeros; takes the moments.
 
     Returns:
-        (blocks * 64,) uint64 columns, bits of the cells that more points above the ground than of it lie in.
+        (blocks * 64,) uint64 columns, bits of the cells that hold more points of other things than of the ground.
     """
     origin, cell_m, layer_m, numbers, bases = cells.origin, cells.cell_m, cells.layer_m, cells.numbers, cells.bases
-    # Points above the ground less those of the ground, and the last moment: side by side, as they are used.
+    # Points that are not ground minus points of the ground, and the last moment: side by side, as they are used
+    # together.
     counts = np.zeros((len(hit), 2), np.int32)
     for group in range(len(starts)):
         for step in range(starts.shape[1] - 1):
@@ -115,17 +116,17 @@ def judge_moment(
         moment: the moment; its time steps are 2 * moment and 2 * moment + 1.
         sweeps: (N,) int64.
         ends, shares, ray_starts, origins: the rays.
-        standing: (blocks * 64,) uint64 columns, cells to be judged; those found dynamic are taken out.
+        standing: (blocks * 64,) uint64 columns, cells to be judged; those found dynamic are removed.
         hit: (cells,) uint8 moments with points.
         clear, passed: (cells,) uint8 moments so far, updated.
         dynamic: (cells,) bool, updated.
-        rays: so many rays, at most 3, must pass through a cell that is clear.
-        clear_share: and in so many times the moments with points, for a cell to be dynamic.
+        rays: number of rays, at most 3, that must pass through a cell for it to be clear.
+        clear_share: a cell is dynamic if it was clear in at least this many times the moments with points.
     """
     origin, cell_m, layer_m, numbers, bases = cells.origin, cells.cell_m, cells.layer_m, cells.numbers, cells.bases
     todo, blocks, hits, near, once, twice, own, across, along_y = window
     shape = across * BLOCK, across * BLOCK, MOST_LAYERS
-    # The window lies around the middle of the way of the lidar in this moment.
+    # The window is centred on the middle of the lidar's path in this moment.
     middle = (origins[sweeps[0], 0] + origins[sweeps[-1], 1]) / 2
     x, y, layer = cell_indices(origin, cell_m, layer_m, middle)
     low_x, low_y, base = (x >> BLOCK_BITS) - across // 2, (y >> BLOCK_BITS) - across // 2, layer - MOST_LAYERS // 2
@@ -146,7 +147,7 @@ def judge_moment(
     first, end = min(2 * moment, starts.shape[1] - 1), min(2 * moment + 2, starts.shape[1] - 1)
     for group in range(len(starts)):
         _mark_hits(window, cells, xyz, raw, starts[group, first], starts[group, end], is_ground, place)
-    # Points of objects in boxes, and those without a label, are somewhere as well: where rays end.
+    # Points of boxed objects and points without a label occupy cells as well: rays end there.
     for sweep in sweeps:
         _mark_ends(window, cells, ends, ray_starts[sweep], ray_starts[sweep + 1], place)
     for block in range(len(blocks)):
@@ -186,7 +187,7 @@ def judge_moment(
                         if full:
                             _count(full, lowest_layer(inner), lowest, clear)
                             _settle(full, lowest_layer(inner), lowest, hit, clear, dynamic, standing, clear_share)
-                        # Beside a point of this moment a cell is passed, but never clear.
+                        # A cell beside a point of this moment may be passed, but is never clear.
                         done = crossed & (full | near[column])
                         if done:
                             todo[column] &= ~done
@@ -202,7 +203,7 @@ def _local(low, cell_m, layer_m, point):
 
 @njit(inline='always')
 def _shifted(bits, layers):
-    """Bits moved up by some layers; those moved out are lost."""
+    """Shift bits up by some layers; bits shifted out are lost."""
     if layers >= MOST_LAYERS or layers <= -MOST_LAYERS:
         return np.uint64(0)
     return bits << np.uint64(layers) if layers >= 0 else bits >> np.uint64(-layers)
@@ -219,7 +220,7 @@ def _count(layers, first, lowest, counts):
 
 @njit(inline='always')
 def _settle(layers, first, lowest, hit, clear, dynamic, standing, clear_share):
-    """Cells that were clear often enough are dynamic, and need no more rays."""
+    """Mark cells that were clear often enough as dynamic; they need no more rays."""
     for layer in range(first, MOST_LAYERS):
         if layers < bit(layer):
             break
@@ -240,7 +241,7 @@ def _mark_hits(window, cells, xyz, raw, start, stop, is_ground, place):
 
 @njit(error_model='numpy')
 def _mark_ends(window, cells, ends, start, stop, place):
-    """The same for points of any kind that lie in cells to be judged."""
+    """Do the same for points of any kind that lie in cells to be judged."""
     size = window.across * BLOCK
     for i in range(np.uint64(start), np.uint64(stop)):
         x, y, layer = cell_indices(cells.origin, cells.cell_m, cells.layer_m, ends[i])

@@ -1,4 +1,4 @@
-"""Where keyframes have seen each object, in the frame of its box: what tells a wheel from the road under a car."""
+"""The labelled shape of each object in its box frame; it separates a wheel from the road under the car."""
 
 import numpy as np
 from scipy.ndimage import binary_dilation
@@ -8,7 +8,7 @@ from project.labels.config import LabelConfig
 
 
 class ObjectShapes:
-    """Cells of each track's box that labelled points of the object lie in, or next to.
+    """Cells of each track's box with labelled points of the object in them or next to them.
 
     Args:
         points: N labelled points of objects, each in the frame of its box.

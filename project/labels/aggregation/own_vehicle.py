@@ -1,7 +1,8 @@
-"""Returns on the car that carries the sensors, where the box of the rig does not reach: mirrors, bonnet, a roof rack.
+"""Returns on the own vehicle outside the box of the rig: mirrors, bonnet, a roof rack.
 
-They stay put in the lidar's frame while the world moves. So do the road, and rails and walls along it. But where the
-car was a moment ago these are still hit, and nothing is left of the car itself: rays pass through its place.
+They stay at the same place in the lidar frame while the world moves. So do the road, and rails and walls along it. The
+difference shows where the car was a moment ago: the road, rails and walls are still hit there, but rays pass through
+the place of the car.
 """
 
 from dataclasses import replace
@@ -18,13 +19,13 @@ from project.sources.returns import returns_of
 
 _AROUND = np.ones((3, 3, 3), bool)
 _PIXEL_DEG = 2.0
-"""Directions that are told apart when it is asked whether rays pass through a place."""
+"""Number of directions in the image that says whether rays pass through a place."""
 _SECTORS = 36
-"""Directions in which the lowest return tells the height of the ground."""
+"""Number of directions in which the lowest return gives the height of the ground."""
 
 
 def with_own_parts(scene: Scene, config: LabelConfig = DEFAULT) -> Scene:
-    """The scene with what its lidars see of their own car; as it is where the car moves too little to tell.
+    """The scene with the parts of the own vehicle that its lidars see; unchanged if the vehicle moves too little.
 
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
@@ -59,7 +60,7 @@ def _cells_of_lidar(scene: Scene, lidar: int, config: LabelConfig) -> np.ndarray
     own = np.zeros_like(still)
     where = np.argwhere(still)
     own[tuple(where[_left_behind(scene, chosen, where, thresholds)].T)] = True
-    # What belongs to it is hit more seldom, and strays.
+    # Its outermost parts are hit less often, and at places that vary.
     own |= binary_dilation(own, _AROUND) & high & (counts > 0)
     return binary_dilation(own, _AROUND) & high if own.any() else own
 
@@ -84,7 +85,8 @@ def _heights(shape: tuple[int, ...], ego_from_lidar: np.ndarray, thresholds: Own
 
 
 def _left_behind(scene: Scene, chosen: np.ndarray, where: np.ndarray, thresholds: OwnVehicleConfig) -> np.ndarray:
-    """(N,) bool, whether the places of cells (N, 3) are more often passed than hit once the car has moved on."""
+    """(N,) bool, whether rays pass the places of cells (N, 3) more often than they hit them once the car has moved
+    on."""
     places = (where + 0.5) * thresholds.cell_m - thresholds.reach_m
     global_from_lidar = scene.global_from_ego[chosen] @ scene.ego_from_lidar[chosen]
     balance = np.zeros(len(where), int)

@@ -1,4 +1,4 @@
-"""The points of a scene, sorted by where they belong and when they were seen.
+"""The points of a scene, sorted by tile or track and by time.
 
 The static world is sorted by tile, each object by its track. Within these groups points are in order of time, so that a
 keyframe's window is one run of points in each group, and the votes of a tile stay in the processor's cache.
@@ -36,12 +36,12 @@ class PointGroups:
 
 @dataclass(frozen=True)
 class ScenePoints:
-    """What a scene consists of. Time steps of the clouds: 2k at keyframe k, 2k + 1 between k and k + 1.
+    """All points of a scene. Time steps of the clouds: 2k at keyframe k, 2k + 1 between k and k + 1.
 
     Attributes:
         static: the static world, scene frame, grouped by tile.
         objects: tracked objects, each in its box's frame, grouped by track.
-        unboxed: movable points of keyframes outside every box, scene frame, one group; right at their keyframe only.
+        unboxed: movable points of keyframes outside every box, scene frame, one group; valid at their keyframe only.
         scene_from_global: (4, 4) float64.
         tile_centres: (tiles, 2) float64, scene frame.
         taxonomy: categories of the points.
@@ -62,20 +62,20 @@ class ScenePoints:
     def tiles_in(self, grid: VoxelGrid, grid_from_scene: np.ndarray) -> np.ndarray:
         """(N,) int64 tiles that may reach into a grid."""
         centres = self.tile_centres @ grid_from_scene[:2, :2].T + grid_from_scene[:2, 3]
-        # Half a tile's diagonal, and a metre for the lean of the grid.
+        # Half a tile's diagonal, and a metre for the tilt of the grid.
         reach = TILE_M / np.sqrt(2) + 1
         inside = (centres > np.array(grid.minimum[:2]) - reach) & (centres < np.array(grid.maximum[:2]) + reach)
         return np.flatnonzero(inside.all(axis=1))
 
 
 class PointCollector:
-    """Gathers points and their groups by time step, in any order of the steps, for a cloud."""
+    """Collects the points of a cloud and their groups by time step, in any order of the steps."""
 
     def __init__(self, steps: int):
         self._parts: list[list[tuple[Points, np.ndarray]]] = [[] for _ in range(steps)]
 
     def add(self, step: int, points: Points, groups: np.ndarray) -> None:
-        """Add N points of a time step and their (N,) int32 groups; those of -1 are left out."""
+        """Add N points of a time step and their (N,) int32 groups; points of group -1 are left out."""
         self._parts[step].append((points, groups))
 
     def points_and_groups(self, steps: Iterable[int]) -> tuple[Points, np.ndarray]:

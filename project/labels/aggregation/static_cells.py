@@ -1,7 +1,8 @@
-"""Cells of the static world, stored in blocks only where there are points, so that a long drive over hills stays small.
+"""Cells of the static world, in blocks that exist only where there are points: a long drive over hills needs little
+memory.
 
-A block is 8 x 8 columns of 64 layers, which begin a little below the ground of the block. Points higher or lower than
-that are in no cell.
+A block has 8 x 8 columns of 64 layers, which start a little below the ground of the block. Points above or below these
+layers are in no cell.
 """
 
 from typing import NamedTuple
@@ -49,7 +50,7 @@ def static_cells(
         is_ground: (256,) bool, categories that are ground.
         cell_m: edge of a cell along x and y.
         layer_m: height of a cell.
-        below_m: how far below its lowest ground (without ground: its lowest point) a block begins.
+        below_m: how far a block starts below its lowest ground, or below its lowest point if it has no ground.
     """
     origin = world.tile_centres.min(axis=0) - TILE_M / 2
     shape = np.ceil((np.ptp(world.tile_centres, axis=0) + TILE_M) / (BLOCK * cell_m)).astype(int)
@@ -85,7 +86,7 @@ def cell_indices(origin, cell_m, layer_m, point):
 
 @njit(inline='always')
 def cell_number(numbers, bases, x, y, layer):
-    """Number of the cell at indices: of its block, column and layer; -1 where there is no cell."""
+    """Number of the cell at these indices, from its block, column and layer; -1 where there is no cell."""
     if not (0 <= x < numbers.shape[0] << BLOCK_BITS and 0 <= y < numbers.shape[1] << BLOCK_BITS):
         return np.int64(-1)
     block = np.int64(numbers[x >> BLOCK_BITS, y >> BLOCK_BITS])
@@ -100,8 +101,8 @@ def cell_number(numbers, bases, x, y, layer):
 
 @njit(inline='always')
 def cell_of_point(numbers, bases, x, y, layer):
-    """The same, faster, for a point that the cells were made around: it is in a block, though it may be too high."""
-    # Unsigned: numba asks of every other index whether it counts from the end.
+    """The same, faster, for a point that the cells were built from: it is in a block, but may be too high."""
+    # Unsigned: numba checks all other indices for negative values.
     block = np.uint64(numbers[np.uint64(x >> BLOCK_BITS), np.uint64(y >> BLOCK_BITS)])
     above = layer - bases[block]
     column = ((x & (BLOCK - 1)) << BLOCK_BITS) + (y & (BLOCK - 1))

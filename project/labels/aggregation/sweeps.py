@@ -1,4 +1,4 @@
-"""The points of a sweep that hit the world, in the scene's frame, and their categories."""
+"""The points of a sweep that are returns from the world, in the scene frame, and their categories."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Points:
     """N points with labels.
 
     Attributes:
-        xyz: (N, 3) float32, metres; the frame is said where points are passed.
+        xyz: (N, 3) float32, metres; functions that take points name the frame.
         raw: (N,) uint8 category of the taxonomy, 255 where unlabelled.
         intensity: (N,) uint8.
     """
@@ -34,17 +34,17 @@ class Points:
 
 
 def read_sweep(scene: Scene, sweep: int, scene_from_lidar: np.ndarray, config: SweepConfig) -> Points:
-    """Read a sweep; no-returns and points on the own car are left out.
+    """Read a sweep without no-returns and points on the own vehicle.
 
     Args:
         scene: the scene.
         sweep: which of its sweeps.
         scene_from_lidar: (4, 4) float64.
-        config: which returns are of the world.
+        config: which returns are from the world.
 
     Returns:
-        The points in the scene's frame. That frame starts where the ego car does: within a kilometre of its origin
-        float32 is exact to 0.06 mm, while in global coordinates of some thousand metres it would be to 0.2 mm.
+        The points in the scene frame, whose origin is where the ego vehicle starts. Within a kilometre of the origin
+        float32 is exact to 0.06 mm; for global coordinates of some thousand metres it is exact to 0.2 mm only.
 
     Raises:
         FileNotFoundError, ValueError: a file is missing or damaged; the message names it.
@@ -61,11 +61,11 @@ def read_sweep(scene: Scene, sweep: int, scene_from_lidar: np.ndarray, config: S
 
 @njit(inline='always', error_model='numpy')
 def hits_world(point, ego_from_lidar, own_box, near_m, own_cells, low_m, cell_m):
-    """Whether a return (lidar frame) is of the world: neither a no-return nor of the car that carries the lidar."""
+    """Whether a return (lidar frame) is from the world: neither a no-return nor on the own vehicle."""
     x, y, z = point
     u, v, w = transformed(ego_from_lidar, point)
-    # Without branches, since numba counts references to arrays that are handed to branches, which takes longer. Written
-    # so that a coordinate that is not a number fails it.
+    # No branches: numba counts references to arrays that are used in branches, which takes longer. A coordinate that is
+    # not a number fails these comparisons.
     beside = (u < own_box[0, 0]) | (u >= own_box[1, 0]) | (v < own_box[0, 1]) | (v >= own_box[1, 1])
     beside |= (w < own_box[0, 2]) | (w >= own_box[1, 2])
     side = len(own_cells)

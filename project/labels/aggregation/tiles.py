@@ -1,6 +1,6 @@
-"""The part of the world that a scene's labels can show, cut into tiles seen from above.
+"""Tiles, seen from above, of the part of the world that a scene's labels can show.
 
-Only tiles near the path of the car exist, so that a map of small cells stays small however far the car drives.
+Only tiles near the car's path exist, so a map of small cells needs little memory however far the car drives.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class TileMap(NamedTuple):
 
     Attributes:
         origin: (3,) float64 lowest corner.
-        tiles: (TX, TY) int32 number of each tile, -1 where it is out of reach, as all along the border.
+        tiles: (TX, TY) int32 number of each tile, -1 where it is out of reach; all tiles along the border are.
         centres: (T, 2) float64 centre of each tile, x and y.
         height: number of cells along z.
     """
@@ -48,7 +48,7 @@ def tile_map_around(positions: np.ndarray, config: TileConfig = DEFAULT.tiles) -
 
 @njit(cache=True, error_model='numpy')
 def tile_of_points(tile_map, xyz):
-    """Tile of (N, 3) float32 points of the scene frame: (N,) int32, -1 outside the tile_map."""
+    """Tile of (N, 3) float32 points of the scene frame: (N,) int32, -1 outside the tile map."""
     origin, tiles, height = tile_map.origin, tile_map.tiles, tile_map.height
     result = np.empty(len(xyz), np.int32)
     for i in range(len(xyz)):
@@ -71,8 +71,8 @@ def cell_indices(origin, point):
 def column_of(tiles, ix, iy):
     """Number of a column of cells: tile * 1024 + cell of the tile; negative out of reach.
 
-    Without a branch, since numba counts references to an array that is handed to branches, which takes longer than
-    this. What lies beyond the border is as far out of reach as the border.
+    No branches: numba counts references to arrays that are used in branches, which takes longer. Points beyond the
+    border are out of reach, like the border itself.
     """
     tx = min(max(ix >> TILE_BITS, 0), tiles.shape[0] - 1)
     ty = min(max(iy >> TILE_BITS, 0), tiles.shape[1] - 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from project.errors import MENDABLE, UserError, what_is_wrong
+from project.errors import FIXABLE, UserError, what_is_wrong
 from project.formats import FORMATS, points, surroundocc
 from project.labels.run.index import earlier_keyframes
 from project.labels.run.settings import Settings
@@ -60,7 +60,7 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
             scene = source.load(name)
             if with_files:
                 check_files(scene)
-        except MENDABLE as error:
+        except FIXABLE as error:
             seen.broken[name] = what_is_wrong(error)
         else:
             seen.complete.append(name)

@@ -62,8 +62,8 @@ def _kinds(taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
     """Which labels are ground, and which have flat surfaces: two (256,) bool."""
     ground, flat = np.zeros(_STATIC_KINDS, bool), np.zeros(_STATIC_KINDS, bool)
     ground[taxonomy.label_of[list(taxonomy.ground)]] = True
-    firm = set(taxonomy.static) - set(taxonomy.ground) - taxonomy.porous
-    flat[taxonomy.label_of[sorted(firm)]] = True
+    solid = set(taxonomy.static) - set(taxonomy.ground) - taxonomy.porous
+    flat[taxonomy.label_of[sorted(solid)]] = True
     # A label that porous things share is not flat; noise is nothing.
     flat[taxonomy.label_of[sorted(taxonomy.porous)]] = False
     ground[0] = flat[0] = False

@@ -1,7 +1,7 @@
 import numpy as np
 
 from project.geometry.rigid import inverse, poses
-from project.labels.aggregation.boxes import Boxes, bends, box_of_points, boxes_at, extended
+from project.labels.aggregation.boxes import Boxes, box_of_points, boxes_at, extended, track_curvature
 from project.sources.base import Tracks
 
 CAR, TRUCK = 17, 23
@@ -15,8 +15,8 @@ def tracks_along_x(present, places):
     return Tracks(present, global_from_box, np.ones((*present.shape, 3)), np.full(present.shape[1], CAR, np.uint8))
 
 
-def boxes_between(tracks, annotated, k, fraction, bent=None):
-    (boxes,) = boxes_at(tracks, annotated, np.array([k]), np.array([fraction]), np.eye(4), bent)
+def boxes_between(tracks, annotated, k, fraction, curvature=None):
+    (boxes,) = boxes_at(tracks, annotated, np.array([k]), np.array([fraction]), np.eye(4), curvature)
     return boxes
 
 
@@ -48,7 +48,7 @@ def places_between(way, present, fraction, k):
     """Where boxes_at puts a track that follows way(time), an (N, 3) function, between keyframes k and k + 1."""
     tracks = tracks_along_x([[each] for each in present], np.zeros((5, 1)))
     tracks.global_from_box[:, 0, :3, 3] = way(TIMES_S)
-    boxes = boxes_between(tracks, tracks.present, k, fraction, bends(tracks, TIMES_S))
+    boxes = boxes_between(tracks, tracks.present, k, fraction, track_curvature(tracks, TIMES_S))
     time = TIMES_S[k] + fraction * (TIMES_S[k + 1] - TIMES_S[k])
     return boxes.scene_from_box[0, :3, 3], way(np.array([time]))[0]
 
@@ -93,7 +93,7 @@ def test_boxes_go_straight_where_too_little_is_known_of_their_track():
     place, _ = places_between(parabola, [0, 1, 1, 0, 1], 0.5, 1)
     np.testing.assert_allclose(place, parabola(TIMES_S[1:3]).mean(axis=0))
     alone = tracks_along_x([[1]], [[3]])
-    assert bends(alone, TIMES_S[:1]).shape == (0, 1, 2, 3)
+    assert track_curvature(alone, TIMES_S[:1]).shape == (0, 1, 2, 3)
 
 
 def random_boxes(rng, n):

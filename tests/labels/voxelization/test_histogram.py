@@ -89,10 +89,10 @@ def test_the_order_of_points_does_not_matter():
     rng = np.random.default_rng(1)
     xyz, raw = rng.uniform(-4, 4, (5000, 3)), rng.integers(0, 17, 5000)
     order = rng.permutation(5000)
-    ballot_1, *first = vote(xyz, raw)
-    ballot_2, *second = vote(xyz[order], raw[order])
+    histogram_1, *first = vote(xyz, raw)
+    histogram_2, *second = vote(xyz[order], raw[order])
     np.testing.assert_array_equal(first[:2], second[:2])
-    np.testing.assert_array_equal(ballot_1.sums[first[2]], ballot_2.sums[second[2]])
+    np.testing.assert_array_equal(histogram_1.sums[first[2]], histogram_2.sums[second[2]])
 
 
 def test_more_points_than_sixteen_bits_are_counted():
@@ -101,7 +101,7 @@ def test_more_points_than_sixteen_bits_are_counted():
     assert labels.tolist() == [4] and histogram.counts[entries].tolist() == [80_000]
 
 
-def test_a_ballot_can_be_used_again():
+def test_a_histogram_can_be_used_again():
     histogram, *_ = vote([(0, 0, 0), (1, 1, 1)], [3, 4])
     _, positions, labels, _ = vote([(-1, 0, 0)], [9], histogram=histogram)
     assert positions.tolist() == [GRID.ravel(np.array([[2, 2, 1]]))[0]] and labels.tolist() == [9]
