@@ -1,4 +1,4 @@
-"""How well poses agree: with one another, and with what was seen from them."""
+"""How well poses agree with each other and with the sweeps taken from them."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from project.labels.config import DEFAULT, PoseConfig
 from project.labels.poses.surfaces import Surfaces
 
 _MIN_POINTS = 3
-"""Points of a keyframe in a square metre that tell a height."""
+"""Least number of points of a keyframe in a square metre for a height."""
 
 
 def displacement(some: np.ndarray, others: np.ndarray, config: PoseConfig = DEFAULT.poses) -> float:
-    """How differently two sets of poses lay what was seen at one keyframe onto what was seen at another.
+    """How far two sets of poses differ in moving points of one keyframe into another.
 
     Args:
         some: (K, 4, 4) float64.
@@ -35,7 +35,7 @@ def displacement(some: np.ndarray, others: np.ndarray, config: PoseConfig = DEFA
 
 
 def unsteadiness(poses: np.ndarray, given: np.ndarray, config: PoseConfig) -> float:
-    """How much the correction of a motion differs from that of the motion before.
+    """How much the correction of a motion differs from the correction of the motion before.
 
     Args:
         poses: (S, 4, 4) float64 corrected poses, in order of time.
@@ -43,7 +43,8 @@ def unsteadiness(poses: np.ndarray, given: np.ndarray, config: PoseConfig) -> fl
         config: how far away what is seen is.
 
     Returns:
-        Root mean square, metres, of what is `seen_m` away; of poses that are wrong by noise it is about that noise.
+        Root mean square, metres, for points `seen_m` away; if the given poses are noisy, it is about as large as the
+        noise.
     """
     if len(poses) < 3:
         return 0.0
@@ -55,15 +56,15 @@ def unsteadiness(poses: np.ndarray, given: np.ndarray, config: PoseConfig) -> fl
 
 
 def ground_gap(keyframes: Sequence[Surfaces], poses: np.ndarray) -> float | None:
-    """How far the ground lies apart that different keyframes see at the same place.
+    """Differences between the heights of the ground that different keyframes see at the same place.
 
     Args:
-        keyframes: what K keyframes see.
-        poses: (K, 4, 4) float64, to a frame that stands still and has its z axis upwards.
+        keyframes: surfaces seen at K keyframes.
+        poses: (K, 4, 4) float64, into a fixed frame whose z axis points upwards.
 
     Returns:
-        Metres from the lowest to the highest of the heights that keyframes give a square metre, as the median over all
-        that several keyframes see, to a tenth of a millimetre; None where there are none.
+        Metres from the lowest to the highest height that keyframes see in one square metre: the median over all square
+        metres seen by several keyframes, rounded to a tenth of a millimetre; None if there are none.
     """
     cells, heights = [], []
     for seen, pose in zip(keyframes, poses, strict=True):

@@ -1,8 +1,8 @@
-"""The poses of the car are corrected where the sweeps of a scene do not meet.
+"""Corrects the ego poses of a scene whose sweeps do not align.
 
-Poses of nuScenes have no height, so that the ground seen at different times lies in layers, and those of other
-recordings drift. How exact the poses of a scene are shows when they are corrected: corrections that registration is
-not sure of, or that bring nothing together, are not made.
+Poses of nuScenes have no height, so the ground of different times lies in layers. Poses of other recordings drift.
+Registration shows how exact the given poses are: uncertain corrections, and corrections that do not improve the
+alignment, are discarded.
 """
 
 from dataclasses import dataclass, replace
@@ -22,22 +22,22 @@ from project.sources.records import KeyframeRecord
 
 @dataclass(frozen=True)
 class PoseReport:
-    """What became of the poses of a scene.
+    """What was done to the poses of a scene.
 
     Attributes:
-        outcome: ``exact``: they are as good as registration could make them, and were kept; ``corrected``; or
-            ``not registered``: too few sweeps could be laid onto others, or that brought nothing together, and the
+        outcome: ``exact``: registration could not improve the poses, and they were kept; ``corrected``; or
+            ``not registered``: too few sweeps could be registered, or registration did not improve the alignment, and the
             poses were kept.
-        moved_m: how far corrections move what is 20 m from the car at one keyframe as seen from another, root mean
-            square; those that were not made included.
-        ground_gap_given_m: how far the ground lies apart that different keyframes see in the same square metre, median;
-            by the poses as given. None where no two keyframes see the same ground.
+        moved_m: how far corrections move points 20 m from the car between two keyframes, root mean square; includes
+            corrections that were discarded.
+        ground_gap_given_m: difference between the heights of the ground that different keyframes see in the same square
+            metre, median, with the poses as given. None if no two keyframes see the same ground.
         ground_gap_used_m: the same by the poses that are used.
         walls_met_given: share of walls, poles and all else above ground that lies where other sweeps saw it, by the
             poses as given. Higher is better; what it can be depends on the place, trees and new views lower it.
         walls_met_used: the same by the poses that are used.
         sweeps: how many were registered.
-        lost: how many of these show too little that stands still, and move as they are given to.
+        lost: how many of these see too few static surfaces, and keep the given motion.
     """
 
     outcome: Literal['exact', 'corrected', 'not registered']
@@ -51,7 +51,7 @@ class PoseReport:
 
 
 def refined(scene: Scene, config: LabelConfig = DEFAULT) -> tuple[Scene, PoseReport]:
-    """The scene with corrected poses, or as it is where these are exact or could not be corrected, and what was done.
+    """The scene with corrected poses, or unchanged if its poses are exact or could not be corrected, and what was done.
 
     Raises:
         FileNotFoundError, ValueError: a file of the scene is missing or damaged; the message names it.
@@ -74,7 +74,7 @@ def refined(scene: Scene, config: LabelConfig = DEFAULT) -> tuple[Scene, PoseRep
 def _register(
     sweeps: Sweeps, used: np.ndarray, start: np.ndarray, config: PoseConfig
 ) -> tuple[list[Surfaces], np.ndarray, np.ndarray]:
-    """What some sweeps see, their poses, and which of them could not be laid onto others."""
+    """Surfaces of some sweeps, their poses, and which of them could not be registered."""
     ego_from_scene = inverse(sweeps.scene_from_global @ sweeps.scene.global_from_ego)
     seen = [surfaces_of(sweeps, sweep, ego_from_scene[sweep], config) for sweep in used]
     return seen, *registered(seen, start[used], config)
@@ -84,7 +84,7 @@ def _judged(
     seen: list[Surfaces], given: np.ndarray, poses: np.ndarray, lost: np.ndarray, at_keyframes: np.ndarray,
     config: PoseConfig,
 ) -> PoseReport:  # fmt: skip
-    """Whether poses that were found are better than those given."""
+    """Whether the registered poses are better than those given."""
     moved_m = displacement(given[at_keyframes], poses[at_keyframes], config)
     met_given, met_found = (shares_met(seen, each, config) for each in (given, poses))
     outcome: Literal['exact', 'corrected', 'not registered'] = 'corrected'
@@ -104,8 +104,7 @@ def _judged(
 def with_poses(scene: Scene, global_from_ego: np.ndarray) -> Scene:
     """The scene with other poses of the car, (S, 4, 4) float64.
 
-    Boxes and cameras are told in the global frame that the pose of their keyframe leads to, and move with it: what lies
-    in a box or in an image before does so after.
+    Boxes and cameras move with the pose of their keyframe: what was in a box or in an image before is in it afterwards.
     """
     of_sweeps = global_from_ego @ inverse(scene.global_from_ego)
     corrections = of_sweeps[scene.keyframe_sweeps]
@@ -114,7 +113,7 @@ def with_poses(scene: Scene, global_from_ego: np.ndarray) -> Scene:
     if annotations is not None:
         at_annotations = _between(of_sweeps, scene.timestamps_us, annotations.times_us)
         annotations = replace(annotations, tracks=_moved(annotations.tracks, at_annotations))
-    # What is not corrected is the motion within a sweep.
+    # The motion within a sweep is not corrected.
     trajectory = scene.motion
     cameras = tuple(
         replace(each, global_from_camera=correction @ each.global_from_camera)
@@ -146,7 +145,7 @@ def with_corrections(records: tuple[KeyframeRecord, ...], corrections: np.ndarra
 
 
 def registered_sweeps(scene: Scene, apart_s: float) -> np.ndarray:
-    """(U,) int64 the keyframes and sweeps about so far apart between them, of the lidar that keyframes have, in order.
+    """(U,) int64 the keyframes, and sweeps of their lidar about this far apart between them, in order of time.
 
     With 0, all sweeps between keyframes.
     """
@@ -169,7 +168,7 @@ def registered_sweeps(scene: Scene, apart_s: float) -> np.ndarray:
 
 
 def with_heights(poses: np.ndarray) -> np.ndarray:
-    """Poses (S, 4, 4), with the heights that a car has which drives along its own floor if all are the same as given.
+    """Poses (S, 4, 4), with heights that follow the slope of the car if all given heights are the same.
 
     nuScenes gives the slope of the car, but no height.
     """
@@ -184,7 +183,7 @@ def with_heights(poses: np.ndarray) -> np.ndarray:
 
 
 def _between(corrections: np.ndarray, known_us: np.ndarray, times_us: np.ndarray) -> np.ndarray:
-    """Corrections (U, 4, 4) known at some times, at all times; outside, those of the first and the last."""
+    """Corrections (U, 4, 4) at some times, interpolated to all times; outside, the first and the last are used."""
     times_us = np.clip(times_us, known_us[0], known_us[-1])
     after = np.searchsorted(known_us, times_us)
     before = np.maximum(after - 1, 0)

@@ -1,8 +1,8 @@
-"""The sweeps of a scene are laid onto one another.
+"""Registers the sweeps of a scene to each other.
 
-Each sweep is laid onto a map of the sweeps before it, and then, in rounds, onto the map of all others, so that errors
-do not add up along the way. The given poses stay a soft constraint: in a tunnel geometry does not tell how far the car
-has come, and in an open field not even which way.
+Each sweep is registered to a map of the sweeps before it. Then, in rounds, each is registered to the map of all other
+sweeps, so that errors do not add up along the path. The given poses remain a soft constraint: geometry does not
+determine the position along a tunnel, nor any horizontal position in an open field.
 """
 
 from collections.abc import Sequence
@@ -16,26 +16,26 @@ from project.labels.poses.surface_map import SurfaceMap
 from project.labels.poses.surfaces import Surfaces
 
 _STEPS_AT_FIRST, _MOST_STEPS = 3, 12
-"""Steps towards the surfaces with one trust, before it narrows and when it is at its narrowest."""
+"""Least squares steps with one width of the robust weight: before it narrows, and at its narrowest."""
 
 _SEARCHED, _CLEARLY = 5, 1.1
-"""Every such point is looked for when poses around are tried, and how much better one must be to be followed up."""
+"""Every n-th point is used when other poses are tried; and how much better one must be to be refined."""
 
 _AT_REST_M, _AT_REST_RAD = 0.003, 0.0002
-"""A smaller step is the last one."""
+"""Iteration ends after a step smaller than this."""
 
 
 def registered(sweeps: Sequence[Surfaces], given: np.ndarray, config: PoseConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Poses that lay sweeps onto one another.
+    """Poses that align sweeps with each other.
 
     Args:
         sweeps: S sweeps in order of time.
-        given: (S, 4, 4) float64 poses to start from, ego frame to one that stands still and has its z axis upwards.
+        given: (S, 4, 4) float64 poses to start from, from the ego frame into a fixed frame whose z axis points upwards.
         config: thresholds.
 
     Returns:
-        The (S, 4, 4) float64 poses, and (S,) bool which sweeps could not be laid onto others: those move on from the
-        sweep before as they are given to.
+        The (S, 4, 4) float64 poses, and (S,) bool which sweeps could not be registered: these keep the given motion
+        from the sweep before.
     """
     enough = np.array([len(sweep.xyz) >= config.min_points for sweep in sweeps], bool)
     poses, world, lost = given.copy(), SurfaceMap(config), ~enough
@@ -63,7 +63,7 @@ def registered(sweeps: Sequence[Surfaces], given: np.ndarray, config: PoseConfig
 
 
 def shares_met(sweeps: Sequence[Surfaces], poses: np.ndarray, config: PoseConfig) -> tuple[float, float]:
-    """How much of what sweeps saw lies on surfaces that other sweeps saw.
+    """Shares of the points of sweeps that lie on surfaces seen by other sweeps.
 
     Args:
         sweeps: S sweeps.
@@ -71,7 +71,7 @@ def shares_met(sweeps: Sequence[Surfaces], poses: np.ndarray, config: PoseConfig
         config: thresholds.
 
     Returns:
-        Shares of all points, and of those that are no ground.
+        The share of all points, and the share of the points that are not ground.
     """
     world, met, points = SurfaceMap(config), np.zeros(2), np.zeros(2)
     for sweep, pose in zip(sweeps, poses, strict=True):
@@ -89,9 +89,11 @@ def shares_met(sweeps: Sequence[Surfaces], poses: np.ndarray, config: PoseConfig
 def _laid_or_searched(
     world: SurfaceMap, sweep: Surfaces, expected: np.ndarray, usual_fit: float, config: PoseConfig
 ) -> tuple[np.ndarray, float]:
-    """Pose of a sweep on the map, and the share of its walls that lie on it; as expected where it meets too little.
+    """Pose of a sweep on the map, and the share of its walls that lie on it; the expected pose if too little of it
+    matches.
 
-    Given poses may jump. So a few poses around are tried as well, and many where a sweep fits much worse than usual.
+    Given poses may jump. So a few poses around the expected one are tried as well, and many if a sweep fits much worse
+    than usual.
     """
     walls = sweep.walls
     found = _laid(world, sweep, expected, expected, 1, config.fits_at_first_m, config)
@@ -109,7 +111,7 @@ def _laid_or_searched(
 def _best_around(
     world: SurfaceMap, walls: Surfaces, expected: np.ndarray, pose: np.ndarray, reach_m: float, config: PoseConfig
 ) -> np.ndarray | None:
-    """The pose around what was expected where walls fit best, if that is clearly better than a pose found already."""
+    """The pose around the expected one at which walls fit best, if it is clearly better than the pose found already."""
     few = Surfaces(walls.xyz[::_SEARCHED], walls.is_ground[::_SEARCHED])
     steps = np.arange(-reach_m, reach_m + config.search_step_m / 2, config.search_step_m)
     starts = np.tile(expected, (len(steps) ** 2, 1, 1))
@@ -120,7 +122,7 @@ def _best_around(
 
 
 def _moved_on(pose: np.ndarray, given: np.ndarray, given_next: np.ndarray) -> np.ndarray:
-    """Pose that the given motion leads to from a pose; roll and pitch are as given."""
+    """A pose moved on by the given motion; roll and pitch are as given."""
     correction = pose[:3, :3] @ given[:3, :3].T
     turn = Rotation.from_euler('z', np.arctan2(correction[1, 0], correction[0, 0])).as_matrix()
     moved = np.eye(4)
@@ -133,10 +135,10 @@ def _laid(
     world: SurfaceMap, sweep: Surfaces, start: np.ndarray, expected: np.ndarray, times: int, fits_m: float,
     config: PoseConfig,
 ) -> np.ndarray | None:  # fmt: skip
-    """Pose of a sweep on the map, weighed against what is expected from so many neighbours; None where too little of it
-    meets the map.
+    """Pose of a sweep on the map, weighted against the pose expected from its neighbours; None if too little of it
+    matches the map.
 
-    Both are taken for Gaussian, so that each step of the most likely pose solves a linear equation.
+    Both are taken as Gaussian, so each step towards the most likely pose solves a linear equation.
     """
     angle, along, up = np.radians(config.given_rotation_deg), config.given_horizontal_m, config.given_height_m
     firmness = times / np.array([angle, angle, angle, along, along, up]) ** 2
@@ -147,7 +149,7 @@ def _laid(
             return None
         turned = Rotation.from_matrix(pose[:3, :3] @ expected[:3, :3].T).as_rotvec()
         off = np.concatenate([turned, pose[:3, 3] - expected[:3, 3]])
-        # What is far from what was given is no small drift: poses have jumped, and tell less.
+        # A pose far from the given one is no small drift: the given poses jumped, and get less weight.
         held = firmness / (1 + firmness / times * (off / config.jump) ** 2)
         step = -np.linalg.solve(config.independent * matrix + np.diag(held), config.independent * side + held * off)
         pose[:3, :3] = Rotation.from_rotvec(step[:3]).as_matrix() @ pose[:3, :3]

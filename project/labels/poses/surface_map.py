@@ -1,10 +1,10 @@
-"""A map of surfaces in cells, and how a sweep is to move so that it lies on them.
+"""A map of surfaces in cells, and the motion that aligns a sweep with them.
 
-Ground tells height, roll and pitch; what stands on it tells x, y and yaw. A cell of ground has the plane of its points
-(the rings of a lidar alone, which are lines, tell none, so that a plane leans no more than its points demand). A cell
-of anything else has the ellipse of its points as seen from above, and tells a place only across where that is thin: a
-wall in one direction, a pole in two, a bush in none. (After the normal distributions transform of Biber and Strasser,
-IROS 2003, kept as sums so that a sweep can be taken out again.)
+The ground constrains height, roll and pitch; things that stand on it constrain x, y and yaw. A cell of ground holds the
+plane of its points. Single rings of a lidar are lines and determine no plane, so a weak prior keeps planes level. A
+cell of other points holds their ellipse seen from above. It constrains the pose only in directions in which the ellipse
+is thin: a wall in one direction, a pole in two, a bush in none. (This follows the normal distributions transform of
+Biber and Strasser, IROS 2003, stored as sums so that a sweep can be removed again.)
 """
 
 import numpy as np
@@ -18,20 +18,20 @@ _EMPTY = -1
 _FIRST_CAPACITY = 1 << 15
 
 _MIN_WEIGHT = 2.0
-"""Cells with less, points as it were, tell nothing."""
+"""Cells with a smaller weight, counted in points, constrain nothing."""
 
 _LEVEL_WEIGHT = 0.05
-"""How firmly a plane of ground is held level: as by so many points a metre around its middle."""
+"""Weight of the prior that a plane of ground is level: that of so many points one metre from its middle."""
 
 _THIN_M2 = 0.05
-"""Variance of points from which on a cell tells nothing in a direction; that of a full cell is 0.083."""
+"""A cell constrains nothing in a direction with a larger variance of points; that of a full cell is 0.083."""
 
 _GROUND_PRIOR_M, _WALL_PRIOR_M = 0.05, 0.1
-"""Spread of points that a cell starts with, as that of one point: few points look flatter than they are."""
+"""Spread that a cell starts with, like that of one point: few points look flatter than they are."""
 
 
 class SurfaceMap:
-    """Cells of a frame that stands still and has its z axis upwards."""
+    """Cells of a fixed frame whose z axis points upwards."""
 
     def __init__(self, config: PoseConfig):
         self._config = config
@@ -39,7 +39,7 @@ class SurfaceMap:
         self._used = 0
 
     def add(self, surfaces: Surfaces, pose: np.ndarray, times: int = 1) -> None:
-        """Add the points of a sweep at a (4, 4) pose; -1 times takes them out again."""
+        """Add the points of a sweep at a (4, 4) pose; -1 times removes them again."""
         while 2 * (self._used + len(surfaces.xyz)) > len(self._keys):
             keys, sums = _new_cells(2 * len(self._keys))
             _rehash(self._keys, self._sums, keys, sums)
@@ -49,16 +49,16 @@ class SurfaceMap:
     def normal_equations(
         self, surfaces: Surfaces, pose: np.ndarray, fits_m: float
     ) -> tuple[np.ndarray, np.ndarray, int]:
-        """How a sweep lies on the map.
+        """Least squares problem of the alignment of a sweep with the map.
 
         Args:
             surfaces: the sweep.
             pose: (4, 4) float64 pose of the sweep.
-            fits_m: distance from which on points count little.
+            fits_m: distance beyond which points count little.
 
         Returns:
             The (6, 6) matrix and (6,) right-hand side of the least squares of a small motion (rotation about the car,
-            then translation, the map's axes) away from surfaces, and how many points meet a surface.
+            then translation, the map's axes) away from surfaces, and the number of points that match a surface.
         """
         matrix, side, met, _ = self._sum_up(surfaces, pose, fits_m)
         return matrix + np.triu(matrix, 1).T, side, met
@@ -75,9 +75,9 @@ class SurfaceMap:
 
 
 def _new_cells(capacity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Open addressing: the key of each place, and of its cell n, x, y, z, xx, xy, yy, xz, yz, zz, weighted sums.
+    """Hash table with open addressing: the key of each place, and the weighted sums n, x, y, z, xx, xy, yy, xz, yz, zz.
 
-    x and y are told from the cell's corner.
+    x and y are relative to the cell's corner.
     """
     return np.full(capacity, _EMPTY, np.int64), np.zeros((capacity, 10))
 
@@ -95,7 +95,7 @@ def _key(x, y, z, is_ground, config):
 
 @njit(inline='always', error_model='numpy')
 def _place(keys, key):
-    """Where a key is, or the empty place where it belongs."""
+    """The place of a key, or the empty place where it belongs."""
     mask = len(keys) - 1
     mixed = key * -7046029254386353131
     place = (mixed ^ (mixed >> 29)) & mask
@@ -120,7 +120,7 @@ def _weight(x, y, config):
 
 @njit(cache=True, error_model='numpy')
 def _add(keys, sums, xyz, is_ground, pose, times, config):
-    """Add points to their cells; how many cells are new."""
+    """Add points to their cells; returns the number of new cells."""
     new, cell = 0, config.map_cell_m
     for i in range(len(xyz)):
         x, y, z = transformed(pose, xyz[i])
@@ -165,7 +165,7 @@ def _ellipse(s):
     xx, xy, yy = s[4] / n - a * a, s[5] / n - a * b, s[6] / n - b * b
     root = np.sqrt((xx - yy) ** 2 + 4 * xy * xy)
     thin, wide = max((xx + yy - root) / 2, 0.0), (xx + yy + root) / 2
-    # Of the two ways to write the eigenvector, the one that does not cancel.
+    # Of the two formulas for the eigenvector, the one without cancellation.
     x, y = (xy, thin - xx) if xx > yy else (thin - yy, xy)
     length = np.hypot(x, y)
     if length < 1e-12:
@@ -175,14 +175,14 @@ def _ellipse(s):
 
 @njit(inline='always', error_model='numpy')
 def _trust(residual, fits_m):
-    """Geman and McClure's weight: a point that lies off counts little."""
+    """Geman and McClure's weight: a point far from the surface counts little."""
     ratio = residual / fits_m
     return 1 / ((1 + ratio * ratio) * (1 + ratio * ratio))
 
 
 @njit(inline='always', error_model='numpy')
 def _add_row(matrix, side, weight, residual, point, direction):
-    """Add a residual along a direction, of a point told from the car."""
+    """Add a residual along a direction; the point is relative to the car."""
     x, y, z = point
     u, v, w = direction
     row = (y * w - z * v, z * u - x * w, x * v - y * u, u, v, w)
@@ -194,7 +194,8 @@ def _add_row(matrix, side, weight, residual, point, direction):
 
 @njit(cache=True, error_model='numpy')
 def _sum_up(keys, sums, xyz, is_ground, pose, fits_m, config, matrix, side):
-    """Fill the upper triangle of the normal equations; how many points meet a surface, and how well in sum."""
+    """Fill the upper triangle of the normal equations; returns how many points match a surface, and the sum of their
+    fits."""
     met, fit, cell = 0, 0.0, config.map_cell_m
     for i in range(len(xyz)):
         x, y, z = transformed(pose, xyz[i])

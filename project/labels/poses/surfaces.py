@@ -1,4 +1,4 @@
-"""What a sweep tells about where the car is: thinned points of what stands still, ground and the rest."""
+"""The points of a sweep that registration uses: thinned points of static surfaces, ground and others."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _DEEPEST_M, _HIGHEST_M = -6.0, 10.0
 """Heights between which points are kept, ego frame."""
 
 _BIN_M = 0.1
-"""Step of the heights among which that of the ground near the car is searched."""
+"""Step of the heights among which the ground near the car is searched."""
 
 _NEAR_M = 15.0
 """Reach of the ground near the car."""
@@ -23,7 +23,7 @@ _NEAR_M = 15.0
 
 @dataclass(frozen=True)
 class Surfaces:
-    """Points of a sweep that stand still.
+    """Points of static surfaces of a sweep.
 
     Attributes:
         xyz: (N, 3) float64, ego frame, metres.
@@ -35,12 +35,12 @@ class Surfaces:
 
     @property
     def walls(self) -> 'Surfaces':
-        """What is no ground: walls, poles, trees, all that tells x, y and yaw."""
+        """Points that are not ground: walls, poles, trees, all that constrains x, y and yaw."""
         return Surfaces(self.xyz[~self.is_ground], self.is_ground[~self.is_ground])
 
 
 def surfaces_of(sweeps: Sweeps, sweep: int, ego_from_scene: np.ndarray, config: PoseConfig) -> Surfaces:
-    """Surfaces of a sweep: points in boxes, and those that are labelled as movable, are left out.
+    """Surfaces of a sweep, without points in boxes and points labelled as movable.
 
     Raises:
         FileNotFoundError, ValueError: the file of the sweep is missing or damaged; the message names it.
@@ -53,7 +53,7 @@ def surfaces_of(sweeps: Sweeps, sweep: int, ego_from_scene: np.ndarray, config: 
 
 
 def thinned_surfaces(points: np.ndarray, ego_from_points: np.ndarray, config: PoseConfig) -> Surfaces:
-    """Surfaces of (N, 3) points of what stands still, in any frame."""
+    """Surfaces of (N, 3) points of static things, in any frame."""
     xyz, lowest = _thin(points, ego_from_points, config)
     return Surfaces(xyz, _is_ground(xyz, lowest, _ground_height(lowest), config))
 
@@ -68,7 +68,7 @@ def _thin(points, ego_from_points, config):
     kept, n = np.empty((len(points), 3)), 0
     for i in range(len(points)):
         x, y, z = transformed(ego_from_points, points[i])
-        # Written so that a coordinate that is not a number fails it.
+        # A coordinate that is not a number fails this comparison.
         if not ((x * x + y * y < reach * reach) & (z > _DEEPEST_M) & (z < _HIGHEST_M)):
             continue
         u, v = int(x + reach), int(y + reach)
@@ -102,7 +102,8 @@ def _is_ground(xyz, lowest, height, config):
         x, y, z = xyz[i]
         off = config.ground_rise_m + config.ground_slope * np.hypot(x, y)
         u, v = int(x + config.reach_m), int(y + config.reach_m)
-        # The foot of what hides the ground under it is lowest in its square metre, but not of those around.
+        # Where a thing hides the ground below it, its foot is the lowest point of its square metre, but not of those
+        # around.
         around = lowest[max(u - 1, 0) : u + 2, max(v - 1, 0) : v + 2].min()
         low = min(lowest[u, v] + config.ground_step_m, around + config.ground_rise_m)
         is_ground[i] = (z <= low) & (abs(z - height) < off)

@@ -1,4 +1,4 @@
-"""Labels of many scenes at once: one process a worker, one scene at a time, and no scene stops another."""
+"""Labels many scenes at once: each worker process labels one scene at a time, and a scene that fails stops no other."""
 
 import multiprocessing
 import time
@@ -67,7 +67,7 @@ def convert(
 
 
 def label_reported(scene: Scene, settings: Settings, on_keyframe: Callable[[], None]) -> Outcome:
-    """Label a scene, and report what goes wrong instead of raising it."""
+    """Label a scene, and report errors instead of raising them."""
     start = time.perf_counter()
     labelled, error, log = 0, None, None
     try:

@@ -1,4 +1,4 @@
-"""A folder of labels: what is in it, how that was made, and whether labels of now may go there as well."""
+"""A folder of labels: its content, how it was made, and whether new labels may be added."""
 
 import contextlib
 import fcntl
@@ -26,7 +26,7 @@ LOCK_FILE = '.lock'
 LOG_FILE = 'errors.log'
 
 POSES = 'poses'
-"""Beside the formats, ``settings.json`` says under this name what was done to the poses of each scene."""
+"""Besides the formats, ``settings.json`` says under this name what was done to the poses of each scene."""
 
 _ANY_KEYFRAME = Keyframe('*', '*', '*', '*', '*.bin')
 """Its paths are patterns of those of all keyframes."""
@@ -34,13 +34,13 @@ _ANY_KEYFRAME = Keyframe('*', '*', '*', '*', '*.bin')
 
 @contextlib.contextmanager
 def locked(save_path: Path) -> Iterator[None]:
-    """One process at a time in the body, of all that change what a folder of labels says of itself.
+    """Lock: only one process at a time may change ``settings.json`` and the other statements of a folder of labels.
 
-    While a process is in there, the file says which.
+    The lock file names the process that holds it.
     """
     save_path.mkdir(parents=True, exist_ok=True)
     with open(save_path / LOCK_FILE, 'a') as file:
-        # Some file systems of clusters have no locks; two conversions at once remain the user's affair there.
+        # Some file systems of clusters have no locks; there the user must avoid two conversions at once.
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
@@ -53,7 +53,7 @@ def locked(save_path: Path) -> Iterator[None]:
 
 
 def remove_asides(save_path: Path) -> int:
-    """Remove what processes that were killed had half written; returns the number of files."""
+    """Remove the half-written files of processes that were killed; returns their number."""
     found = [path for path in save_path.rglob('.*') if is_abandoned(path)] if save_path.is_dir() else []
     for path in found:
         path.unlink(missing_ok=True)
@@ -63,8 +63,8 @@ def remove_asides(save_path: Path) -> int:
 def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) -> None:
     """State in the folder of the labels how they are made; ``settings.json`` has an entry for each format.
 
-    With `overwrite`, labels that were made in another way are removed first: broken off at any time, the folder holds
-    labels of one making, those that it states.
+    With `overwrite`, labels that were made with other settings are removed first. So even after an interruption the
+    folder holds only labels made with the settings that it states.
 
     Args:
         settings: what labels to make.
@@ -72,8 +72,9 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
         scenes: those that will be labelled.
 
     Raises:
-        ValueError: labels of a format are there that were made in another way, and must or would stay; or labels of
-            another format, with corrected poses where those of now are used as given, or the other way round.
+        ValueError: the folder has labels of a format that were made with other settings, and they may not be removed;
+            or labels of another format that were made with corrected poses while these use the given ones, or the other
+            way round.
         OSError: the folder cannot be read or written.
     """
     with locked(settings.save_path):
@@ -102,7 +103,7 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
 
 
 def state_poses(save_path: Path, reports: Mapping[str, PoseReport | None]) -> None:
-    """Say in ``settings.json`` what was done to the poses of scenes; None takes back what was said."""
+    """Write to ``settings.json`` what was done to the poses of scenes; None removes the entry of a scene."""
     with locked(save_path):
         stated = _read_settings(save_path)
         poses = stated.get(POSES, {})
@@ -116,7 +117,7 @@ def state_poses(save_path: Path, reports: Mapping[str, PoseReport | None]) -> No
 
 
 def _check_poses(stated: Mapping[str, dict], settings: Settings) -> None:
-    """Make sure that all formats in the folder are made with the same poses: its index holds one pose a keyframe."""
+    """Make sure that all formats in the folder use the same poses: the index holds one pose for each keyframe."""
     for name in set(stated) & set(FORMATS) - set(settings.formats):
         there = any(settings.save_path.glob(FORMATS[name].path(_ANY_KEYFRAME).as_posix()))
         if there and stated[name].get('refine_poses', False) != settings.refine_poses:
@@ -148,7 +149,7 @@ def _differing(was: dict, made: dict) -> list[str]:
 
 
 def _outdated(name: str, was: dict, made: dict, settings: Settings, scenes: Sequence[Scene]) -> set[Path]:
-    """Labels of a format that were made in another way than those of now, and may be removed."""
+    """Labels of a format that were made with other settings, and may be removed."""
     differing = _differing(was, made)
     there = set(settings.save_path.glob(FORMATS[name].path(_ANY_KEYFRAME).as_posix())) if differing else set()
     if not there:

@@ -1,4 +1,4 @@
-"""Grids of one's own, as the command line takes them."""
+"""The user's own grids, as given on the command line."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from project.labels.config import DEFAULT, TileConfig
 
 
 def grid_of_words(words: Sequence[str], kept: TileConfig = DEFAULT.tiles) -> VoxelGrid:
-    """The grid that eight words state: lowest corner, highest corner and voxel size in metres, and the frame.
+    """The grid given by eight words: lowest corner, highest corner and voxel size in metres, and the frame.
 
     Args:
         words: e.g. ``-20 -20 -3 20 20 3 0.1 lidar``, split.
-        kept: how much of the world points are kept of.
+        kept: the region in which points are kept.
 
     Raises:
         UserError: it is no grid that labels can be made or stored on.

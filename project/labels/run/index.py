@@ -1,4 +1,4 @@
-"""``nuscenes_infos_{train,val}.pkl`` beside the labels: which keyframes there are to train and to validate on."""
+"""``nuscenes_infos_{train,val}.pkl`` beside the labels: the keyframes for training and for validation."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ def write_infos(
     labelled: Sequence[Scene],
     failed: Collection[str] = (),
 ) -> dict[str, int]:
-    """Write the index of both splits; scenes of earlier runs that are not among these stay in it.
+    """Write the index of both splits; entries of other scenes from earlier runs are kept.
 
     Args:
         save_path: root folder of the labels.
@@ -46,13 +46,13 @@ def write_infos(
 
 
 def _belongs(scene_name: str, split: str, splits: Mapping[str, Collection[str]]) -> bool:
-    """Scenes that no split names, as in a dataset of one's own, are for training."""
+    """Scenes that are in no split, as in the user's own dataset, are for training."""
     named = [name for name in SPLITS if scene_name in splits[name]] or ['train']
     return split in named
 
 
 def _earlier(path: Path, version: str) -> dict | None:
-    """An index of the same version; None where there is no such index, or one that says too little to be kept."""
+    """An index of the same version; None if there is no such index, or if it holds too little to be kept."""
     if not path.is_file():
         return None
     try:
@@ -63,7 +63,7 @@ def _earlier(path: Path, version: str) -> dict | None:
 
 
 def earlier_keyframes(save_path: Path, version: str) -> list[dict]:
-    """Entries of the index of both splits, as far as there is one."""
+    """Entries of the index of both splits, if there is one."""
     found = [_earlier(save_path / f'nuscenes_infos_{split}.pkl', version) for split in SPLITS]
     return [entry for content in found if content for entry in content['data_list']]
 
@@ -71,7 +71,7 @@ def earlier_keyframes(save_path: Path, version: str) -> list[dict]:
 def _scenes(content: dict) -> dict[str, list[dict]]:
     """Entries of each scene in an index."""
     scenes: dict[str, list[dict]] = {}
-    # As new ones: where strings come from must not show in the bytes.
+    # Like new entries: the origin of strings must not change the bytes.
     for entry in infos.interned(content['data_list']):
         entry.pop('sample_idx')
         scenes.setdefault(entry['scene_name'], []).append(entry)

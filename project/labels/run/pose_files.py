@@ -1,4 +1,5 @@
-"""``poses/SCENE.json`` beside the labels: the poses of keyframes that labels were made with, and what was done."""
+"""``poses/SCENE.json`` beside the labels: the keyframe poses that the labels were made with, and what was done to
+them."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ def pose_file(save_path: Path, scene_name: str) -> Path:
 
 
 def write_poses(save_path: Path, scene: Scene, report: PoseReport) -> None:
-    """Save the poses of the keyframes of a scene, as labels are made with them.
+    """Save the keyframe poses of a scene that its labels are made with.
 
     Raises:
         OSError: the file cannot be written; the message names it.
@@ -41,7 +42,7 @@ def write_poses(save_path: Path, scene: Scene, report: PoseReport) -> None:
 
 
 def read_report(save_path: Path, scene_name: str) -> PoseReport | None:
-    """What was done to the poses of a scene; None where they were used as given.
+    """What was done to the poses of a scene; None if they were used as given.
 
     Raises:
         ValueError: the file is damaged; the message names it.

@@ -1,4 +1,4 @@
-"""What data_converter.py shows: progress, warnings, and what became of the scenes."""
+"""The output of data_converter.py: progress, warnings and the result of each scene."""
 
 import shutil
 import time
@@ -22,14 +22,14 @@ from project.labels.run.survey import Survey
 KEYFRAME_MB = {
     'voxels': 0.5, 'points': 3.0, 'occ3d': 0.2, 'surroundocc': 0.4, 'openoccupancy': 2.0, 'openocc': 0.1,
 }  # fmt: skip
-"""Size of a keyframe's file in each format, generously: twice what it is in a made world, or more."""
+"""Size of a keyframe's file in each format, estimated high: at least twice the size in a synthetic world."""
 
 SHOWN = 10
-"""Sentences of one kind that are shown."""
+"""At most this many sentences of one kind are shown."""
 
 
 MOST_SCENES = 20
-"""So many are shown one by one."""
+"""At most this many are shown one by one."""
 
 
 def _some(names: list[str]) -> str:
@@ -37,26 +37,26 @@ def _some(names: list[str]) -> str:
 
 
 class Report:
-    """A terminal: results to the standard output, errors and warnings to the standard error."""
+    """Writes results to the standard output, errors and warnings to the standard error."""
 
     def __init__(self) -> None:
         self._console = Console()
         self._errors = Console(stderr=True)
 
     def status(self, text: str) -> AbstractContextManager:
-        """Show that something is going on."""
+        """Show what is being done."""
         return self._console.status(text)
 
     def error(self, error: Exception) -> None:
-        """Say why nothing could be done."""
+        """Show why the command failed."""
         self._say('error', what_is_wrong(error))
 
     def note(self, sentence: str) -> None:
-        """Say something that helps with an error."""
+        """Show advice that helps with an error."""
         self._errors.print(escape(sentence), highlight=False, soft_wrap=True)
 
     def warn(self, seen: Survey, settings: Settings) -> None:
-        """Say what was left out, and warn where masks are wanted and a keyframe has no camera that could see."""
+        """Show what was left out, and warn if camera masks are wanted and a keyframe has no camera."""
         for sentence in seen.left_out[:SHOWN]:
             self._say('warning', sentence)
         if len(seen.left_out) > SHOWN:
@@ -76,13 +76,13 @@ class Report:
 
     @contextmanager
     def progress(self, keyframes: int) -> Iterator[Callable[[int], None]]:
-        """A bar; yields what is to be called with the number of keyframes labelled so far."""
+        """A progress bar; yields the function to call with the number of keyframes labelled so far."""
         columns = (
             TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[rate]}'),
             TimeRemainingColumn(),
         )  # fmt: skip
         start = time.perf_counter()
-        # The vote comes last, so that what it needs is compiled last.
+        # The vote comes last, so its functions are compiled last.
         first = (
             '' if kernel_cache.is_compiled('project.labels.voxelization.histogram') else 'compiling (first run only)'
         )
@@ -97,7 +97,8 @@ class Report:
             yield on_progress
 
     def plan(self, seen: Survey, settings: Settings) -> bool:
-        """Show what would be labelled, what of its files is missing, and the space it takes; whether all is there."""
+        """Show what would be labelled, which files are missing, and the disk space needed; returns whether all files
+        exist."""
         existing = next(path for path in (settings.save_path, *settings.save_path.absolute().parents) if path.exists())
         table = Table(show_header=False, box=None)
         table.add_row('scenes', f'{len(seen.complete)}, and {len(seen.broken)} that cannot be labelled')
@@ -116,7 +117,7 @@ class Report:
     def summary(
         self, outcomes: Sequence[Outcome], seen: Survey, counts: Mapping[str, int], save_path: Path, seconds: float
     ) -> None:
-        """Show what became of all scenes, and the number of keyframes of each split in the index."""
+        """Show the results of all scenes, and the number of keyframes of each split in the index."""
         labelled = sum(outcome.labelled for outcome in outcomes)
         present = sum(outcome.present for outcome in outcomes)
         failed = [outcome for outcome in outcomes if outcome.error]
@@ -134,7 +135,7 @@ class Report:
             self._console.print(text, highlight=False, soft_wrap=True)
 
     def poses(self, reports: Mapping[str, PoseReport | None]) -> None:
-        """Show what was done to the poses of each scene, as far as anything was."""
+        """Show what was done to the poses of each scene, if anything was."""
         told = {name: report for name, report in reports.items() if report is not None}
         if not told:
             return

@@ -31,14 +31,15 @@ class Settings:
         save_path: root folder of the labels.
         formats: names of the formats to write.
         grid: of the format `voxels`; the other formats have their own.
-        num_sweeps: keyframes before and after a keyframe whose points, and those of the sweeps between, are gathered.
-        overwrite: make labels again that exist already.
-        masks: write the masks of what lidar and cameras see, where a format has a place for them; None where the format
-            is published with them.
+        num_sweeps: the points of this many keyframes before and after a keyframe, and of the sweeps between them, are
+            aggregated.
+        overwrite: make existing labels again.
+        masks: write the lidar and camera masks in formats that have a place for them; None: in formats that are
+            published with them.
         flow: the same for the velocity of voxels.
-        instances: write which object each voxel belongs to, where a format has a place for it.
-        refine_poses: correct the poses of the car first, where they are wrong.
-        remove_ghosts: remove what rays contradict.
+        instances: write the object of each voxel in formats that have a place for it.
+        refine_poses: correct wrong ego poses first.
+        remove_ghosts: remove static points that rays contradict.
         complete: fill holes in the ground and in flat surfaces.
         config: thresholds.
     """
@@ -78,7 +79,7 @@ class Settings:
         return [name for name, path in paths.items() if self.overwrite or not path.is_file()]
 
     def made(self, name: str, version: str, taxonomy: Taxonomy) -> dict:
-        """What labels of a format are made of and how, as JSON can hold it."""
+        """Everything that determines the labels of a format, as JSON can hold it."""
         grid = {'grid': asdict(self.grid)} if self.grid_of(name) != FORMATS[name].GRID else {}
         return {
             'dataset': version,

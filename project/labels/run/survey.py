@@ -1,4 +1,4 @@
-"""A look at all scenes before any is labelled: which are complete, what there is to do, what was left out."""
+"""Checks all scenes before labelling starts: which are complete, what is to do, what was left out."""
 
 import os
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from project.sources.file_checks import check_files
 
 @dataclass
 class Survey:
-    """What was seen.
+    """The result of a survey.
 
     Attributes:
         complete: names of the scenes that can be labelled.
@@ -24,8 +24,8 @@ class Survey:
         todo: keyframes that lack labels of a format.
         done: keyframes that have all their labels.
         labels: number of files of labels to write of each format.
-        files: files of lidar and of its categories that are needed.
-        missing: those of them that are not there, as far as was looked.
+        files: number of lidar files and point label files that are needed.
+        missing: those that do not exist, among the files that were checked.
         unlabelled: names of scenes whose points have no categories.
         blind: names of scenes with a keyframe without a camera whose image size is known.
     """
@@ -43,12 +43,12 @@ class Survey:
 
 
 def survey(source: SceneSource, settings: Settings, with_files: bool = False) -> Survey:
-    """Look at all scenes of a source, one after the other.
+    """Check all scenes of a source, one after the other.
 
     Args:
         source: the scenes.
         settings: what labels to make.
-        with_files: whether to look for each file that is needed.
+        with_files: whether to check that each needed file exists.
 
     Raises:
         UserError: labels of two keyframes would have the same file.
@@ -80,7 +80,7 @@ def _check_names(scene: Scene, settings: Settings, owners: dict[str, str]) -> No
 
 
 def _check_earlier_names(settings: Settings, version: str, names: set[str], owners: dict[str, str]) -> None:
-    """The same of scenes that were labelled before, where files are named by what may not be unique."""
+    """Check scenes that were labelled before in the same way, for formats whose file names may not be unique."""
     if not set(settings.formats) & {surroundocc.NAME, points.NAME}:
         return
     for info in earlier_keyframes(settings.save_path, version):
@@ -99,7 +99,7 @@ def _same_file(settings: Settings, path: str, first: str, second: str) -> str:
 
 
 def complete_scenes(source: SceneSource, seen: Survey, without: Iterable[str] = ()) -> Scenes:
-    """The scenes that can be labelled, each loaded when it is asked for."""
+    """The scenes that can be labelled; each is loaded when it is used."""
     return Scenes(source, [name for name in seen.complete if name not in set(without)])
 
 

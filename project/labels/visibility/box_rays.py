@@ -1,7 +1,7 @@
 """The parts of rays inside tracked boxes, in the frame of the box.
 
-A moving object carries the space around it: a ray that passes over the bonnet of a car tells that this place over the
-bonnet is free, wherever the car is at another time.
+The space around a moving object moves with it: if a ray passes over the bonnet of a car, this place over the bonnet is
+free at all times, wherever the car is.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from project.labels.visibility.lidar_rays import Rays, origin_of
 from project.sources.base import Scene
 
 BINS = 720
-"""Directions into which a sweep is divided to find the rays that may meet a box."""
+"""Number of directions that a sweep is divided into, to find the rays that may meet a box."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class BoxRays:
 
 
 def find_box_rays(scene: Scene, rays: Rays, scene_from_global: np.ndarray, config: LabelConfig = DEFAULT) -> BoxRays:
-    """Find where rays pass through annotated boxes; between keyframes boxes are interpolated."""
+    """Find the parts of rays inside annotated boxes; between keyframes boxes are interpolated."""
     steps = scene.num_steps
     lines, ended, keys = [np.zeros((0, 2, 3), np.float32)], [np.zeros(0, bool)], [np.zeros(0, np.int64)]
     for sweep, boxes in boxes_of_sweeps(scene, scene.annotated.tracks, scene_from_global, config.boxes).items():
@@ -63,7 +63,7 @@ def _in_boxes(rays: Rays, sweep: int, boxes: Boxes) -> tuple[np.ndarray, np.ndar
     lines, ended = np.empty((capacity, 2, 3), np.float32), np.empty(capacity, bool)
     owners = np.empty(capacity, np.int64)
     size = 2 * boxes.half_sizes
-    # In units of its box, whose corners are then (0, 0, 0) and (1, 1, 1).
+    # In units of the box, so that its corners are (0, 0, 0) and (1, 1, 1).
     unit_from_scene = inverse(boxes.scene_from_box)
     unit_from_scene[:, :3] /= size[:, :, None]
     unit_from_scene[:, :3, 3] += 0.5
@@ -74,11 +74,11 @@ def _in_boxes(rays: Rays, sweep: int, boxes: Boxes) -> tuple[np.ndarray, np.ndar
 
 
 def _boxes_by_direction(origins: np.ndarray, boxes: Boxes) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes that rays may meet, direction after direction, and (BINS + 1,) where those of each direction start."""
+    """Boxes that rays may meet, direction by direction, and (BINS + 1,) where the boxes of each direction start."""
     lidar = origins.mean(axis=0)
     away = boxes.scene_from_box[:, :2, 3] - lidar[:2]
     distance = np.hypot(away[:, 0], away[:, 1])
-    # The lidar moves while it turns, and directions are taken from the middle of its way.
+    # The lidar moves while it turns; directions are taken from the middle of its path.
     radius = np.linalg.norm(boxes.half_sizes, axis=1) + np.linalg.norm(origins[1] - origins[0])
     near = distance <= radius
     half_angle = np.where(near, np.pi, np.arcsin(np.minimum(radius / np.maximum(distance, 1e-9), 1))) + 2 * np.pi / BINS

@@ -1,10 +1,10 @@
 """Which voxels the cameras of a keyframe see.
 
-Every camera casts rays through its image, so many that neighbours are a third of a voxel apart where they end, and half
-of one at the far corners of the grid: few to begin with, and more between those that get far. A ray sees all voxels
-that it passes through, up to and with the first that is occupied. Far away a road is seen at so grazing an angle that
-all rays miss some of its voxels; so an occupied voxel beside a seen one is seen too where a straight line from a camera
-reaches one of the points on its faces without passing through another that is occupied.
+Every camera casts rays through its image. Neighbouring rays are a third of a voxel apart where they end, and half a
+voxel at the far corners of the grid: the first rays are few, and more are cast between those that reach far. A ray sees
+all voxels that it passes through, up to and including the first occupied one. Rays meet a far road at such a grazing
+angle that they all miss some of its voxels. So an occupied voxel beside a seen one is seen, too, if a straight line
+from a camera reaches one of the points on its faces without passing through another occupied voxel.
 """
 
 import numpy as np
@@ -17,23 +17,24 @@ from project.labels.config import DEFAULT, VisibilityConfig
 from project.sources.base import Cameras
 
 COARSEST = 3
-"""Halvings of the distance between rays, from the first to those for the voxel that is farthest away."""
+"""Halvings of the distance between rays, from the first rays to those for the farthest voxel."""
 
 FACE_POINTS = ((0.0, 0.0), (-0.45, -0.45), (-0.45, 0.45), (0.45, -0.45), (0.45, 0.45))
 """From the middle of a face, in voxels."""
 
 TO_FACE = 0.5 - 1e-6
-"""From the middle of a voxel to a face, in voxels; a point there is still the voxel's own."""
+"""From the middle of a voxel to a face, in voxels; a point there is still inside the voxel."""
 
 
 def camera_mask(
     cameras: Cameras, grid_from_global: np.ndarray, grid: VoxelGrid, occupied: np.ndarray,
     config: VisibilityConfig = DEFAULT.visibility,
 ) -> np.ndarray:  # fmt: skip
-    """Voxels that at least one camera sees: those it sees through, and those that end its view.
+    """Voxels that at least one camera sees: the free ones that its rays pass through, and the occupied ones that end
+    them.
 
     Args:
-        cameras: the cameras, each at its own time; what moves is taken to be where it is at the lidar's.
+        cameras: the cameras, each at its own time; moving objects are taken at the time of the lidar.
         grid_from_global: (4, 4) float64.
         grid: the voxels.
         occupied: (X, Y, Z) bool.
@@ -76,7 +77,8 @@ def _beside(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, error_model='numpy')
 def _cast_rays(seen, walls, eye, far_from_image, size_px, counts, shape, path, config):
-    """Cast rays through every 8th point of a raster along both sides of the image, then between those that get far."""
+    """Cast rays through every 8th point of a raster along both sides of the image, then between the rays that reach
+    far."""
     reached = np.ones((counts[0], counts[1]), np.float32)
     for halving in range(COARSEST, -1, -1):
         step = 1 << halving
@@ -87,7 +89,7 @@ def _cast_rays(seen, walls, eye, far_from_image, size_px, counts, shape, path, c
                     if i % before == 0 and j % before == 0:
                         continue
                     around = _farthest_around(reached, i, j, before)
-                    # Rays before this halving were close enough as far as they got.
+                    # The rays before this halving were close enough together, up to where they ended.
                     if around * before * config.rays_per_voxel <= config.rays_per_far_voxel:
                         reached[i, j] = around
                         continue
@@ -97,7 +99,7 @@ def _cast_rays(seen, walls, eye, far_from_image, size_px, counts, shape, path, c
 
 @njit(inline='always')
 def _farthest_around(reached, i, j, step):
-    """How far the farthest of the rays around one has reached that were cast in larger steps; 1 beyond the raster."""
+    """How far the farthest ray around this one reached, among those cast in larger steps; 1 beyond the raster."""
     i_low, j_low = i - i % step, j - j % step
     i_high, j_high = min(i_low + step, reached.shape[0]), min(j_low + step, reached.shape[1])
     if (i_high == reached.shape[0] and i > i_low) or (j_high == reached.shape[1] and j > j_low):
@@ -109,7 +111,7 @@ def _farthest_around(reached, i, j, step):
 
 @njit(error_model='numpy')
 def _cast_ray(seen, walls, eye, far_away, shape, path):
-    """Mark the voxels that a ray sees; return how far the last of them is, as a fraction of the length of the ray."""
+    """Mark the voxels that a ray sees; returns the distance to the last one as a fraction of the ray's length."""
     far = (eye[0] + far_away[0], eye[1] + far_away[1], eye[2] + far_away[2])
     enter, leave = clip_to_grid(eye, far, shape)
     if enter >= leave:
@@ -134,7 +136,7 @@ def _times(m, u, v):
 
 @njit(inline='always', error_model='numpy')
 def _along(start, stop, share):
-    """The point at a share of the way."""
+    """The point at a share of a line."""
     return (
         start[0] + share * (stop[0] - start[0]),
         start[1] + share * (stop[1] - start[1]),

@@ -35,7 +35,7 @@ def carve_rays(unseen, sweeps, ends, shares, starts, origins, voxels_from_scene)
 
 @njit(cache=True, error_model='numpy')
 def carve_box_rays(unseen, lines, ended, starts, stops, voxels_from_box):
-    """The same for parts of rays, in box frames."""
+    """Do the same with parts of rays, in box frames."""
     bits, blocks, shape, along_y = unseen
     for b in range(len(starts)):
         for i in range(starts[b], stops[b]):
@@ -45,7 +45,8 @@ def carve_box_rays(unseen, lines, ended, starts, stops, voxels_from_box):
 
 @njit(inline='always', error_model='numpy')
 def _clear(bits, blocks, shape, along_y, start, stop, ended):
-    """Clear what a line passes through: not the voxel in which a ray ended, but that in which it leaves the grid."""
+    """Clear the voxels that a line passes through: not the one where the ray ended, but the one where it leaves the
+    grid."""
     line, enter, leave = line_between(start, stop, shape)
     if enter >= leave:
         return

@@ -1,9 +1,8 @@
-"""Which voxels lidar has observed in the window, as occupied or as free.
+"""The voxels that lidar observed in the window, as occupied or as free.
 
-A ray is free up to its return. What it tells depends on whose voxel it crosses: the static world is the same at all
-times, so a ray of any time of the window shows that nothing static is there; an object is judged in the frame of its
-own box. At the time of the keyframe a voxel is free when it is free of the static world and, inside a box, also of the
-box's object.
+The space along a ray is free up to its return. The static world is the same at all times, so a ray of any time of the
+window shows that nothing static is in the voxels that it crosses. Objects are judged in their box frames. At the time
+of the keyframe a voxel is free if it is free of the static world and, inside a box, also of the box's object.
 """
 
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from project.sources.base import Scene
 
 @dataclass(frozen=True)
 class ObservedRays:
-    """What the lidar of a scene has looked through.
+    """Free space along the lidar rays of a scene.
 
     Attributes:
         rays: all rays.
@@ -41,7 +40,7 @@ class ObservedRays:
 def observed_rays(
     scene: Scene, rays: Rays, scene_from_global: np.ndarray, config: LabelConfig = DEFAULT
 ) -> ObservedRays:
-    """What a scene's lidar has looked through."""
+    """The rays of a scene that carve free space."""
     box_rays = find_box_rays(scene, rays, scene_from_global, config)
     return ObservedRays(rays, box_rays, scene_from_global, config.boxes.margin_m)
 
@@ -58,8 +57,8 @@ def free_space(scene: Scene, seen: ObservedRays, k: int, num_sweeps: int, grid: 
 
     Returns:
         (X, Y, Z) bool, voxels that a ray passes through and, where their centre is in a box of the keyframe, one that
-        passes through in the box's frame as well. Occupied voxels are among them, since a ray can pass beside what
-        is in a voxel.
+        passes through in the box frame as well. Occupied voxels may be among them, since a ray can pass beside the
+        thing in a voxel.
     """
     first, last = scene.window(k, num_sweeps)
     sweeps = np.flatnonzero((scene.time_steps >= first) & (scene.time_steps <= last))
@@ -83,11 +82,11 @@ def free_space(scene: Scene, seen: ObservedRays, k: int, num_sweeps: int, grid: 
 def observed(
     free: np.ndarray, labels: OccupancyLabels, ground: np.ndarray, config: VisibilityConfig = DEFAULT.visibility
 ) -> np.ndarray:
-    """Voxels whose state lidar has shown: those with a label, and those that are free without doubt.
+    """Voxels whose state is known from lidar: voxels with a label, and voxels that are free without doubt.
 
-    Between the rings that a lidar draws on the road no ray ends, and those to the farther ring pass through the road's
-    voxels at a grazing angle, above the road and yet inside. So where a column has no voxel of ground, what is level
-    with ground nearby is not known.
+    No ray ends between the rings of a lidar on the road. Rays to the farther ring pass through voxels of the road at a
+    grazing angle: above the road, but inside its voxels. So in a column without ground, voxels level with ground nearby
+    are unknown.
 
     Args:
         free: (X, Y, Z) bool, as :func:`free_space` returns it.

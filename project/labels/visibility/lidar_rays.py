@@ -1,4 +1,4 @@
-"""Every return of every sweep is the end of a ray that met nothing on its way."""
+"""The rays of all sweeps: each goes from the lidar to a return, and the space along it is free."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,11 @@ from project.sources.returns import Returns, lidar_poses, returns_of
 SHARES = 1 << 16
 
 _REMEMBERED_BITS = 18
-"""A power of two, rays remembered as kept: those of ten sweeps, so that a car that waits does not see all anew."""
+"""Number of kept rays that are remembered, a power of two: those of ten sweeps, so a waiting car adds few new rays."""
 
 _SAMPLED, _FEW = 256, 16
-"""Points of a sweep that tell in which order it is stored; a few do not, and count as measured one after the other."""
+"""Number of points that show in which order a sweep is stored; with fewer, the order is taken as that of
+measurement."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Rays:
 
     Attributes:
         ends: (N, 3) float32 where they ended, sweep after sweep.
-        shares: (N,) uint16 how much of the sweep had passed, in parts of 65536.
+        shares: (N,) uint16 time within the sweep, in parts of 65536.
         starts: (S + 1,) int64 first ray of each sweep, and the end.
         origins: (S, 2, 3) float64 where the lidar was when the sweep began and when it ended.
     """
@@ -98,11 +99,11 @@ def _every(scene: Scene, every: int) -> np.ndarray:
 
 
 def _origins(scene: Scene, positions: np.ndarray, longest_turn_s: float) -> np.ndarray:
-    """Where the lidar was when the turn of each sweep began and when it ended, as time stamps tell: (S, 2, 3)."""
+    """Positions of the lidar at the begin and at the end of each sweep's turn, from time stamps: (S, 2, 3)."""
     origins = np.stack([positions, positions], axis=1)
     for lidar, sweeps in zip(scene.rig.lidars, scene.sweeps_of_lidars(), strict=False):
         elapsed_s = np.diff(scene.timestamps_us[sweeps]) / 1e6
-        # Where sweeps are missing, or all but keyframes are, the one before does not tell where a turn began.
+        # Where sweeps are missing, or only keyframes exist, the time of the sweep before is not the begin of the turn.
         usual_s = np.median(elapsed_s) if len(elapsed_s) else 0
         follows = (elapsed_s > 0) & (elapsed_s < min(2 * usual_s, longest_turn_s))
         before, after = sweeps[:-1][follows], sweeps[1:][follows]
@@ -116,12 +117,12 @@ def _origins(scene: Scene, positions: np.ndarray, longest_turn_s: float) -> np.n
 
 
 def _way(scene: Scene, sweep: int, returns: Returns, scene_from_lidar: np.ndarray, by_stamps: np.ndarray) -> np.ndarray:
-    """(2, 3) where the lidar was when the first point of a sweep was measured and when the last one was."""
+    """(2, 3) positions of the lidar at the first and at the last point of a sweep."""
     lidar = scene.lidar(sweep)
     if returns.times_s is not None and len(returns.times_s):
         bounds_s = np.array([returns.times_s.min(), returns.times_s.max()])
     elif not lidar.deskewed:
-        # All of the sweep is told as if the lidar had stood still at its time stamp: rays are, too.
+        # The points of the sweep are given as if the lidar stood still at its time stamp; so are the rays.
         bounds_s = np.zeros(2)
     elif lidar.period_s:
         bounds_s = lidar.period_s * np.array({'start': (0, 1), 'middle': (-0.5, 0.5), 'end': (-1, 0)}[lidar.stamp])
@@ -131,7 +132,7 @@ def _way(scene: Scene, sweep: int, returns: Returns, scene_from_lidar: np.ndarra
 
 
 def _shares(returns: Returns) -> np.ndarray:
-    """(N,) uint16 how much of the sweep had passed when each point was measured."""
+    """(N,) uint16 time within the sweep at which each point was measured."""
     count = len(returns.points)
     if returns.times_s is not None and count:
         first, last = returns.times_s.min(), returns.times_s.max()
@@ -143,7 +144,7 @@ def _shares(returns: Returns) -> np.ndarray:
 
 
 def _fired_in_order(points: np.ndarray) -> bool:
-    """Whether points are stored as a turning lidar measures them: once around it, and not ring after ring."""
+    """Whether points are stored in the order of measurement, once around the lidar, and not ring by ring."""
     sample = points[:: max(len(points) // _SAMPLED, 1), :2]
     sample = sample[(sample**2).sum(axis=1) > 1]
     azimuths = np.arctan2(sample[:, 1], sample[:, 0])
@@ -153,7 +154,7 @@ def _fired_in_order(points: np.ndarray) -> bool:
 
 @njit(inline='always', error_model='numpy')
 def origin_of(origins, share):
-    """Where a ray starts: `origins` (2, 3) of its sweep, `share` as in :class:`Rays`."""
+    """Origin of a ray: `origins` (2, 3) of its sweep, `share` as in :class:`Rays`."""
     w = (share + 0.5) / SHARES
     x = origins[0, 0] + w * (origins[1, 0] - origins[0, 0])
     y = origins[0, 1] + w * (origins[1, 1] - origins[0, 1])
@@ -176,7 +177,7 @@ def _kept(
         share = passed[i]
         to = _cell_number(end, same_m)
         ray = to * np.uint64(0xD6E8FEB86659FD93) + _cell_number(origin_of(origins, share), same_m)
-        # One place for all rays to a cell, by the best mixed bits: whichever comes last has it.
+        # All rays to a cell share one place in the table, chosen by the best mixed bits; the last ray takes it.
         place = to >> np.uint64(64 - _REMEMBERED_BITS)
         if memory[place] != ray:
             memory[place] = ray

@@ -1,4 +1,4 @@
-"""Steps 5 and 6 together: the masks that say which voxels of a keyframe's labels are known."""
+"""The lidar mask and the camera mask of a keyframe's labels: the voxels whose state is known."""
 
 import numpy as np
 
@@ -29,6 +29,6 @@ def masks_of(
     ground = scene.taxonomy.label_of[list(scene.taxonomy.ground)]
     mask_lidar = observed(free, labels, ground, config.visibility)
     grid_from_global = scene.grid_from_global(k, labels.grid.frame)
-    # As in Occ3D's files: what a camera sees but lidar never did has no known state to be scored by.
+    # As in Occ3D's files: a voxel that a camera sees but lidar never observed has no known state to score against.
     seen = camera_mask(scene.cameras[k], grid_from_global, labels.grid, occupied, config.visibility)
     return mask_lidar, mask_lidar & seen

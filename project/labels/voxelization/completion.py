@@ -1,12 +1,12 @@
-"""Holes that lidar leaves in surfaces, filled where what lies around tells what must be there.
+"""Fills holes that lidar leaves in surfaces, where the voxels around them determine the label.
 
-Between the rings of a lidar far ground stays open, and behind posts walls do. Two kinds of holes are filled:
+Lidar leaves holes in far ground between its rings, and in walls behind posts. Two kinds of holes are filled:
 
-- *ground*: a column without ground takes that of two columns on opposite sides which have ground of one class on one
-  level. At least two of four directions must agree, and none may disagree. A direction ends where something stands.
+- *ground*: a column without ground takes the ground of two columns on opposite sides, if these have ground of one class
+  on one level. At least two of four directions must agree, and none may disagree. A direction ends at an obstacle.
 - *flat surfaces*: a free voxel between four voxels of one class, two on opposite sides along each axis of a plane.
 
-Nothing is taken away, and no voxel that holds a label changes.
+No voxel that holds a label is removed or changed.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ _DIRECTIONS = np.array([(1, 0), (0, 1), (1, 1), (1, -1)])
 _STATIC_KINDS = 256
 
 UNSURE = 1 / 6
-"""This much around the middle between two levels it is not known on which of them the ground is."""
+"""Within this distance of the middle between two levels, the level of the ground is unknown."""
 
 
 def complete(labels: OccupancyLabels, taxonomy: Taxonomy, config: LabelConfig = DEFAULT) -> OccupancyLabels:
@@ -35,8 +35,8 @@ def complete(labels: OccupancyLabels, taxonomy: Taxonomy, config: LabelConfig = 
         config: how wide a hole may be.
 
     Returns:
-        The labels and M more voxels, with ``filled`` (N + M,) bool. Masks stay as they are: what was filled in was not
-        observed. Flow is left out, as it belongs to the voxels that there were.
+        The labels and M more voxels, with ``filled`` (N + M,) bool. Masks do not change: filled voxels were not
+        observed. Flow is left out, since it belongs to the voxels before filling.
     """
     grid, limits = labels.grid, config.completion
     ground, flat = _kinds(taxonomy)
@@ -64,7 +64,7 @@ def _kinds(taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
     ground[taxonomy.label_of[list(taxonomy.ground)]] = True
     solid = set(taxonomy.static) - set(taxonomy.ground) - taxonomy.porous
     flat[taxonomy.label_of[sorted(solid)]] = True
-    # A label that porous things share is not flat; noise is nothing.
+    # A label shared with porous things is not flat; noise has no surface.
     flat[taxonomy.label_of[sorted(taxonomy.porous)]] = False
     ground[0] = flat[0] = False
     return ground, flat
@@ -105,7 +105,7 @@ def _fill_ground(dense, levels, standing, longest, layers_above, max_step, min_d
                 low = levels[x - before * dx, y - before * dy]
                 there = dense[x + after * dx, y + after * dy, high]
                 share = before / (before + after)
-                # Between levels a voxel apart, ground changes from one to the other somewhere in the middle.
+                # Between two levels one voxel apart, the ground changes from one to the other somewhere in the middle.
                 if abs(high - low) > max_step or (high != low and abs(share - 0.5) < UNSURE):
                     continue
                 if there != dense[x - before * dx, y - before * dy, low] or (agree > 0 and there != kind):
@@ -122,7 +122,7 @@ def _fill_ground(dense, levels, standing, longest, layers_above, max_step, min_d
 
 @njit(error_model='numpy')
 def _steps_to_ground(dense, levels, standing, layers_above, x, y, dx, dy, reach):
-    """How many steps it is to the first column with ground; 0 if there is none in reach, or something stands before."""
+    """Number of steps to the first column with ground; 0 if none is in reach, or an obstacle comes first."""
     nx, ny, nz = dense.shape
     for step in range(1, reach + 1):
         cx, cy = x + step * dx, y + step * dy
@@ -147,7 +147,7 @@ def _fill_flat(dense, flat, gap, filled):
             for z in range(1, shape[2] - 1):
                 if dense[x, y, z] != FREE or filled[x, y, z] != FREE:
                     continue
-                # Most of space has nothing on either side.
+                # Most voxels have nothing on either side.
                 first = _between(dense, flat, gap, x, y, z, 0)
                 second = _between(dense, flat, gap, x, y, z, 1)
                 if first == FREE and second == FREE:
@@ -161,7 +161,7 @@ def _fill_flat(dense, flat, gap, filled):
 
 @njit(inline='always', error_model='numpy')
 def _between(dense, flat, gap, x, y, z, axis):
-    """Label of flat surfaces on both sides along an axis, with at most `gap` free voxels from one to the other."""
+    """Label of the flat surfaces on both sides along an axis, if at most `gap` free voxels lie between them."""
     dx, dy, dz = axis == 0, axis == 1, axis == 2
     label, after = FREE, 0
     for step in range(1, gap + 1):

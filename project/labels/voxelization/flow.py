@@ -1,4 +1,4 @@
-"""How fast each voxel moves, from the track of the box that it belongs to."""
+"""The velocity of each voxel, from the track of the box that it belongs to."""
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -11,8 +11,8 @@ from project.sources.base import Scene
 def flow_of(labels: OccupancyLabels, track: np.ndarray, scene: Scene, k: int) -> np.ndarray:
     """Velocity of every occupied voxel.
 
-    A voxel of a track moves along with the centre of the track's box, and around it as the box turns. All others, and
-    objects annotated at no neighbouring keyframe, have velocity 0.
+    A voxel of a track moves with the centre of the track's box, and around it as the box turns. All other voxels, and
+    objects without an annotation at a neighbouring keyframe, have velocity 0.
 
     Args:
         labels: N occupied voxels of the keyframe.
@@ -40,11 +40,11 @@ def flow_of(labels: OccupancyLabels, track: np.ndarray, scene: Scene, k: int) ->
 def _velocities(
     present: np.ndarray, global_from_box: np.ndarray, seconds: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Velocity (T, 3) and turning velocity (T, 3; radians) of tracks from the keyframe before to the one after."""
+    """Velocity (T, 3) and angular velocity (T, 3; radians) of tracks from the keyframe before to the one after."""
     linear, angular = np.zeros((present.shape[1], 3)), np.zeros((present.shape[1], 3))
     before, after = max(k - 1, 0), min(k + 1, len(seconds) - 1)
     for first, last in ((before, k), (k, after), (before, after)):
-        # The widest interval that a track is annotated at both ends of counts: it comes last.
+        # The widest interval with annotations at both ends counts: it comes last.
         both = np.flatnonzero(present[[first, k, last]].all(axis=0))
         if first == last or not len(both):
             continue

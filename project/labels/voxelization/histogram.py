@@ -1,15 +1,15 @@
-"""Which voxels are occupied, and by which class.
+"""A histogram of votes for each voxel: which voxels are occupied, and by which class.
 
-Lidar sees near and facing surfaces with a hundred times the points of others, so points alone would let the nearest
-sweep decide. Each voxel is divided into 4 x 4 x 4 sub-cells, and a class has one vote for each sub-cell it has a point
-in: that is about its surface area. Ground is a sheet and counted as seen from above, by the 4 x 4 columns that it has
-a point in: noise would give it twice its area where it lies between two layers of sub-cells. More votes win, then more
-points, then the lower label; noise yields to every class.
+Lidar puts a hundred times as many points on near, facing surfaces as on others, so if points were votes, the nearest
+sweep would decide. Each voxel is divided into 4 x 4 x 4 sub-cells, and a class has one vote for each sub-cell with a
+point of it: that is about its surface area. Ground is flat and counted as seen from above, by the 4 x 4 columns with a
+point of it: noise would double its area where it lies between two layers of sub-cells. More votes win, then more
+points, then the lower label. Noise loses against every class.
 
-Where a vehicle and the ground share a voxel, lidar sees the outer side of its wheels, and not the inner one, which has
-as much surface. Left and right sides of vehicles are alike, so what was seen on one side counts on the other as well,
-in voxels that hold the vehicle already; and ground counts by a share, with a number of sub-cells that the vehicle must
-have at least.
+Where a vehicle and the ground share a voxel, lidar sees the outer side of the wheels but not the inner side, which has
+as much surface. Left and right sides of vehicles are alike, so points on one side also count on the other side, in
+voxels that hold the vehicle already. Ground counts only by a share there, and the vehicle must have a least number of
+sub-cells.
 """
 
 from typing import NamedTuple
@@ -23,10 +23,11 @@ from project.labels.config import DEFAULT, VotingConfig
 
 SPLIT = 4
 PARTS = 1000
-"""Positions inside a voxel are summed in whole thousandths of its edge: integers add up to the same in any order."""
+"""Positions inside a voxel are summed in whole thousandths of its edge: a sum of integers does not depend on the
+order."""
 
 NO_KIND, YIELDS, GROUND, SYMMETRIC = range(4)
-"""Kinds of labels: noise yields to all others; ground and symmetric vehicles have a rule of their own."""
+"""Kinds of labels: noise loses against all others; ground and symmetric vehicles have their own rule."""
 
 
 class Histogram(NamedTuple):
@@ -55,7 +56,7 @@ class Histogram(NamedTuple):
 
 def new_histogram(grid: VoxelGrid, capacity: int, with_sums: bool = False) -> Histogram:
     """A histogram without votes, for at most `capacity` points."""
-    # Memory that is never touched is never taken, so the capacity may be generous.
+    # The system provides memory only when it is used, so the capacity may be large.
     nexts, labels, cells, mirrored, counts = (
         np.empty(capacity + 1, dtype) for dtype in (np.uint32, np.uint8, np.uint64, np.uint64, np.int32)
     )
@@ -103,7 +104,7 @@ def cast_mirrored(
     histogram: Histogram, grid: VoxelGrid, cloud: PointGroups, window: tuple[int, int], groups: np.ndarray,
     transforms: np.ndarray, label_of: np.ndarray,
 ) -> None:  # fmt: skip
-    """Cast the votes of symmetric objects for what lidar did not see of their other side.
+    """Cast the votes of symmetric objects for the parts of their other side that lidar did not see.
 
     Args:
         histogram: takes the votes, after all others.
@@ -120,7 +121,7 @@ def cast_mirrored(
 def count(
     histogram: Histogram, kinds: np.ndarray, config: VotingConfig = DEFAULT.voting
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count the votes, and empty the histogram.
+    """Count the votes and empty the histogram.
 
     Args:
         histogram: the votes.
@@ -150,7 +151,7 @@ def _cast(histogram, xyz, raw, intensity, starts, stops, transforms, shape, labe
         xx, xy, xz, xo = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
         yx, yy, yz, yo = m[1, 0], m[1, 1], m[1, 2], m[1, 3]
         zx, zy, zz, zo = m[2, 0], m[2, 1], m[2, 2], m[2, 3]
-        # Unsigned, as entries are: numba asks of every other index whether it counts from the end.
+        # Unsigned, like entries: numba checks all other indices for negative values.
         for i in range(np.uint64(starts[group]), np.uint64(stops[group])):
             x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
             u = xx * x + xy * y + xz * z + xo
@@ -158,7 +159,7 @@ def _cast(histogram, xyz, raw, intensity, starts, stops, transforms, shape, labe
             w = zx * x + zy * y + zz * z + zo
             if not (0 <= u < SPLIT * nx and 0 <= v < SPLIT * ny and 0 <= w < SPLIT * nz):
                 continue
-            # Not negative here, so that cutting the fraction off is the floor.
+            # Not negative here, so truncation is the floor.
             iu, iv, iw = int(u), int(v), int(w)
             voxel = np.uint64((iu // SPLIT * ny + iv // SPLIT) * nz + iw // SPLIT)
             layer = 0 if ground_start <= raw[i] < ground_stop else iw % SPLIT
@@ -205,7 +206,7 @@ def _cast_mirrored(histogram, xyz, raw, starts, stops, transforms, shape, label_
                 continue
             iu, iv, iw = int(u), int(v), int(w)
             entry = heads[np.uint64((iu // SPLIT * ny + iv // SPLIT) * nz + iw // SPLIT)]
-            # Who has a voxel to himself need not be judged.
+            # A label that is alone in a voxel wins.
             if entry == 0 or nexts[entry] == 0:
                 continue
             label = label_of[raw[i]]

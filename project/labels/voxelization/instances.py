@@ -1,4 +1,4 @@
-"""Which object each voxel belongs to: the track of the box that reaches into it."""
+"""The object of each voxel: the track of the box that reaches into it."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from project.sources.base import Scene
 
 
 def track_of_voxels(labels: OccupancyLabels, scene: Scene, k: int) -> np.ndarray:
-    """The track that each occupied voxel belongs to: that of a box which reaches into it and has its label.
+    """The track of each occupied voxel: that of a box that reaches into the voxel and has its label.
 
     Args:
         labels: N occupied voxels of the keyframe.
@@ -16,7 +16,7 @@ def track_of_voxels(labels: OccupancyLabels, scene: Scene, k: int) -> np.ndarray
         k: the keyframe.
 
     Returns:
-        (N,) int32 track of the scene, :data:`OUTSIDE` where there is none.
+        (N,) int32 track of the scene, :data:`OUTSIDE` for none.
     """
     grid, tracks = labels.grid, scene.tracks
     present = np.flatnonzero(tracks.present[k])

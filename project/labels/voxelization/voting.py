@@ -1,4 +1,4 @@
-"""The labels of a keyframe: every point in the window around it votes, each transformed by its own motion."""
+"""The labels of a keyframe: every point in the window votes, moved to its place at the keyframe."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def vote_keyframe(
         k: the keyframe.
         num_sweeps: keyframes before and after it that are in the window.
         grid: a grid around the lidar or the car.
-        histogram: one of this grid to use again; a new one by default.
+        histogram: an empty one of this grid to use again; a new one by default.
         config: thresholds.
     """
     histogram = histogram or new_histogram(grid, points.size)
@@ -53,7 +53,7 @@ def fill_histogram(
     num_sweeps: int,
     label_of: np.ndarray,
 ) -> None:
-    """Cast the votes of everything that is there at a keyframe, as seen in the window around it."""
+    """Cast the votes of all points in the window around a keyframe, placed where they are at the keyframe."""
     window = scene.window(k, num_sweeps)
     from_global = scene.grid_from_global(k, grid.frame)
     from_scene = from_global @ inverse(points.scene_from_global)
@@ -63,7 +63,7 @@ def fill_histogram(
     from_box = from_global @ scene.tracks.global_from_box[k, tracks]
     cast(histogram, grid, points.objects, window, tracks, from_box, *labelling)
     alike = np.isin(scene.tracks.categories[tracks], list(scene.taxonomy.symmetric))
-    # What moves without a box was where it was seen at this keyframe only.
+    # Unboxed movable points are valid at their own keyframe only.
     cast(histogram, grid, points.unboxed, scene.window(k, 0), np.zeros(1, np.int64), from_scene[None], *labelling)
     cast_mirrored(histogram, grid, points.objects, window, tracks[alike], from_box[alike], label_of)
 
@@ -91,7 +91,7 @@ def thinned_points(
     kinds = _kinds(scene.taxonomy, np.arange(256), scene.taxonomy.label_of == NOISE)
     positions, raw, entries = count(histogram, kinds, config.voting)
     means = histogram.sums[entries] / histogram.counts[entries, None]
-    # Sums are of positions cut to whole parts, which is half a part too low on average.
+    # Positions were truncated to whole parts before summing, which is half a part too low on average.
     inside = (means[:, :3] + 0.5) / PARTS
     xyz = np.array(grid.minimum) + (grid.unravel(positions) + inside) * grid.voxel_size
     return np.column_stack([xyz, means[:, 3], raw])
