@@ -26,8 +26,8 @@ class PoseReport:
 
     Attributes:
         outcome: ``exact``: registration could not improve the poses, and they were kept; ``corrected``; or
-            ``not registered``: too few sweeps could be registered, or registration did not improve the alignment, and the
-            poses were kept.
+            ``not registered``: too few sweeps could be registered, or registration did not improve the alignment, and
+            the poses were kept.
         moved_m: how far corrections move points 20 m from the car between two keyframes, root mean square; includes
             corrections that were discarded.
         ground_gap_given_m: difference between the heights of the ground that different keyframes see in the same square
