@@ -26,7 +26,7 @@ def _ctrl_c_ends_programs() -> Iterator[None]:
 
 @pytest.fixture(scope='session')
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A made world in nuScenes format: scene-0061 (train) and scene-0103 (val), three keyframes each, images of
+    """A synthetic world in nuScenes format: scene-0061 (train) and scene-0103 (val), three keyframes each, images of
     160x90 pixels; everything that makes labelling hard is on but wrong ego poses. Read only: all tests share it."""
     root = tmp_path_factory.mktemp('tiny') / 'world'
     make_world(root, WorldSettings.tiny())

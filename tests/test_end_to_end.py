@@ -1,4 +1,4 @@
-"""The whole program from the shell: a made world, its labels, training on them, a score, predictions as files."""
+"""The whole program from the shell: a synthetic world, its labels, training on them, a score, predictions as files."""
 
 import json
 import os

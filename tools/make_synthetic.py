@@ -188,10 +188,10 @@ def _check_free(root: Path, settings: WorldSettings, overwrite: bool) -> None:
     if not overwrite:
         raise FileExistsError(f'{root} is not empty; choose another folder or add --overwrite')
     if not (root / SETTINGS_FILE).is_file():
-        raise FileExistsError(f'{root} holds no made world; --overwrite does not remove other files')
+        raise FileExistsError(f'{root} holds no synthetic world; --overwrite does not remove other files')
     for part in set(settings.parts) - set(WorldSettings.load(root).parts):
         if (root / part).exists():
-            raise FileExistsError(f'{root / part} is not of the made world; --overwrite does not remove other files')
+            raise FileExistsError(f'{root / part} is not part of the world; --overwrite does not remove other files')
 
 
 if __name__ == '__main__':

@@ -1,1 +1,1 @@
-"""Labels judged without ground truth: what lidar saw must agree with them."""
+"""Checks labels without ground truth: they must agree with the lidar."""

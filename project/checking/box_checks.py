@@ -1,4 +1,4 @@
-"""Boxes must move with their points: at what time they were drawn, and whether they cover what they are of."""
+"""Checks that boxes move with their points: the time lag of boxes, and whether they cover their objects."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def box_findings(by_track: dict[int, np.ndarray], names: list[str], k: int, conf
         by_track: rays that ended in the box of each track, and how many of them agree.
         names: category of each track.
         k: the keyframe.
-        config: how many must.
+        config: how many must agree.
     """
     findings = []
     for track, (rays, agree) in sorted(by_track.items()):
@@ -29,10 +29,10 @@ def box_findings(by_track: dict[int, np.ndarray], names: list[str], k: int, conf
 
 
 def box_lag(sweeps: Sweeps, config: BoxConfig) -> tuple[float, int]:
-    """By how many seconds boxes lag behind their points (ahead, if negative), and from how many boxes that is known.
+    """Seconds by which boxes lag behind their points (ahead if negative), and the number of boxes used.
 
-    Boxes of moving objects are shifted along their motion: the most points lie inside, and the fewest just outside,
-    where the boxes are drawn at the time of the points. Where a range of shifts does as well, the least is taken.
+    Boxes of moving objects are shifted along their motion. At the right time, most points lie inside and fewest just
+    outside. If a range of shifts is equally good, the smallest is taken.
     """
     scene, tracks = sweeps.scene, sweeps.scene.tracks
     lags = np.arange(-config.lags_s, config.lags_s + config.step_s / 2, config.step_s)
@@ -73,7 +73,7 @@ def _scores(
     near = xyz[np.linalg.norm(xyz - scene_from_box[:3, 3], axis=1) < reach]
     box_from_scene = inverse(scene_from_box)
     local = near @ box_from_scene[:3, :3].T + box_from_scene[:3, 3]
-    # What is lowest may be the ground.
+    # The lowest points may be ground.
     local = local[(local[:, 2] > -size[2] / 2 + 0.3) & (local[:, 2] < size[2] / 2 + 0.1)]
     if (np.abs(local[:, :2]) < size[:2] / 2 + 0.1).all(axis=1).sum() < config.points:
         return None

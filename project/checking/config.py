@@ -1,4 +1,4 @@
-"""Every threshold of the check of labels."""
+"""All thresholds of the check of labels."""
 
 from dataclasses import dataclass, field
 
@@ -8,21 +8,22 @@ class RayConfig:
     """Which rays are cast, and how far from its end a ray may stop.
 
     Attributes:
-        rays: cast of each sweep; more of them settle no keyframe better.
-        sweeps: judged at most at each keyframe.
-        reach_s: sweeps further from a keyframe in time are not judged by its labels; a bit more than half a second,
+        rays: number of rays cast per sweep; more do not make the result more certain.
+        sweeps: at most this many are used for each keyframe.
+        reach_s: sweeps further from a keyframe in time are not used for it; a bit more than half a second,
             the time between keyframes of nuScenes.
-        nearest_m, farthest_m: distance of the returns that count. What is nearer may be the own car; further away
-            even right labels are sparse.
-        start_m: where a ray starts to be looked at, so that the own car does not stop it.
-        floor_m: what is lower in a box may be the ground that the object stands on, and is not counted.
-        depth_m: a ray may stop so much before its end, and one voxel where those are larger: within the quantisation.
-        beyond_m: how far a ray is followed behind its end to tell the error of its depth.
-        gap_m: so far from a return something must be occupied, else there is a hole.
+        nearest_m, farthest_m: distance of the returns that count. Nearer returns may be on the own vehicle; further
+            away even right labels are sparse.
+        start_m: distance at which a ray starts, so that the own vehicle does not stop it.
+        floor_m: lower points in a box may be the ground below the object, and are not counted.
+        depth_m: a ray may stop this far before its end, or one voxel if voxels are larger: within the quantisation.
+        beyond_m: how far a ray is followed behind its end to measure the error of its depth.
+        gap_m: within this distance of a return a voxel must be occupied, else there is a hole.
         core: share of a voxel on each side that does not stop a ray: a surface need not fill its voxel.
-        noise_m: how far off the surface of the labels a return may lie, for the noise of lidar and poses.
-        slope: how much further for each metre that the surface is extended, since voxels do not tell its slope.
-        passes: so many rays through a voxel in which none ended tell that nothing is there.
+        noise_m: how far from the surface of the labels a return may lie, for the noise of lidar and poses.
+        slope: additional distance for each metre that the surface is extended, since voxels do not give its exact
+            slope.
+        passes: a voxel is empty if this many rays pass through it and none ended in it.
     """
 
     rays: int = 6000
@@ -43,18 +44,18 @@ class RayConfig:
 
 @dataclass(frozen=True)
 class GroundConfig:
-    """Whether the ground seen at different keyframes meets, and lies in one layer of labels.
+    """Whether the ground of different keyframes has the same height, and lies in one layer of labels.
 
     Attributes:
         cell_m: heights are compared in cells of this size.
-        reach_m: of the ground that is compared, from the lidar.
-        returns: least number of a cell.
+        reach_m: distance from the lidar within which the ground is compared.
+        returns: least number of returns in a cell.
         flat_m: how much the returns of a cell may differ in height, for it to be flat.
-        keyframes: heights are compared with those of keyframes so far away.
+        keyframes: heights are compared with those of keyframes up to this far away.
         cells: least number that two keyframes must share to be compared.
         differ_m: a median difference that splits the ground into layers of voxels of 0.2 m.
-        layers: labels of ground that span so many voxels in height are in more than one layer.
-        layered: share of columns with more than one layer that is not right any more.
+        layers: ground labels that span this many voxels in height are in more than one layer.
+        layered: share of columns with more than one layer from which on labels are wrong.
     """
 
     cell_m: float = 1.0
@@ -75,13 +76,13 @@ class BoxConfig:
     Attributes:
         rays: least number that must end in a box at other times to judge it.
         agree: least share of them that must agree.
-        moving_mps: slower objects do not tell at what time their boxes were drawn.
-        points: least number in a box that tell where it should be.
-        shell_m: what lies so close around a box should be in it, if it is of the object.
-        lags_s, step_s: times by which boxes may be late or early that are tried.
+        moving_mps: slower objects are not used to measure the lag of boxes.
+        points: least number of points in a box to measure its place.
+        shell_m: points this close around a box should be inside, if they belong to the object.
+        lags_s, step_s: lags that are tried, and their step.
         late_s: a lag that matters: 0.5 m at 36 km/h.
-        slack: share of the points in and around a box by which another time must cover them better, to count.
-        objects: least number of moving boxes that tell a lag.
+        slack: another time counts only if its box covers a larger share of the points, by this much.
+        objects: least number of moving boxes for a lag.
     """
 
     rays: int = 30
@@ -98,17 +99,17 @@ class BoxConfig:
 
 @dataclass(frozen=True)
 class TimingConfig:
-    """Whether times and calibration fit the poses.
+    """Whether time stamps and calibration fit the poses.
 
     Attributes:
-        jump_mps: speed of a single step between sweeps that differs so much from that of those around it is none of a
-            car.
+        jump_mps: largest plausible difference between the speed of one step between sweeps and that of the steps around
+            it.
         camera_s: cameras fire within this time of the lidar.
         camera_m: how much a camera's place on the car may differ from keyframe to keyframe.
-        moving_mps: a slower car does not tell the time of its cameras.
-        tilt_deg: the ground near the car may lean so much against the car, as a cambered road does.
-        drift: metres sideways or up for each metre driven, by which sweeps must be moved to meet; 0.01 is 0.6 degrees.
-        driven_m: least way that tells it.
+        moving_mps: a slower car does not show the time of its cameras.
+        tilt_deg: the ground near the car may be tilted this much against the car, like a cambered road.
+        drift: metres sideways or up per metre driven by which sweeps must be moved to align; 0.01 is 0.6 degrees.
+        driven_m: least distance driven to measure it.
     """
 
     jump_mps: float = 3.0
@@ -127,9 +128,9 @@ class TrustConfig:
     Attributes:
         agree: least share of rays that agree.
         early: most rays that are stopped early.
-        objects: least share of the rays that end in boxes that agree, where there are `object_rays` or more.
-        object_rays: fewer of them tell little.
-        bad_keyframes: most keyframes that are below these.
+        objects: least share of the rays ending in boxes that agree, if there are `object_rays` or more.
+        object_rays: fewer rays are not enough.
+        bad_keyframes: largest share of keyframes that miss these limits.
     """
 
     agree: float = 85.0

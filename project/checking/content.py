@@ -1,4 +1,4 @@
-"""The report of a check as plain data, as JSON holds it and the page shows it."""
+"""The report of a check as plain data, for JSON and for the page."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from project.label_set import LabelSet
 
 
 def content_of(scenes: Sequence[SceneReport], verdict: Verdict, about: dict, config: CheckConfig) -> dict:
-    """Everything that was found; figures that are not known are None.
+    """All results; unknown figures are None.
 
     Args:
-        scenes: what was found in each.
+        scenes: the result of each.
         verdict: on all of them.
         about: what was checked and how.
         config: the thresholds.
@@ -39,7 +39,7 @@ def content_of(scenes: Sequence[SceneReport], verdict: Verdict, about: dict, con
 
 
 def advice(scenes: Sequence[SceneReport]) -> list[dict]:
-    """What does not fit, by kind: how often, the first three cases, and what to do; what is found most often first."""
+    """The findings by kind: how often, the first three cases, and what to do; the most frequent kind first."""
     cases: dict[str, list[str]] = {}
     for scene in scenes:
         for finding in (*scene.findings, *(each for keyframe in scene.keyframes for each in keyframe.findings)):

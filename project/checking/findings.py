@@ -1,4 +1,4 @@
-"""What does not fit, in sentences, and what to do about it."""
+"""Findings in sentences, and what to do about them."""
 
 from dataclasses import asdict, dataclass
 
@@ -20,12 +20,12 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that does not fit.
+    """A finding.
 
     Attributes:
         kind: one of the :data:`REMEDIES`.
-        sentence: what it is, with its numbers.
-        keyframe: number of the keyframe in its scene; None where it is of the whole scene.
+        sentence: what was found, with its numbers.
+        keyframe: number of the keyframe in its scene; None if the finding is about the whole scene.
     """
 
     kind: str
@@ -38,5 +38,5 @@ class Finding:
         return REMEDIES[self.kind]
 
     def as_json(self) -> dict:
-        """As JSON can hold it."""
+        """The finding as JSON can hold it."""
         return {**asdict(self), 'remedy': self.remedy}

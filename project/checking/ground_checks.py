@@ -1,4 +1,4 @@
-"""The height of the ground: seen at different keyframes it must be one, and labels must have it in one layer."""
+"""Checks the height of the ground: it must be the same at different keyframes, and one layer in the labels."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,15 +16,15 @@ from project.sources.base import Scene
 _ROWS = 1 << 24
 
 BELOW_M = 0.5
-"""Ground lies at least so far below the lidar."""
+"""Ground lies at least this far below the lidar."""
 
 NEAR_M = 1.0
-"""Labels further above or below the ground are of something else."""
+"""Labels further above or below the ground belong to something else."""
 
 
 @dataclass(frozen=True)
 class FlatGround:
-    """Flat cells of the ground as one sweep shows them.
+    """Flat cells of the ground in one sweep.
 
     Attributes:
         cells: (N,) int64 numbers of the cells, ascending; equal numbers are equal places in the scene.
@@ -41,8 +41,8 @@ class Layers(NamedTuple):
     """How thick labels of flat ground are.
 
     Attributes:
-        several: share of the columns of voxels in which they span several layers.
-        thickness_m: mean height that they span; one voxel where the ground is level and labels are right.
+        several: share of the columns of voxels whose ground labels span several layers.
+        thickness_m: mean height that ground labels span; one voxel if the ground is level and labels are right.
     """
 
     several: float
@@ -76,7 +76,7 @@ def height_differences(grounds: list[FlatGround], config: GroundConfig) -> np.nd
     """(K,) median difference of the height of the ground between each keyframe and those around it, metres; NaN where
     too little ground is seen by both.
 
-    Two heights of a cell are taken where the returns lay on average, so that a slope is a little error and no layer.
+    The two heights of a cell are taken at the mean place of its returns, so that a slope causes only a small error.
     """
     differences: list[list[np.ndarray]] = [[] for _ in grounds]
     for first in range(len(grounds)):

@@ -1,4 +1,4 @@
-"""Sweeps are held out: labels are made without them, and judged by them."""
+"""Holds out sweeps: labels are made without them, and checked against them."""
 
 from dataclasses import replace
 
@@ -8,9 +8,9 @@ from project.sources.base import Scene
 
 
 def held_out_sweeps(scene: Scene, every: int) -> np.ndarray:
-    """Sweeps to hold out: each `every`-th between the keyframes or, where nothing lies between them, keyframes.
+    """Sweeps to hold out: every n-th between the keyframes or, if there are none between them, keyframes.
 
-    The first and the last keyframe stay.
+    The first and the last keyframe are never held out.
 
     Raises:
         ValueError: nothing can be held out.
@@ -18,7 +18,7 @@ def held_out_sweeps(scene: Scene, every: int) -> np.ndarray:
     first, last = scene.keyframe_sweeps[0], scene.keyframe_sweeps[-1]
     between = np.setdiff1d(np.arange(first, last + 1), scene.keyframe_sweeps)
     if not len(between):
-        # Every one of them would leave no labels.
+        # Holding out every keyframe would leave no labels.
         between, every = scene.keyframe_sweeps[1:-1], max(every, 2)
     if not len(between):
         raise ValueError(f'{scene.name}: has too few sweeps to hold some out')
@@ -26,7 +26,7 @@ def held_out_sweeps(scene: Scene, every: int) -> np.ndarray:
 
 
 def without_sweeps(scene: Scene, sweeps: np.ndarray) -> Scene:
-    """The scene as if some sweeps had never been recorded, nor keyframes that are among them."""
+    """The scene without some sweeps, and without keyframes that are among them."""
     kept = np.setdiff1d(np.arange(len(scene.sweep_files)), sweeps)
     keyframes = np.flatnonzero(np.isin(scene.keyframe_sweeps, kept))
     tracks = scene.tracks

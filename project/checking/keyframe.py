@@ -1,4 +1,4 @@
-"""The labels of one keyframe are judged by rays."""
+"""Judges the labels of one keyframe by rays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from project.labels.aggregation.sweeps import UNLABELLED
 
 @dataclass
 class KeyframeRays:
-    """What rays tell of the labels of a keyframe.
+    """The result of the rays for the labels of a keyframe.
 
     Attributes:
         tally: the counts.
@@ -56,7 +56,7 @@ def judge_keyframe(
     for _, _, ends in placed:
         hits[ends] = True
     boxes = _boxes_of(placer, k, grid.frame, np.zeros(3))
-    # At other times objects are elsewhere: there the world is judged without the voxels that may be of an object.
+    # At other times objects are elsewhere: then the world is judged without the voxels that may belong to an object.
     world = occupied.copy()
     world[
         positions[_in_boxes(grid.centres(labels.indices), _boxes_of(placer, k, grid.frame, np.array(grid.voxel_size)))]
@@ -90,7 +90,7 @@ def _count_tracks(by_track: dict[int, np.ndarray], rays: PlacedRays, verdicts: V
 
 
 def _boxes_of(placer: RayPlacer, k: int, frame: str, grown: np.ndarray) -> Boxes:
-    """The boxes of a keyframe in the frame of a grid, larger by so much on each side."""
+    """The boxes of a keyframe in the frame of a grid, enlarged by a margin on each side."""
     tracks, shown = placer.scene.tracks, np.flatnonzero(placer.scene.tracks.present[k])
     return Boxes(
         shown.astype(np.int32),

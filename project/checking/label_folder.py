@@ -1,4 +1,4 @@
-"""A folder of labels that is to be checked: which keyframes it has, and what it says of itself."""
+"""A folder of labels to check: its keyframes, and what it states about its labels."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ class LabelFolder:
 
     Attributes:
         files: the files.
-        made: how they were made, as the folder states it; empty where nothing does.
+        made: how they were made, as the folder states it; empty if it does not.
     """
 
     files: KeyframeFiles
@@ -26,7 +26,7 @@ class LabelFolder:
 
     @classmethod
     def find(cls, folder: Path, layout: str | None = None) -> 'LabelFolder':
-        """The labels of a folder, of the first format of which there are some, or of the one that is named.
+        """The labels of a folder: of the given format, or of the first format that it has.
 
         Raises:
             ValueError: there are none, or what the folder states is damaged.
@@ -53,7 +53,7 @@ class LabelFolder:
         return getattr(keyframe, self.files.named_by) in self.files.files
 
     def read(self, keyframe: Keyframe) -> OccupancyLabels:
-        """Labels of a keyframe; those that are points are put on the grid of ``voxels``.
+        """Labels of a keyframe; the format ``points`` is put on the grid of ``voxels``.
 
         Raises:
             FileNotFoundError, ValueError: the file is missing or damaged; the message names it.

@@ -1,4 +1,4 @@
-"""Pictures of a keyframe: its labels, and what rays tell of them."""
+"""Pictures of a keyframe: its labels, and the result of the rays."""
 
 import cv2
 import numpy as np
@@ -12,13 +12,14 @@ from project.visualization.render.picture import render_voxels
 from project.visualization.render.viewpoints import following_view, overhead_view
 
 COLOURS = {'labels': (205, 210, 216), 'stops rays too early': (213, 60, 0), 'empty, but rays end here': (0, 104, 190)}
-"""What voxels of the picture of rays are; told apart also by readers who confuse red and green."""
+"""Meaning and colour of the voxels in the picture of rays; readers who confuse red and green can distinguish them,
+too."""
 
 HEIGHT_PX = 420
 
 
 def keyframe_pictures(scene: SceneReport, keyframe: KeyframeReport, labels: OccupancyLabels) -> dict[str, bytes]:
-    """JPEG pictures by their title: labels from behind, what rays tell from behind, and from above."""
+    """JPEG pictures by their title: the labels from behind, the result of the rays from behind and from above."""
     grid, dense = labels.grid, labels.dense()
     frame = Frame(scene.name, keyframe.index, keyframe.token, grid, dense, labels=scene.label_set)
     codes = np.where(dense == FREE, np.uint8(255), np.uint8(0)).ravel()

@@ -1,7 +1,7 @@
-"""Rays of a sweep, placed where they would have been at a keyframe.
+"""Moves the rays of a sweep to where they would have been at a keyframe.
 
-The static world stands still, so that rays of other times tell of it as they are. An object carries the space around
-it: what a ray tells of an object it tells in the frame of the object's box, wherever the box is at the keyframe.
+The static world does not move, so rays of other times are valid for it as they are. The space around an object moves
+with it: a ray that ends on an object is moved in the object's box frame to where the box is at the keyframe.
 """
 
 from dataclasses import dataclass, fields
@@ -28,7 +28,7 @@ class PlacedRays:
     Attributes:
         origins: (N, 3) float64 where each ray starts.
         ends: (N, 3) float64 where it ended.
-        starts: (N,) float64 metres from the origin from which it is to be looked at.
+        starts: (N,) float64 metres from the origin at which the ray starts to count.
         tracks: (N,) int32 track of the object whose box it ended in, -1 for the world outside boxes.
     """
 
@@ -42,7 +42,7 @@ class PlacedRays:
 
     @classmethod
     def joined(cls, parts: list['PlacedRays']) -> 'PlacedRays':
-        """All rays of some."""
+        """All rays of several."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     @property
@@ -67,8 +67,8 @@ class RayPlacer:
         self.scene, self.sweeps, self._config = scene, Sweeps(scene), config
 
     def returns(self, sweep: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where the judged rays of a sweep start and end, each (N, 3) float64 in the scene's frame; the same rays
-        whoever asks.
+        """Start and end of the judged rays of a sweep, each (N, 3) float64 in the scene frame; the same rays at each
+        call.
 
         Raises:
             FileNotFoundError, ValueError: the file of the sweep is missing or damaged; the message names it.
@@ -85,10 +85,10 @@ class RayPlacer:
         return starts, moved(self.sweeps.scene_from_lidar[sweep], xyz[kept])
 
     def place(self, sweep: int, k: int, frame: str) -> PlacedRays:
-        """Rays of a sweep as they would have been at keyframe k, in the frame of a grid, 'lidar' or 'ego'.
+        """Rays of a sweep moved to keyframe k, in the frame of a grid, 'lidar' or 'ego'.
 
-        At other times than the sweep's own, rays that end in a box are told from where they enter it, and left out
-        where the labels show no such object or the ground may be what they met.
+        At a keyframe of another time, rays that end in a box start where they enter it. They are left out if the labels
+        show no such object, or if they may have met the ground.
         """
         scene, boxes = self.scene, self.sweeps.boxes[sweep]
         origins, ends = self.returns(sweep)
@@ -111,7 +111,7 @@ class RayPlacer:
     def _carried(
         self, boxes: Boxes, b: int, origins: np.ndarray, ends: np.ndarray, grid_from_box: np.ndarray
     ) -> PlacedRays:
-        """Rays that end in a box, from where they enter it, carried with it to where it is at the keyframe."""
+        """Rays that end in a box, from where they enter it, moved with the box to its place at the keyframe."""
         box_from_scene = inverse(boxes.scene_from_box[b])
         origins, ends = moved(box_from_scene, origins), moved(box_from_scene, ends)
         half = boxes.sizes[b] / 2
@@ -126,5 +126,5 @@ class RayPlacer:
 
 
 def moved(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(N, 3) points by a (4, 4) transform."""
+    """(N, 3) points moved by a (4, 4) transform."""
     return points @ transform[:3, :3].T + transform[:3, 3]

@@ -1,4 +1,4 @@
-"""Rays of lidar are cast through labels: do they end where they ended in the world?"""
+"""Casts lidar rays through labels: do they end where they ended in the world?"""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ from project.grid import VoxelGrid
 
 AGREES, EARLY, HOLE = range(3)
 OUTCOMES = ('agrees', 'stopped early', 'hole')
-"""What becomes of a ray: it ends where it should; on something before; or where it should end there is nothing."""
+"""Outcomes of a ray: it ends where it should; it is stopped before; or there is nothing where it should end."""
 
 WINDOW = 2
-"""Voxels to each side of one whose surface is wanted."""
+"""Number of voxels to each side that are used to find the surface around a voxel."""
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What became of N rays.
+    """Outcomes of N rays.
 
     Attributes:
         outcomes: (N,) uint8 :data:`AGREES`, :data:`EARLY` or :data:`HOLE`.
@@ -41,8 +41,8 @@ def cast(
 ) -> Verdicts:
     """Cast rays through occupied voxels.
 
-    A ray is stopped by an occupied voxel that it passes through the core of, and in which no ray ended; and not by the
-    voxels of the surface that it ends on, which it enters long before its end where it grazes that surface.
+    An occupied voxel stops a ray if the ray passes through its core and no ray ended in it. Voxels of the surface that
+    the ray ends on do not stop it: at a grazing angle it enters them long before its end.
 
     Args:
         grid: the voxels.
@@ -127,7 +127,7 @@ def _at(origin, way, share):
 
 @njit(inline='always', error_model='numpy')
 def _through_core(origin, way, cell, margin):
-    """Whether a line passes through a voxel less a margin on each side."""
+    """Whether a line passes through a voxel that is smaller by a margin on each side."""
     enter, leave = -np.inf, np.inf
     for axis in range(3):
         place = origin[axis] - cell[axis]
@@ -153,9 +153,9 @@ def _near(occupied, shape, size, point, gap):
 
 @njit(cache=True, error_model='numpy')
 def _on_surface(occupied, shape, size, cell, point, distance, noise, slope):
-    """Whether a point lies on the plane of the occupied voxels around one, as far away as it is.
+    """Whether a point lies on the plane of the occupied voxels around a voxel, extended to the point.
 
-    At a grazing angle a ray enters the voxels of a surface long before it meets the surface, and that is right.
+    At a grazing angle, a ray rightly enters the voxels of a surface long before it meets the surface.
     """
     n = 0
     sx, sy, sz, sxx, syy, szz, sxy, sxz, syz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0

@@ -10,7 +10,7 @@ from project.formats.common import written_whole
 STYLE = Path(__file__).with_name('page.css')
 
 EXPLANATION = (
-    'Rays of the lidar are cast through the labels. A ray agrees when nothing stops it before its end and something is '
+    'Rays of the lidar are cast through the labels. A ray agrees if nothing stops it before its end and something is '
     'labelled at its end. Early: a labelled voxel stops it that is not of the surface that it ends on (ghosts, thick '
     'or doubled surfaces). Holes: nothing is labelled within 0.2 m of where it ended.'
 )

@@ -1,4 +1,4 @@
-"""Many scenes are checked: one process a worker, one scene at a time, and no scene stops another."""
+"""Checks many scenes at once: each worker process checks one scene at a time, and a scene that fails stops no other."""
 
 import multiprocessing
 from collections.abc import Callable, MutableSequence, Sequence
@@ -18,7 +18,7 @@ def sampled(
 
     Args:
         source: the scenes.
-        keyframes: so many keyframes are enough; 0 for all scenes.
+        keyframes: this many keyframes are enough; 0 for all scenes.
         wanted: whether a scene is to be checked.
 
     Returns:
@@ -56,7 +56,7 @@ def check_scenes(
         on_progress: called from time to time with the number of keyframes checked so far.
 
     Returns:
-        What was found in each, in their order.
+        The results in the order of the scenes.
     """
     if workers == 1 or len(scenes) < 2:
         return _check_here(scenes, task, on_progress)

@@ -1,4 +1,4 @@
-"""The labels of one scene are checked: rays, ground, boxes, times and calibration."""
+"""Checks the labels of one scene: rays, ground, boxes, times and calibration."""
 
 import tempfile
 from collections.abc import Callable
@@ -31,9 +31,9 @@ class Task:
 
     Attributes:
         labels: the labels; None to make them.
-        hold_out: where labels are made: every n-th sweep is held out.
-        settings: how to make labels; where they go is chosen for each scene below its `save_path`.
-        correct_poses: place rays by poses by which sweeps meet, not as given.
+        hold_out: if labels are made: every n-th sweep is held out.
+        settings: how to make labels; each scene gets its own folder below `save_path`.
+        correct_poses: place rays with poses that align the sweeps, not with the given ones.
         config: thresholds.
     """
 
@@ -46,16 +46,16 @@ class Task:
 
 @dataclass
 class KeyframeReport:
-    """What was found at a keyframe.
+    """The result for a keyframe.
 
     Attributes:
         index: number in the scene.
         token: of the keyframe.
         sweeps: how many were judged.
-        tally: what became of rays.
-        ground_m: how the height of the ground differs from keyframes around, metres, by the poses that rays are placed
-            by; NaN where not known.
-        given_ground_m: the same by the poses of the recording.
+        tally: counts of the rays' outcomes.
+        ground_m: difference of the height of the ground from keyframes around, metres, with the poses that rays are
+            placed with; NaN if not known.
+        given_ground_m: the same with the poses of the recording.
         layers: how thick labels of the ground are.
         findings: what does not fit.
         ghosts, holes: int32 positions of voxels that stop rays, and of empty ones in which rays ended.
@@ -75,16 +75,16 @@ class KeyframeReport:
 
 @dataclass
 class SceneReport:
-    """What was found in a scene.
+    """The result for a scene.
 
     Attributes:
         name: of the scene.
         label_set: names and colours of its labels.
         keyframes: those that were judged.
         findings: what does not fit in the scene as a whole.
-        poses: what became of its poses; None where rays are placed by the poses of the recording.
+        poses: what was done to its poses; None if rays are placed with the poses of the recording.
         labels: where its labels are.
-        error: why it could not be judged, None if it could.
+        error: why it could not be judged; None if it was.
     """
 
     name: str
@@ -97,7 +97,7 @@ class SceneReport:
 
     @property
     def tally(self) -> Tally:
-        """What became of all its rays."""
+        """Counts of the outcomes of all its rays."""
         total = Tally()
         for keyframe in self.keyframes:
             total += keyframe.tally
@@ -145,7 +145,8 @@ def check_scene(given: Scene, task: Task, on_keyframe: Callable[[], None] = lamb
 
 
 def _labels_and_sweeps(scene: Scene, task: Task) -> tuple[LabelFolder, dict[int, list[int]]]:
-    """The labels to judge, made where sweeps are held out; and for each keyframe with labels the sweeps to judge by."""
+    """The labels to judge (made now if sweeps are held out), and for each labelled keyframe the sweeps to judge it
+    by."""
     if task.labels is not None:
         shown = [k for k, keyframe in enumerate(scene.keyframes) if task.labels.has(keyframe)]
         return task.labels, {k: _sweeps_around(scene, k, np.arange(len(scene.sweep_files)), task) for k in shown}
@@ -164,7 +165,7 @@ def _sweeps_around(scene: Scene, k: int, allowed: np.ndarray, task: Task) -> lis
     """Sweeps near a keyframe in time, itself among them where it is allowed; spread evenly before and after it."""
     config, keyframe = task.config.rays, scene.keyframe_sweeps[k]
     apart_s = (scene.timestamps_us - scene.timestamps_us[keyframe]) / 1e6
-    # Half way to the next keyframe, or to it where nothing is between.
+    # Half way to the next keyframe, or up to it if no sweep is between.
     reach_s = config.reach_s / 2 if task.labels else config.reach_s
     near = allowed[(np.abs(apart_s[allowed]) <= reach_s) & (scene.time_steps[allowed] >= 0)]
     others = near[near != keyframe]

@@ -1,4 +1,4 @@
-"""What check_labels.py prints: the verdict, the figures, and what to do."""
+"""The output of check_labels.py: the verdict, the figures, and what to do."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ _FIGURES = ('rays', 'agree', 'early', 'holes')
 
 
 def print_report(console: Console, scenes: Sequence[SceneReport], verdict: Verdict, config: CheckConfig) -> None:
-    """Print what was found."""
+    """Print the results."""
     if verdict.keyframes:
         console.print(_shares('by distance', verdict.tally.by_range))
         label_set = next(scene.label_set for scene in scenes if scene.keyframes)

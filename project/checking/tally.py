@@ -1,4 +1,4 @@
-"""What became of rays, counted; counts of keyframes add up to those of scenes and of everything."""
+"""Counts of the outcomes of rays; counts of keyframes add up to those of scenes and of everything."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -10,17 +10,17 @@ from project.label_set import LabelSet
 from project.taxonomy import FREE
 
 RANGES_M = (0, 10, 20, 30, 40, 60, 100)
-"""Edges of the distances that are told apart."""
+"""Edges of the distance bands."""
 
 NOTHING = FREE
-"""Row of the classes for rays that ended where nothing is."""
+"""Row of the class table for rays that ended where nothing is."""
 
 DEPTH_STEP_M, DEPTH_STEPS = 0.01, 300
 
 
 @dataclass
 class Tally:
-    """Counts of rays, and of the voxels that they tell of.
+    """Counts of rays, and of the voxels that they meet.
 
     Attributes:
         ranges: (R, 3) int64 rays by their distance and outcome.
@@ -47,7 +47,7 @@ class Tally:
         """Count rays.
 
         Args:
-            verdicts: what became of N rays.
+            verdicts: outcomes of N rays.
             lengths: (N,) metres.
             in_boxes: (N,) bool, whether they ended in a box.
             labels: (grid.size,) uint8 labels 0-17.

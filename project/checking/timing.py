@@ -1,4 +1,4 @@
-"""Times, poses and calibration must fit each other."""
+"""Checks that time stamps, poses and calibration fit each other."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from project.sources.base import Scene
 
 
 def sweep_findings(scene: Scene, config: TimingConfig) -> list[Finding]:
-    """Steps between sweeps of one lidar that no car makes, by the time stamps and the poses as given."""
+    """Steps between sweeps of one lidar that no car can make, with the given time stamps and poses."""
     findings = []
     lidar = np.zeros(len(scene.sweep_files), int) if scene.lidars is None else scene.lidars
     for number in np.unique(lidar):
@@ -34,7 +34,7 @@ def _sweep_finding(scene: Scene, pair: np.ndarray, text: str) -> Finding:
 
 
 def camera_findings(scene: Scene, config: TimingConfig) -> list[Finding]:
-    """Cameras whose time stamps are far from the lidar's, or whose poses, as given, are not those of their time."""
+    """Cameras whose time stamps are far from the lidar's, or whose given poses are not those of their time."""
     late: dict[str, list[tuple[int, float]]] = {}
     astray: dict[str, list[tuple[int, float]]] = {}
     for k, record in enumerate(scene.records):
@@ -77,15 +77,15 @@ def calibration_findings(given: Scene, used: Scene, grounds: list, config: Timin
 
     Args:
         given: the scene with the poses of the recording.
-        used: the same with poses by which sweeps meet.
+        used: the same with poses that align the sweeps.
         grounds: flat ground of each keyframe, by the poses that are used.
-        config: how much is wrong.
+        config: thresholds.
     """
     return [*_tilt(used, grounds, config), *_drift(given, used, config)]
 
 
 def _tilt(scene: Scene, grounds: list, config: TimingConfig) -> list[Finding]:
-    """How the ground leans in the ego frame: roll and pitch of the lidar on the car, or of the car on its wheels."""
+    """Tilt of the ground in the ego frame: roll and pitch of the lidar on the car, or of the car on its wheels."""
     slopes = []
     for sweep, ground in zip(scene.keyframe_sweeps, grounds, strict=True):
         start = scene.global_from_ego[0, :3, 3]
@@ -107,7 +107,7 @@ def _tilt(scene: Scene, grounds: list, config: TimingConfig) -> list[Finding]:
 
 
 def _drift(given: Scene, used: Scene, config: TimingConfig) -> list[Finding]:
-    """By how much sweeps must be moved for each metre driven, along the axes of the car."""
+    """How far sweeps must be moved per metre driven, along the axes of the car."""
     keyframes = given.keyframe_sweeps
     first, second = given.global_from_ego[keyframes[:-1]], given.global_from_ego[keyframes[1:]]
     motion = (inverse(first) @ second)[:, :3, 3]
@@ -118,7 +118,7 @@ def _drift(given: Scene, used: Scene, config: TimingConfig) -> list[Finding]:
         return []
     ratios = ((corrected - motion) * np.sign(motion[:, :1])).sum(axis=0) / driven
     findings, heights = [], np.ptp(given.global_from_ego[keyframes, 2, 3])
-    # Poses without height climb nowhere; that is no matter of the lidar.
+    # Poses without height do not climb; that does not concern the lidar.
     for axis, kind, sides in ((1, 'yaw', ('to the left', 'to the right')), (2, 'pitch', ('up', 'down'))):
         if abs(ratios[axis]) > config.drift and (kind == 'yaw' or heights > 1e-3):
             way, side = abs(ratios[axis]), sides[int(ratios[axis] < 0)]

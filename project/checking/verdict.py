@@ -15,8 +15,8 @@ class Verdict:
     """Whether labels are trusted.
 
     Attributes:
-        trusted: None where nothing could be judged.
-        reasons: why not, a sentence each.
+        trusted: None if nothing could be judged.
+        reasons: why not, one sentence each.
         tally: of all rays.
         keyframes: how many were judged.
         bad: how many of them are not trusted.
@@ -35,7 +35,7 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """In a line."""
+        """The verdict in one line."""
         if self.trusted is None:
             return 'NOT JUDGED: ' + '; '.join(self.reasons)
         summary = self.tally.summary
@@ -61,12 +61,12 @@ def judge(scenes: Sequence[SceneReport], config: TrustConfig) -> Verdict:
 
 
 def faults(keyframe: KeyframeReport, config: TrustConfig) -> list[str]:
-    """Why a keyframe is not trusted; empty if it is."""
+    """Reasons why a keyframe is not trusted; empty if it is."""
     return _below(keyframe.tally, config) if keyframe.tally.rays else ['no rays']
 
 
 def worst_keyframes(scenes: Sequence[SceneReport], count: int) -> list[tuple[SceneReport, KeyframeReport]]:
-    """The keyframes with the least share of rays that agree, the worst first, of each scene at most a third of them."""
+    """The keyframes with the smallest share of rays that agree, the worst first; at most a third of them per scene."""
     every = [(scene, keyframe) for scene in scenes for keyframe in scene.keyframes if keyframe.tally.rays]
     every.sort(key=lambda found: found[1].tally.summary['agree'])
     taken: Counter[str] = Counter()
@@ -91,5 +91,5 @@ def _below(tally: Tally, config: TrustConfig) -> list[str]:
 
 
 def number(value: float, digits: int = 1) -> str:
-    """A figure for people; a dash where there is none."""
+    """A figure as text; a dash if there is none."""
     return '–' if math.isnan(value) else f'{value:.{digits}f}'

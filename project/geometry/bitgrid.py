@@ -1,8 +1,8 @@
-"""Lines through a grid whose columns are whole numbers: one bit a layer.
+"""Lines through a grid whose columns are integers with one bit for each layer.
 
-Of the hundreds of voxels on a ray nearly all have been settled by other rays. So blocks of 8 x 8 columns keep a
-summary of their bits: which layers hold a voxel that still matters. A line steps from block to block, compares the
-layers that it crosses there with the summary in one operation, and enters only the blocks that it must.
+A ray crosses hundreds of voxels, and other rays have decided nearly all of them already. So blocks of 8 x 8 columns
+keep a summary of their bits: the layers with a voxel that is still undecided. A line steps from block to block,
+compares the layers that it crosses there with the summary in one operation, and enters only blocks with such voxels.
 """
 
 from typing import NamedTuple
@@ -23,14 +23,14 @@ MOST_LAYERS = 64
 class BitGrid(NamedTuple):
     """Bits of the voxels of a grid. A named tuple of arrays, as numba takes it.
 
-    Loops take it apart once and hand on its parts: numba counts references whenever the tuple itself is handed on,
-    which takes longer than the work.
+    Loops unpack it once and pass its parts on: numba counts references whenever the tuple itself is passed, which takes
+    longer than the work.
 
     Attributes:
         bits: (blocks * 64,) uint64 columns, block after block; blocks, and columns in a block, along y first.
         blocks: (blocks,) uint64 layers in which any column of the block has a bit.
         shape: of the grid.
-        along_y: blocks along y as a power of two, so that numbers of blocks are taken apart without a division.
+        along_y: blocks along y as a power of two, so that block numbers are decoded without a division.
     """
 
     bits: np.ndarray
@@ -40,7 +40,7 @@ class BitGrid(NamedTuple):
 
 
 def layers_of(voxels: np.ndarray) -> np.ndarray:
-    """(X, Y) uint64, bit z of a column being voxel z, of (X, Y, Z) bool.
+    """(X, Y) uint64 of (X, Y, Z) bool; bit z of a column is voxel z.
 
     Raises:
         ValueError: there are more than 64 layers.
@@ -77,7 +77,7 @@ def layers_of_bit_grid(columns: BitGrid) -> np.ndarray:
 
 
 def spread(layers: np.ndarray, reach: int) -> np.ndarray:
-    """Bits that any of the rows up to `reach` before and after has: (X, Y) uint64."""
+    """Union of the bits of the rows up to `reach` before and after: (X, Y) uint64."""
     result = layers.copy()
     for step in range(1, reach + 1):
         result[step:] |= layers[:-step]
@@ -104,7 +104,7 @@ def _inside(point, shape):
 
 @njit(inline='always')
 def column_at(shape, along_y, line, share):
-    """Number of the column, and layer, at a share of the way along a line; to be taken inside the grid only."""
+    """Number of the column, and layer, at a share of a line; valid inside the grid only."""
     x = _cut(line[0] + share * line[3], 0, shape[0] - 1)
     y = _cut(line[1] + share * line[4], 0, shape[1] - 1)
     return column_of(along_y, x, y), _cut(line[2] + share * line[5], 0, shape[2] - 1)
@@ -112,20 +112,20 @@ def column_at(shape, along_y, line, share):
 
 @njit(inline='always')
 def column_of(along_y, x, y):
-    """Number of the column at x and y; that of its block is a 64th."""
+    """Number of the column at x and y; the number of its block is this divided by 64."""
     block = ((x >> BLOCK_BITS) << along_y) + (y >> BLOCK_BITS)
     return (((block << BLOCK_BITS) + (x & (BLOCK - 1))) << BLOCK_BITS) + (y & (BLOCK - 1))
 
 
 @njit(inline='always')
 def _cut(coordinate, low, high):
-    # Rounding may put a coordinate a hair outside, on either side.
+    # Rounding may put a coordinate slightly outside, on either side.
     return min(max(int(coordinate), low), high)
 
 
 @njit(inline='always')
 def enter_grid(shape, along_y, line, enter, leave):
-    """The way of a line through blocks, for :func:`next_block`."""
+    """State of the traversal of blocks, for :func:`next_block`."""
     nx, ny, _ = shape
     x = _cut(line[0] + enter * line[3], 0, nx - 1) >> BLOCK_BITS
     y = _cut(line[1] + enter * line[4], 0, ny - 1) >> BLOCK_BITS
@@ -136,17 +136,17 @@ def enter_grid(shape, along_y, line, enter, leave):
 
 @njit(inline='always')
 def next_block(blocks, shape, along_y, line, leave, way):
-    """The next block on the way with a bit in the layers of the line there.
+    """The next block with a bit in the layers that the line crosses there.
 
     Returns:
-        Its number, -1 at the end of the line; the shares of the line at which it enters and leaves; and the way on.
+        Its number, -1 at the end of the line; the shares of the line at which it enters and leaves; the next state.
     """
     return _seek(blocks, line, leave, BLOCK, 1 << along_y, shape[2], way)
 
 
 @njit(inline='always')
 def enter_block(along_y, line, block, enter, leave):
-    """The way of a line through the columns of a block, for :func:`next_column`."""
+    """State of the traversal of the columns of a block, for :func:`next_column`."""
     low_x = (block >> along_y) << BLOCK_BITS
     low_y = (block & ((1 << along_y) - 1)) << BLOCK_BITS
     x = _cut(line[0] + enter * line[3], low_x, low_x + BLOCK - 1)
@@ -158,7 +158,7 @@ def enter_block(along_y, line, block, enter, leave):
 
 @njit(inline='always')
 def next_column(bits, shape, line, leave, way):
-    """The next column on the way with a bit in the layers of the line there: its number, and the way on."""
+    """The next column with a bit in the layers that the line crosses there: its number, and the next state."""
     return _seek(bits, line, leave, 1, BLOCK, shape[2], way)
 
 
@@ -197,11 +197,11 @@ def summary(bits, block):
 
 @njit(inline='always', error_model='numpy')
 def _begin(line, enter, x, y, last_x, last_y, width, cell):
-    """A way: cell, steps left along x and y, shares of the line at the next borders, layer and share there.
+    """A state: cell, steps left along x and y, shares of the line at the next borders, layer and share there.
 
-    And of the cell found last: the layers crossed, the share at which it was entered, the lowest layer.
+    For the cell found last, it also has the layers crossed, the share at which the line entered, and the lowest layer.
     """
-    # Over a short way rounding may put the last cell before the first.
+    # On a short line, rounding may put the last cell before the first.
     nx = max(last_x - x if line[6] > 0 else x - last_x, 0)
     ny = max(last_y - y if line[7] > 0 else y - last_y, 0)
     tx = ((x + (line[6] > 0)) * width - line[0]) * line[6] if nx else np.inf

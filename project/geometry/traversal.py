@@ -5,7 +5,7 @@ from numba import njit
 
 
 def longest_traversal(shape: tuple[int, int, int]) -> int:
-    """Most voxels that a line can pass through in an array of a shape."""
+    """The largest number of voxels that a line can pass through in an array of this shape."""
     return sum(shape) - 2
 
 
@@ -49,12 +49,12 @@ def _axis(start, stop, n, stride):
 
 @njit(inline='always', error_model='numpy')
 def begin(start, stop, shape):
-    """The way along a line, given in units of voxels, inside the grid.
+    """Start the traversal of a line inside the grid, in units of voxels.
 
-    What rounding puts outside the grid counts as its border voxel.
+    A point that rounding puts outside the grid counts as its border voxel.
 
     Returns:
-        Position of the first voxel in ``grid.ravel`` order, number of steps to the last, and the way for
+        Position of the first voxel in ``grid.ravel`` order, number of steps to the last, and the state for
         :func:`advance`.
     """
     x, nx, sx, tx, dx = _axis(start[0], stop[0], shape[0], shape[1] * shape[2])
@@ -70,7 +70,7 @@ def advance(way):
 
     Returns:
         Change of the position, axis along which the line crosses into the voxel, share of the line at which it does,
-        and the way on.
+        and the next state.
     """
     nx, ny, nz, tx, ty, tz, sx, sy, sz, dx, dy, dz = way
     # A border that rounding lets the line reach too early is not crossed twice.
@@ -83,12 +83,12 @@ def advance(way):
 
 @njit(error_model='numpy')
 def traverse(start, stop, shape, path, walls=None):
-    """Walk along a line, given in units of voxels, inside the grid.
+    """List the voxels along a line inside the grid, in units of voxels.
 
     Args:
         start, stop: (x, y, z).
         shape: of the grid.
-        path: takes the positions of the voxels in ``grid.ravel`` order; :func:`longest_traversal` tells how many.
+        path: receives the positions of the voxels in ``grid.ravel`` order; :func:`longest_traversal` gives its size.
         walls: (voxels,) bool; if given, the traversal ends early in the first of these after the voxel it starts in.
 
     Returns:
@@ -107,7 +107,7 @@ def traverse(start, stop, shape, path, walls=None):
 
 @njit(error_model='numpy')
 def first_occupied(start, stop, shape, occupied):
-    """The first occupied voxel on a line, given in units of voxels, inside the grid.
+    """The first occupied voxel on a line inside the grid, in units of voxels.
 
     Args:
         start, stop: (x, y, z).

@@ -90,7 +90,7 @@ class OccupancyBEVFormer(Base3DDetector):
         return self._graphs(compute, tensors, lambda: self.encoder.most_seen(image_from_grid, images.shape[-2:]))
 
     def _logits(self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None) -> Tensor:
-        return self.head(self.see(images, image_from_grid, *history, capacity=capacity))
+        return self.head(self.extract_bev(images, image_from_grid, *history, capacity=capacity))
 
     def _losses(self, images: Tensor, image_from_grid: Tensor, target: Tensor, *history: Tensor, **options) -> dict:
         return self.head.loss(self._logits(images, image_from_grid, *history, **options), target)
@@ -103,7 +103,9 @@ class OccupancyBEVFormer(Base3DDetector):
         motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, 1:]), device)
         return motions, torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')).to(device)
 
-    def see(self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None) -> Tensor:
+    def extract_bev(
+        self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None
+    ) -> Tensor:
         """(B, C, X, Y) bird's-eye view of (B, N, 3, H, W) images.
 
         Args:
@@ -135,7 +137,7 @@ class OccupancyBEVFormer(Base3DDetector):
         history = History(nothing, still, torch.zeros_like(exists[:, 0]))
         with evaluating(self):
             for frame in range(images.shape[1]):
-                bev = self._run(self.see, images[:, frame], image_from_grid[:, frame], *history)
+                bev = self._run(self.extract_bev, images[:, frame], image_from_grid[:, frame], *history)
                 history = History(bev, motions[:, frame], exists[:, frame])
         return history
 

@@ -1,4 +1,4 @@
-"""A made world whose ground truth is known exactly, because it is built from closed solids.
+"""A synthetic world whose ground truth is known exactly, because it is built from closed solids.
 
 :func:`make_world` writes it in nuScenes format or as a folder of recordings; :mod:`project.synthetic.truth` answers
 what is where from the solids alone.

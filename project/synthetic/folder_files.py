@@ -1,4 +1,4 @@
-"""A made world as a folder of recordings: points as the turning lidars measure them, and a ``scene.json`` a scene."""
+"""A synthetic world as a folder of recordings: points as turning lidars measure them, and ``scene.json`` files."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A made world as files of nuScenes: sensor data below ``samples`` and ``sweeps``, and tables that describe them."""
+"""A synthetic world as files of nuScenes: sensor data in ``samples`` and ``sweeps``, and the tables."""
 
 from collections.abc import Sequence
 from pathlib import Path

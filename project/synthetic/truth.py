@@ -1,4 +1,4 @@
-"""What is where in a made world, from its geometry alone; nothing here reads sensor data or labels.
+"""What is where in a synthetic world, from its geometry alone; nothing here reads sensor data or labels.
 
 A surface passes through a voxel when at least 1 mm^2 of it lies inside. Surfaces are the outsides of closed solids, cut
 exactly at the voxels' faces; what lies inside another part of the same solid or below the ground is no surface. All
@@ -50,10 +50,10 @@ class Truth:
 
 
 def load_scene(root: str | Path, scene_name: str) -> Scene:
-    """Geometry of a scene of a made world.
+    """Geometry of a scene of a synthetic world.
 
     Raises:
-        FileNotFoundError: the folder holds no made world.
+        FileNotFoundError: the folder holds no synthetic world.
         ValueError: the world has no such scene.
     """
     settings = WorldSettings.load(Path(root))
@@ -66,7 +66,7 @@ def keyframe_truth(root: str | Path, scene_name: str, keyframe: int, grid: Voxel
     """Exact labels of a keyframe.
 
     Args:
-        root: folder of a made world.
+        root: folder of a synthetic world.
         scene_name: e.g. ``scene-0061``.
         keyframe: number of the keyframe in its scene, from 0.
         grid: voxels fixed to the keyframe's lidar or ego frame, at the lidar's time.

@@ -1,4 +1,4 @@
-"""Writes a made world."""
+"""Writes a synthetic world."""
 
 import shutil
 from collections.abc import Callable, Iterator

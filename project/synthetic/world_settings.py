@@ -1,4 +1,4 @@
-"""What a made world contains; stored in the world as JSON, so that its geometry can be rebuilt from it."""
+"""What a synthetic world contains; stored in the world as JSON, so that its geometry can be rebuilt from it."""
 
 import json
 import re
@@ -141,7 +141,7 @@ class WorldSettings:
         """Settings of the world in a folder.
 
         Raises:
-            FileNotFoundError: the folder holds no made world.
+            FileNotFoundError: the folder holds no synthetic world.
         """
         path = Path(root) / SETTINGS_FILE
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""The tiny configuration learns four keyframes of a made world by heart, on a CPU, from raw data on."""
+"""The tiny configuration learns four keyframes of a synthetic world by heart, on a CPU, from raw data on."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The made world, converted by the program users run, as training sees it."""
+"""The synthetic world, converted by the program users run, as training sees it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Keyframes of the made world as plain images and calibrations, and a model that says different things of them."""
+"""Keyframes of the synthetic world as plain images and calibrations, and a model that says different things of them."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from project.formats import infos
 
 @pytest.fixture(scope='session')
 def labels(tiny_world, tmp_path_factory) -> Path:
-    """Labels and index of the made world."""
+    """Labels and index of the synthetic world."""
     folder = tmp_path_factory.mktemp('labels')
     arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
     assert data_converter.main(arguments) == 0

@@ -1,4 +1,4 @@
-"""Labels of a small made world against its exact truth."""
+"""Labels of a small synthetic world against its exact truth."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""The ground truth of a made world against its lidar and its pictures, which are made from the same solids."""
+"""The ground truth of a synthetic world against its lidar and its pictures, which are made from the same solids."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The made world as nuscenes-devkit sees it."""
+"""The synthetic world as nuscenes-devkit sees it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The whole program, on a made world and on real data."""
+"""The whole program, on a synthetic world and on real data."""
 
 import json
 import shutil

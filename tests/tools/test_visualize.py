@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope='module')
 def labels(tiny_world: Path, tmp_path_factory) -> Path:
-    """Labels of the made world in two formats."""
+    """Labels of the synthetic world in two formats."""
     folder = tmp_path_factory.mktemp('labels')
     arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
     assert data_converter.main([*arguments, '--format', 'occ3d', '--format', 'voxels']) == 0
@@ -29,7 +29,7 @@ def labels(tiny_world: Path, tmp_path_factory) -> Path:
 
 
 def config_options(tiny_world: Path, labels: Path) -> list[str]:
-    """Options that point a shipped config to the made world."""
+    """Options that point a shipped config to the synthetic world."""
     return [
         f'{split}_dataloader.dataset.{key}={value}'
         for split, part in (('train', 'train'), ('test', 'val'))

@@ -29,7 +29,7 @@ def second_token(keyframes: Keyframes) -> str:
 
 @pytest.fixture(params=['lidar', 'ego'])
 def frame(request, tiny_world: Path) -> Frame:
-    """The second keyframe of a made world, in either frame."""
+    """The second keyframe of a synthetic world, in either frame."""
     keyframes = keyframes_of_tables(tiny_world)
     return keyframes.complete(empty_frame(second_token(keyframes), request.param))
 
@@ -68,7 +68,7 @@ def test_lidar_points_lie_on_the_boxes(frame: Frame):
 
 
 def tables_alone(tiny_world: Path, root: Path) -> Path:
-    """The made world without maps, sensors' files and lidarseg."""
+    """The synthetic world without maps, sensors' files and lidarseg."""
     shutil.copytree(tiny_world / 'v1.0-mini', root / 'v1.0-mini')
     (root / 'v1.0-mini' / 'lidarseg.json').unlink()
     return root

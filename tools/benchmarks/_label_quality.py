@@ -1,4 +1,4 @@
-"""How right labels are, voxel by voxel, against the exact truth of a made world."""
+"""How right labels are, voxel by voxel, against the exact truth of a synthetic world."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Labels: how right they and their masks are against the exact truth of a made world, and how long they take."""
+"""Labels: how right they and their masks are against the exact truth of a synthetic world, and how long they take."""
 
 import argparse
 import copy

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> dict:
 
 
 def _make_clips(keyframes: int) -> dict[str, list[Frame]]:
-    """The scene of a made world on each grid: labels, and as a prediction the same labels moved by a voxel."""
+    """The scene of a synthetic world on each grid: labels, and as a prediction the same labels moved by a voxel."""
     clips = {name: [] for name in GRIDS}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / 'world'

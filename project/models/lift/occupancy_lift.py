@@ -115,7 +115,7 @@ class OccupancyLift(Base3DDetector):
         return self._graphs(compute, tensors) if self._graphs.usable(tensors[0]) else compute(*tensors)
 
     def _logits(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
-        return self._logits_of(self._seen(images, image_from_grid))
+        return self._logits_of(self._frame_volume(images, image_from_grid))
 
     def _logits_of(self, volume: Tensor, *past: Tensor) -> Tensor:
         """Logits of a frame's (B, Z, X, Y, C) volume, and of what ``remember`` returns."""
@@ -125,8 +125,8 @@ class OccupancyLift(Base3DDetector):
         return self.head(self.volume(volume))
 
     def _losses(self, images: Tensor, image_from_grid: Tensor, *targets: Tensor, past: Sequence[Tensor] = ()) -> dict:
-        lifted = self.look(images, image_from_grid)
-        losses = self.head.loss(self._logits_of(self.bring(lifted, images, image_from_grid), *past), targets[0])
+        lifted = self.lift_images(images, image_from_grid)
+        losses = self.head.loss(self._logits_of(self.fill_volume(lifted, images, image_from_grid), *past), targets[0])
         if self.image_loss is not None and targets[1:]:
             losses = {**losses, **self.image_loss(lifted, *targets[1:])}
         return losses
@@ -136,9 +136,9 @@ class OccupancyLift(Base3DDetector):
         count = self.history.frames + 2
         return self._losses(images, image_from_grid, *others[count:], past=others[:count])
 
-    def _seen(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
+    def _frame_volume(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
         """(B, Z, X, Y, C) volume of one frame."""
-        return self.bring(self.look(images, image_from_grid), images, image_from_grid)
+        return self.fill_volume(self.lift_images(images, image_from_grid), images, image_from_grid)
 
     @torch.no_grad()
     def remember(self, images: Tensor, image_from_grid: Tensor, data_samples: Sequence) -> tuple[Tensor, ...]:
@@ -175,10 +175,10 @@ class OccupancyLift(Base3DDetector):
     def _kept(self, images: Tensor, image_from_grid: Tensor, names: list) -> Tensor:
         """(B, Z, X, Y, C) volumes of B frames, those with names once for all."""
         if torch.is_grad_enabled() or None in names:
-            return self._run(self._seen, images, image_from_grid).clone()
-        return self._memory.get(names, lambda rows: self._run(self._seen, images[rows], image_from_grid[rows]))
+            return self._run(self._frame_volume, images, image_from_grid).clone()
+        return self._memory.get(names, lambda rows: self._run(self._frame_volume, images[rows], image_from_grid[rows]))
 
-    def look(self, images: Tensor, image_from_grid: Tensor) -> Lifted:
+    def lift_images(self, images: Tensor, image_from_grid: Tensor) -> Lifted:
         """What is known of the pixels of (B, N, 3, H, W) images, given (B, N, 4, 4) projections."""
         features = self.extract_feat(images)
         return self.depth_net(features, image_from_grid, images.shape[-2:])
@@ -190,7 +190,7 @@ class OccupancyLift(Base3DDetector):
             x = x.contiguous(memory_format=torch.channels_last)
         return self.img_neck(self.img_backbone(x)).unflatten(0, images.shape[:2])
 
-    def bring(self, lifted: Lifted, images: Tensor, image_from_grid: Tensor) -> Tensor:
+    def fill_volume(self, lifted: Lifted, images: Tensor, image_from_grid: Tensor) -> Tensor:
         """(B, Z, X, Y, C) features of the voxels of what is known of pixels."""
         space = Space(self.grid, self.depth_net.bins, tuple(images.shape[-2:]))
         return self.view(lifted, image_from_grid, space)

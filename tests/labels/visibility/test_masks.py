@@ -1,4 +1,4 @@
-"""Masks and flow in the files of a whole run, against the truth of a made world."""
+"""Masks and flow in the files of a whole run, against the truth of a synthetic world."""
 
 from pathlib import Path
 

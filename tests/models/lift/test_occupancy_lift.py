@@ -64,7 +64,9 @@ def test_a_mirrored_world_is_seen_mirrored():
     matrices = torch.from_numpy(rig(4)).float()[None]
     mirrored = matrices @ torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
     with torch.no_grad():
-        straight, turned = (model.bring(model.look(inputs['imgs'], m), inputs['imgs'], m) for m in (matrices, mirrored))
+        straight, turned = (
+            model.fill_volume(model.lift_images(inputs['imgs'], m), inputs['imgs'], m) for m in (matrices, mirrored)
+        )
     torch.testing.assert_close(turned.flip(2), straight, rtol=1e-4, atol=1e-5)
 
 

@@ -69,8 +69,8 @@ def test_predictions_are_the_same_streamed_in_batches_and_in_any_order():
     model = lift_with_history().eval()
     streamed = [logits(model, [each])[0] for each in queues]
     seen = []
-    compute = model._seen
-    model._seen = lambda images, matrices: seen.append(len(images)) or compute(images, matrices)
+    compute = model._frame_volume
+    model._frame_volume = lambda images, matrices: seen.append(len(images)) or compute(images, matrices)
     for order in ([[4, 1], [0, 3, 2]], [[2], [4], [0]]):
         model.forget()
         for batch in order:

@@ -1,4 +1,4 @@
-"""Edits of the tables of a made world, each in a copy of its own."""
+"""Edits of the tables of a synthetic world, each in a copy of its own."""
 
 import json
 import os
