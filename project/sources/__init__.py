@@ -1,1 +1,1 @@
-"""Recordings as plain arrays, whatever they are stored as."""
+"""Reads recordings of any kind into plain arrays."""

@@ -1,7 +1,7 @@
-"""A recording as plain arrays, whatever it is stored as: all that label generation needs to know.
+"""A recording as plain arrays, independent of its files: everything that label generation needs.
 
 A source (:class:`SceneSource`) lists scenes and loads each as a :class:`Scene`. Sweeps of all lidars of the rig are in
-one order, that of time.
+one list, in order of time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Tracks:
     """Annotated boxes of a scene, as arrays over K keyframes and T tracks; global frame, metres.
 
     Attributes:
-        present: (K, T) bool, whether the track is annotated at the keyframe; the rest holds only where it is.
+        present: (K, T) bool, whether the track is annotated at the keyframe; the other arrays are valid only there.
         global_from_box: (K, T, 4, 4) float64; the box's frame is at its centre, x forward, y left, z up.
         sizes: (K, T, 3) float64 length, width, height: extent along x, y, z of the box.
         categories: (T,) uint8 category of the taxonomy.
@@ -38,7 +38,7 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Annotations:
-    """Boxes at A times that need not be those of keyframes: some data sets have them for every sweep.
+    """Boxes at A times, which may differ from those of keyframes: some data sets have boxes for every sweep.
 
     Attributes:
         times_us: (A,) int64, ascending.
@@ -66,17 +66,17 @@ class Cameras:
 
 @dataclass(frozen=True)
 class PointLayout:
-    """How a file holds the points of a sweep.
+    """The layout of a file of points.
 
     Attributes:
-        columns: name of each column of a headerless ``.bin`` or of a plain ``.npy``; other files name their own.
-            ``x``, ``y`` and ``z`` are metres in the lidar frame.
-        dtype: type of the numbers of a headerless ``.bin``, or one for each column; other files state their own.
-        intensity: the column that says how bright a return is; 0 if there is none.
+        columns: name of each column of a headerless ``.bin`` or a plain ``.npy``; other files state their names. ``x``,
+            ``y`` and ``z`` are metres in the lidar frame.
+        dtype: type of the numbers of a headerless ``.bin``, or one for each column; other files state their types.
+        intensity: the column of the brightness of returns; intensity is 0 if there is none.
         intensity_max: intensity of the brightest return.
-        time: the column that says when a point was measured.
+        time: the column of the time at which a point was measured.
         time_unit_s: seconds of one unit of it.
-        time_zero: what it counts from: the sweep's time stamp, or the epoch that time stamps count from.
+        time_zero: the zero of this column: the sweep's time stamp, or the epoch of time stamps.
     """
 
     columns: tuple[str, ...] = ('x', 'y', 'z', 'intensity', 'ring')
@@ -95,11 +95,11 @@ class Lidar:
     Attributes:
         name: e.g. ``LIDAR_TOP``.
         points: how its files hold points.
-        period_s: time of a turn; None takes the time from each sweep to the next.
+        period_s: time of a turn; None: the time from each sweep to the next.
         stamp: which moment of the turn the time stamp of a sweep names.
-        deskewed: whether points are told in the lidar's frame at the time stamp, wherever the lidar was when each was
-            measured. Otherwise points are where the turning lidar saw them, and are carried to the time stamp by the
-            ego motion if they carry a time.
+        deskewed: whether points are given in the lidar's frame at the time stamp. If not, each point is in the lidar's
+            frame at the time of its measurement, and is moved to the time stamp by the ego motion if points carry a
+            time.
     """
 
     name: str
@@ -115,8 +115,8 @@ class Rig:
 
     Attributes:
         lidars: the lidars.
-        cameras: names of the cameras, in the order in which images are listed.
-        own_box: (2, 3) lowest and highest corner of the car that carries the sensors, ego frame, metres.
+        cameras: names of the cameras, in the order of images.
+        own_box: (2, 3) lowest and highest corner of the own vehicle, ego frame, metres.
     """
 
     lidars: tuple[Lidar, ...]
@@ -125,12 +125,12 @@ class Rig:
 
     @classmethod
     def nuscenes(cls, cameras: Sequence[str] = CAMERAS) -> 'Rig':
-        """The car of nuScenes; its box includes mirrors and a hand's breadth."""
+        """The car of nuScenes; its box includes mirrors and a margin of 10 cm."""
         return cls((Lidar('LIDAR_TOP'),), tuple(cameras), np.array([(-1.2, -1.1, -0.2), (3.4, 1.1, 2.0)]))
 
 
 class PointReader(Protocol):
-    """Reads points that are in no files of their own. It goes to worker processes, so it must be picklable."""
+    """Reads points that have no file of their own. It is sent to worker processes, so it must be picklable."""
 
     def __call__(self, sweep: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Points of a sweep: (N, 4) float32 x, y, z (lidar frame, metres) and intensity (0 to 255), and (N,) float64
@@ -143,7 +143,7 @@ class PointReader(Protocol):
 
 @dataclass(frozen=True)
 class OwnParts:
-    """Places where the lidars see the car that carries them, beside its box.
+    """Places outside the box of the own vehicle where the lidars see the vehicle.
 
     Attributes:
         cells: (L, N, N, N) bool, cells around each lidar of the rig, in its frame.
@@ -167,25 +167,25 @@ class Scene:
         name: e.g. ``scene-0061``.
         dataroot: folder that file names start from.
         keyframes: the K keyframes.
-        keyframe_sweeps: (K,) int64, the sweep whose lidar and time each keyframe has.
+        keyframe_sweeps: (K,) int64, the sweep that gives each keyframe its lidar and time.
         sweep_files: the S files of lidar points.
-        label_files: the S files with the category of each point, None where points have none.
+        label_files: the S files with the category of each point, None if points have none.
         timestamps_us: (S,) int64.
         global_from_ego: (S, 4, 4) float64, at each sweep's own time.
         ego_from_lidar: (S, 4, 4) float64.
         tracks: the annotated boxes.
         cameras: the cameras of each keyframe.
-        records: what the index of keyframes needs beside.
+        records: further data for the index of keyframes.
         rig: the sensors.
         taxonomy: the categories.
-        lidars: (S,) int64, which lidar of the rig each sweep is of; None where there is one lidar.
-        trajectory: poses of the car in between, where they are known better than from one sweep to the next. Only the
-            motion within a sweep is taken from it.
-        annotations: where boxes are known at other times than keyframes; `tracks` is what they are at keyframes.
-        read_points: reads points where `sweep_files` names what they are part of, and not files of points.
-        category_of: (256,) uint8 category of each number in label files, 255 for none; None where they are the same.
-        left_out: sentences on input that was found and not used, or is missing, for the user.
-        own_parts: where the lidars see their own car.
+        lidars: (S,) int64, which lidar of the rig made each sweep; None if there is one lidar.
+        trajectory: poses of the car at more times than those of sweeps. Only the motion within a sweep is taken from
+            it.
+        annotations: boxes at other times than keyframes; `tracks` has them at keyframes.
+        read_points: reads points if `sweep_files` does not name files of points.
+        category_of: (256,) uint8 category of each number in label files, 255 for none; None if they are the same.
+        left_out: sentences for the user on input that is not used or is missing.
+        own_parts: places where the lidars see the own vehicle.
         annotated_sweeps: (A,) int64, the sweeps at which the recording is annotated, if labels are made at others, too;
             None where they are those of the keyframes.
     """
@@ -220,17 +220,17 @@ class Scene:
         return grid_from_ego @ inverse(self.global_from_ego[sweep])
 
     def lidar(self, sweep: int) -> Lidar:
-        """The lidar that a sweep is of."""
+        """The lidar that made a sweep."""
         return self.rig.lidars[0 if self.lidars is None else self.lidars[sweep]]
 
     @property
     def annotated(self) -> Annotations:
-        """The boxes at all times at which they are known."""
+        """The boxes at all annotated times."""
         return self.annotations or Annotations(self.timestamps_us[self.keyframe_sweeps], self.tracks)
 
     @cached_property
     def motion(self) -> Trajectory:
-        """Where the car was at any time."""
+        """Poses of the car at any time."""
         return self.trajectory or Trajectory.through(self.timestamps_us, self.global_from_ego)
 
     def sweeps_of_lidars(self) -> list[np.ndarray]:
@@ -240,7 +240,8 @@ class Scene:
         return [np.flatnonzero(self.lidars == lidar) for lidar in range(len(self.rig.lidars))]
 
     def own_cells(self, sweep: int) -> tuple[np.ndarray, float, float]:
-        """Where the lidar of a sweep sees its own car: cells, lowest coordinate and edge, as in :class:`OwnParts`."""
+        """Places where the lidar of a sweep sees the own vehicle: cells, lowest coordinate and edge, as in
+        :class:`OwnParts`."""
         lidar = 0 if self.lidars is None or len(self.own_parts.cells) == 1 else self.lidars[sweep]
         return self.own_parts.cells[lidar], self.own_parts.low_m, self.own_parts.cell_m
 
@@ -292,7 +293,7 @@ class Scene:
 
 
 class Scenes(Sequence[Scene]):
-    """Scenes of a source, each loaded when it is asked for: all of a large data set do not fit into memory."""
+    """Scenes of a source, each loaded when it is used: those of a large data set do not fit into memory together."""
 
     def __init__(self, source: 'SceneSource', names: Sequence[str] | None = None):
         self.source = source
@@ -308,7 +309,7 @@ class Scenes(Sequence[Scene]):
 
 
 class SceneSource(Protocol):
-    """Recordings of some kind: the tables of nuScenes, a folder, a data set that another library reads."""
+    """A source of recordings: nuScenes' tables, a folder, or a data set read by another library."""
 
     @property
     def version(self) -> str:
@@ -320,11 +321,11 @@ class SceneSource(Protocol):
 
     @property
     def splits(self) -> Mapping[str, frozenset[str]]:
-        """Names of the scenes of ``train`` and ``val``; a scene that neither names is for training."""
+        """Names of the scenes of ``train`` and ``val``; a scene in neither is for training."""
 
     @property
     def left_out(self) -> Sequence[str]:
-        """Sentences on input that is of no scene, for the user."""
+        """Sentences for the user on input that belongs to no scene."""
 
     def load(self, name: str) -> Scene:
         """A scene as plain arrays.
@@ -335,7 +336,7 @@ class SceneSource(Protocol):
 
 
 def load_all(source: SceneSource) -> tuple[list[Scene], dict[str, str]]:
-    """The scenes of a source that can be loaded, and what is wrong with the others, by name."""
+    """The scenes of a source that can be loaded, and errors of the others, by name."""
     scenes, broken = [], {}
     for name in source.scene_names:
         try:
@@ -346,7 +347,7 @@ def load_all(source: SceneSource) -> tuple[list[Scene], dict[str, str]]:
 
 
 def tracks_of(records: Sequence[KeyframeRecord], taxonomy: Taxonomy) -> Tracks:
-    """The boxes of a scene's keyframes as tracks, one an instance, in the order of their tokens.
+    """The boxes of a scene's keyframes as tracks, one for each instance, in the order of their tokens.
 
     Raises:
         ValueError: a box has a category that the taxonomy does not know.

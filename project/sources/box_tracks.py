@@ -1,4 +1,4 @@
-"""Boxes at any times made into the tracks of a scene."""
+"""Makes the tracks of a scene from boxes at any times."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from project.sources.records import BoxRecords
 from project.taxonomy import Taxonomy
 
 _SAME_US = 1_000
-"""Boxes and sweeps whose time stamps differ by less are of one time."""
+"""Boxes and sweeps whose time stamps differ by less count as simultaneous."""
 
 _LONGEST_US = 1_500_000
-"""An object that has no box for longer is not known to be in between (nuscenes-devkit's ``max_time_diff``)."""
+"""Boxes of an object further apart in time are not interpolated (nuscenes-devkit's ``max_time_diff``)."""
 
 NOT_COUNTED = -1
-"""In place of the number of points in a box."""
+"""Stands for an unknown number of points in a box."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def tracks_at(annotations: Annotations, times_us: np.ndarray) -> Tracks:
 
 
 def box_records(tracks: Tracks, k: int, names: list[str], taxonomy: Taxonomy) -> BoxRecords:
-    """The boxes of a keyframe as the index of keyframes has them; `names` are those of the tracks."""
+    """The boxes of a keyframe for the index of keyframes; `names` are those of the tracks."""
     chosen = np.flatnonzero(tracks.present[k])
     count = np.full(len(chosen), NOT_COUNTED)
     return BoxRecords(

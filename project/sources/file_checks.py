@@ -1,5 +1,5 @@
-"""Whether files that can be read are what they are taken for: whole sweeps, in the columns named; images of the size
-that is said."""
+"""Checks that readable files are what they should be: whole sweeps with the stated columns, images of the stated
+size."""
 
 import os
 from collections.abc import Iterator
@@ -12,23 +12,22 @@ from project.errors import UserError
 from project.sources.base import PointLayout, Scene
 
 ROWS = 4096
-"""Points that are looked at to judge the columns of a file."""
+"""Number of points that are used to check the columns of a file."""
 
 NEIGHBOURS = 3
-"""Sweeps on either side that a sweep is compared with."""
+"""Number of sweeps on either side that a sweep is compared with."""
 
 LEAST_SHARE = 0.5
-"""Least size of a file of points, in parts of that of its neighbours: a lidar sees no less of a sudden."""
+"""Least size of a file of points as a share of its neighbours' size: a lidar does not suddenly see less."""
 
 _FARTHEST_M = 2000.0
 _RINGS = 4096
 
 
 def check_files(scene: Scene) -> None:
-    """Check that no file of points is much smaller than those of its neighbours, as one is that was cut off, and that
-    the images of the first keyframe have the size that the scene says.
+    """Check that no file of points is much smaller than its neighbours, as a cut-off file is, and the size of images.
 
-    Files that are missing are not looked at.
+    Images are checked at the first keyframe. Missing files are skipped.
 
     Raises:
         UserError: a file is not as it should be; the message names it.
@@ -42,7 +41,7 @@ def check_files(scene: Scene) -> None:
 
 def _check_sizes(paths: list[str]) -> None:
     sizes = np.array([_size(path) for path in paths])
-    # Mostly all are alike, which is quickly seen.
+    # Usually all are alike, which is quick to check.
     there = sizes[sizes >= 0]
     if not len(there) or there.min() > LEAST_SHARE * there.max():
         return
@@ -58,7 +57,7 @@ def _check_sizes(paths: list[str]) -> None:
 
 
 def _size(path: str) -> int:
-    """Size of a file in bytes, -1 if it is not there."""
+    """Size of a file in bytes, -1 if it does not exist."""
     try:
         return os.stat(path).st_size
     except OSError:
@@ -72,7 +71,7 @@ def _check_image(file: Path, size_px: tuple[int, int] | None) -> None:
         with Image.open(file) as image:
             found = image.size
     except OSError:
-        # Labels need no images; training names those that cannot be read.
+        # Labels need no images; training reports those that cannot be read.
         return
     if found != tuple(size_px):
         raise UserError(
@@ -82,16 +81,16 @@ def _check_image(file: Path, size_px: tuple[int, int] | None) -> None:
 
 
 def check_columns(file: object, content: bytes, points: np.ndarray, layout: PointLayout) -> None:
-    """Check that headerless points of float32 have the columns that they are taken to have, where one is the ring.
+    """Check that headerless points of float32 have the expected columns, if one of these is the ring.
 
-    The number of the beam is whole; of numbers in other columns it is not. Where another number of columns or type
-    explains the file, that is what it is.
+    The ring is a whole number; numbers in other columns are not. If the file fits another number of columns or another
+    type, the layout is wrong.
 
     Args:
         file: name of the file.
         content: what is in it.
-        points: (N, C) the numbers as `layout` has them.
-        layout: what they are taken for.
+        points: (N, C) the numbers read with `layout`.
+        layout: the expected layout.
 
     Raises:
         UserError: the file has other columns.
@@ -112,7 +111,7 @@ def check_columns(file: object, content: bytes, points: np.ndarray, layout: Poin
 
 
 def _other_layouts(content: bytes) -> Iterator[tuple[str, int]]:
-    """Types and numbers of columns of which the content can be points with intensity."""
+    """Types and numbers of columns with which the content can be points with intensity."""
     for dtype, counts in (('float32', (4, 6, 7)), ('float64', (4, 5, 6))):
         for count in counts:
             if len(content) % (np.dtype(dtype).itemsize * count) == 0:
@@ -134,6 +133,6 @@ def _can_be(points: np.ndarray) -> bool:
 
 
 def _are_rings(column: np.ndarray) -> bool:
-    """Whether numbers can be those of beams; -1 stands for none."""
+    """Whether numbers can be numbers of beams; -1 stands for none."""
     with np.errstate(invalid='ignore'):
         return bool(((column == np.rint(column)) & (column >= -1) & (column < _RINGS)).all())

@@ -1,4 +1,4 @@
-"""Which sweeps are keyframes, what they are called, and which images belong to them."""
+"""Chooses keyframes among sweeps, names them, and finds their images."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,14 @@ from project.sources.records import CameraRecord, Keyframe
 from project.sources.trajectory import Trajectory
 
 _EARLY = 0.9
-"""A keyframe may follow after this part of the time between keyframes, since sensors do not keep time exactly."""
+"""The next keyframe may come after this share of the time between keyframes, since sensors are not exactly periodic."""
 
 IMAGE_REACH_US = 100_000
-"""An image that is further in time from a keyframe is not of it."""
+"""An image further in time from a keyframe does not belong to it."""
 
 
 def choose_keyframes(sweeps_us: np.ndarray, boxes_us: np.ndarray, every_s: float) -> np.ndarray:
-    """Sweeps about `every_s` apart, those at times at which boxes are known.
+    """Sweeps about `every_s` apart, at times with boxes.
 
     Args:
         sweeps_us: (N,) time stamps of the sweeps of one lidar, ascending.
@@ -42,24 +42,24 @@ def choose_keyframes(sweeps_us: np.ndarray, boxes_us: np.ndarray, every_s: float
 
 
 def keyframe_named(scene: str, lidar: str, timestamp_us: int) -> Keyframe:
-    """Names of a keyframe of a recording that has no tokens: the same for the same scene, lidar and time."""
+    """Names of a keyframe in a recording without tokens: the same for the same scene, lidar and time."""
     return Keyframe(
         scene_name=scene,
         scene_token=token(scene),
         sample_token=token(scene, timestamp_us),
         lidar_token=token(scene, lidar, timestamp_us),
-        # Some formats name labels after it, those of all scenes in one folder.
+        # Some formats name labels after it, with the labels of all scenes in one folder.
         lidar_file=f'{scene}__{lidar}__{timestamp_us}.bin',
     )
 
 
 def token(*names: object) -> str:
-    """32 lowercase hex digits that name something: the same for the same names."""
+    """A token of 32 lowercase hex digits: the same for the same names."""
     return hashlib.md5('/'.join(map(str, names)).encode()).hexdigest()
 
 
 def images_at(images: Mapping[str, Sequence[CameraRecord]], timestamp_us: int) -> dict[str, CameraRecord]:
-    """The image of each camera that is the nearest in time to a keyframe; none where all are far from it."""
+    """The image of each camera that is nearest in time to a keyframe; none if all are too far from it."""
     found = {}
     for name, of_camera in images.items():
         nearest = min(of_camera, key=lambda image: abs(image.timestamp_us - timestamp_us), default=None)
@@ -69,7 +69,7 @@ def images_at(images: Mapping[str, Sequence[CameraRecord]], timestamp_us: int) -
 
 
 def with_poses_of_car(images: Sequence[CameraRecord], trajectory: Trajectory) -> list[CameraRecord]:
-    """Images with the pose of the car at the time of each."""
+    """Images, each with the pose of the car at its time."""
     if not images:
         return []
     poses = trajectory.at(np.array([image.timestamp_us for image in images], np.int64))

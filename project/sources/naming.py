@@ -12,14 +12,14 @@ _NOT_IN_NAMES = re.compile(r'[/\\\x00-\x1f]')
 
 
 def folder_name(name: str, where: str) -> str:
-    """A scene's name as that of one folder: a slash, which some data sets have in names, becomes an underscore.
+    """A scene's name as the name of a folder: slashes, which some data sets have in names, become underscores.
 
     Args:
         name: as the recording has it.
         where: what to name in messages.
 
     Raises:
-        UserError: nothing of a name is left.
+        UserError: no name is left.
     """
     safe = _NOT_IN_NAMES.sub('_', name).strip()
     if not safe.strip('.'):
@@ -28,9 +28,9 @@ def folder_name(name: str, where: str) -> str:
 
 
 class UniquelyNamed:
-    """A source whose keyframes have lidar files of different names: each starts with the token of the keyframe.
+    """A source whose lidar file names are unique: each starts with the token of its keyframe.
 
-    Formats that name labels by the lidar file cannot mix up keyframes then.
+    So formats that name labels by the lidar file cannot mix up keyframes.
     """
 
     def __init__(self, source: SceneSource):

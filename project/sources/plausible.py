@@ -1,4 +1,4 @@
-"""Whether the numbers of a recording can be: wrong units and broken records look like numbers, too."""
+"""Checks that the numbers of a recording are plausible: wrong units and broken records are numbers, too."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,23 +13,23 @@ TURN_S = (0.002, 5.0)
 """Shortest and longest typical time between two sweeps of a lidar; lidars turn 5 to 40 times a second."""
 
 KEYFRAME_S = (0.01, 120.0)
-"""The same of keyframes."""
+"""The same for keyframes."""
 
 FASTEST_M_S = 120.0
 JUMP_M = 20.0
-"""The car may move that far between two sweeps whatever time passed, as corrected positions do, and at that speed."""
+"""The car may move this far between two sweeps in any time, as corrected positions do, and may drive at this speed."""
 
 FARTHEST_M = 1e8
-"""Coordinates beyond are of no place on Earth, in whatever frame."""
+"""Larger coordinates are no place on Earth, in any frame."""
 
 STEEPEST = 0.5
-"""Least cosine between upwards and the car's own upwards: 60 degrees."""
+"""Least cosine between the vertical and the car's z axis: 60 degrees."""
 
 CENTRE = (0.1, 0.9)
-"""Where the principal point of a camera may lie, in parts of the image."""
+"""Range of the principal point of a camera, as a share of the image."""
 
 REACH_M = 500.0
-"""Boxes farther away from the car are out of the reach of any lidar."""
+"""Boxes farther away from the car are out of reach of any lidar."""
 
 SMALLEST_M, LARGEST_M = 0.01, 150.0
 """Extent of a box along each axis."""
@@ -39,14 +39,14 @@ def check_plausible(scene: Scene) -> None:
     """Check times, poses and cameras of a scene.
 
     Raises:
-        UserError: a number cannot be; the message says which, and what would be plausible.
+        UserError: a number is impossible; the message says which, and what would be plausible.
     """
     for number in range(len(scene.rig.lidars)):
         mine = slice(None) if scene.lidars is None else scene.lidars == number
         _check_spacing(f'sweeps of {scene.rig.lidars[number].name}', scene.timestamps_us[mine], TURN_S)
     _check_spacing('keyframes', scene.timestamps_us[scene.keyframe_sweeps], KEYFRAME_S)
     _check_poses(scene)
-    # A calibration is that of many images.
+    # Many images share a calibration.
     cameras = {
         (name, id(camera.camera_matrix), camera.size_px): camera
         for record in scene.records
@@ -135,9 +135,9 @@ def _check_camera(name: str, camera: CameraRecord) -> None:
 
 
 def reachable(records: Sequence[KeyframeRecord]) -> tuple[list[KeyframeRecord], list[str]]:
-    """Keyframes without boxes that are out of reach or have no plausible size, and sentences on these.
+    """Keyframes without boxes that are out of reach or of implausible size, and sentences on these boxes.
 
-    Such a box costs time and memory without end, or is none; the others are not touched by it.
+    Such a box would cost unlimited time and memory, or is an error; other boxes are not affected.
     """
     far = odd = 0
     example = ''

@@ -1,4 +1,4 @@
-"""The categories of a sweep's points, as files of nuScenes-lidarseg and nuScenes-panoptic hold them."""
+"""Reads the categories of a sweep's points from files of nuScenes-lidarseg and nuScenes-panoptic."""
 
 import zipfile
 import zlib
@@ -15,7 +15,7 @@ INSTANCES = 1000
 """Panoptic labels are category * 1000 + instance."""
 
 LARGEST_BYTES = 1 << 28
-"""An array that unpacks to more than this is no sweep's."""
+"""An array that unpacks to more than this is not from a sweep."""
 
 
 def read_categories(scene: Scene, sweep: int, count: int) -> np.ndarray:
@@ -30,7 +30,7 @@ def read_categories(scene: Scene, sweep: int, count: int) -> np.ndarray:
         (N,) uint8 categories of the taxonomy.
 
     Raises:
-        FileNotFoundError, UserError: the file is missing, damaged or not of these points; the message names it.
+        FileNotFoundError, UserError: the file is missing, damaged or belongs to other points; the message names it.
     """
     file = scene.dataroot / (scene.label_files[sweep] or '')
     content = read_file(file)
@@ -51,7 +51,7 @@ def read_categories(scene: Scene, sweep: int, count: int) -> np.ndarray:
 
 
 def _panoptic(file: Path, content: bytes) -> np.ndarray:
-    """(N,) categories of an archive that may be damaged, or unpack to more than there is memory."""
+    """(N,) categories of an archive, which may be damaged or unpack to more than the memory."""
     try:
         labels = read_npz(content, ('data',), LARGEST_BYTES)['data']
         if labels is None:

@@ -1,7 +1,7 @@
 """Logs of the 123D library (``pip install py123d``): Argoverse 2, Waymo, nuPlan, KITTI-360, PandaSet and others.
 
-The library converts a data set into its own logs first; ``docs/own_data.md`` shows how. Here they become scenes, one a
-log. The ego frame is the one that the library calls IMU.
+The library first converts a data set into its own logs; ``docs/own_data.md`` shows how. Each log becomes a scene here.
+The ego frame is the one that the library calls IMU.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ from project.sources.trajectory import Trajectory
 LOGS, TAXONOMY_FILE = 'logs', 'taxonomy.yaml'
 
 MERGED = 'lidar_merged'
-"""What the library calls the points of all lidars of a data set that does not keep them apart."""
+"""The library's name for the points of all lidars, in data sets that merge them."""
 
 NOT_DESKEWED = ('kitti360',)
-"""Data sets whose points are where the turning lidar saw them."""
+"""Data sets whose points are not deskewed."""
 
 
 class Py123dSource:
@@ -35,7 +35,7 @@ class Py123dSource:
 
     Args:
         dataroot: folder that holds ``logs``, where the library has written them, and perhaps ``taxonomy.yaml``. With
-            it, categories of boxes are those of the data set; without, the dozen that the library makes of them.
+            it, categories of boxes are those of the data set; without it, the dozen categories of the library.
         scene_names: names of logs; all by default.
         keyframe_every_s: seconds between keyframes.
 
@@ -91,24 +91,24 @@ def open_logs(dataroot: Path) -> dict[str, Any]:
             f'logs of 123D are read by py123d, which is not installed ({error}): pip install py123d'
         ) from None
     builder = ArrowSceneBuilder(dataroot / LOGS, dataroot / 'maps')
-    # Scenes that start a thousand years apart are the logs.
+    # With scenes a thousand years apart, each log is one scene.
     scenes = builder.get_scenes(SceneFilter(timestamp_threshold_s=3e10), SequentialExecutor())
     return {scene.log_name: scene for scene in scenes}
 
 
 @dataclass(frozen=True)
 class PointsOfLog:
-    """Reads the points of a log's sweeps; a sweep here is what one lidar has measured.
+    """Reads the points of a log's sweeps; a sweep here is from one lidar.
 
     Attributes:
         dataroot: folder that holds the logs.
         name: name of the log.
         times_us: (S,) int64 when each sweep began.
-        lidars: (S,) int64, which of the lidars each is of.
+        lidars: (S,) int64, the lidar of each sweep.
         ids: the library's number of each lidar.
         names: name of each lidar.
         ego_from_lidar: (L, 4, 4) float64.
-        merged: whether the library keeps the points of all lidars together.
+        merged: whether the library merges the points of all lidars.
     """
 
     dataroot: Path
@@ -217,7 +217,7 @@ def _rig(log: Any, points: PointsOfLog, cameras: tuple[str, ...], own_box: np.nd
 
 
 def _trajectory(log: Any) -> tuple[Trajectory, np.ndarray]:
-    """Where the car was, and its box in the ego frame, (2, 3)."""
+    """The trajectory of the car, and its box in the ego frame, (2, 3)."""
     times = log.get_all_ego_state_se3_timestamps(include_history=True)
     states = [log.get_ego_state_se3_at_timestamp(time) for time in times]
     if not states:
@@ -227,7 +227,7 @@ def _trajectory(log: Any) -> tuple[Trajectory, np.ndarray]:
     centre = np.array([car.center_to_imu_se3.x, car.center_to_imu_se3.y, car.center_to_imu_se3.z])
     poses = np.stack([state.imu_se3.transformation_matrix for state in states])
     trajectory = Trajectory.through(np.array([time.time_us for time in times], np.int64), poses)
-    # A hand's breadth more, for what sticks out.
+    # A margin of 10 cm, for parts that stick out.
     return trajectory, np.stack([centre - half - 0.1, centre + half + 0.1])
 
 
@@ -252,7 +252,7 @@ def _boxes(log: Any, native: bool) -> DatedBoxes:
 
 
 def _images(log: Any, name: str, trajectory: Trajectory) -> dict[str, list[CameraRecord]]:
-    """The images of each pinhole camera: when and where from they were taken. The library keeps what is in them."""
+    """The images of each pinhole camera: their times and poses. The library keeps their pixels."""
     images = {}
     for camera_id, camera in log.get_camera_metadatas().items():
         if getattr(camera, 'intrinsics', None) is None:

@@ -1,4 +1,4 @@
-"""Points of a sweep as the rest of the project takes them, whatever file they are in."""
+"""Reads the points of a sweep from a file of any kind."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ COLUMNS = ('x', 'y', 'z', 'intensity')
 
 
 def read_returns(file: Path, lidar: Lidar) -> np.ndarray:
-    """Returns of a sweep in the order in which they are stored, no-returns included, where they are stored.
+    """Returns of a sweep in the order of the file, including no-returns if the file has them.
 
     Args:
         file: points: ``.npy``, ``.pcd`` or ``.las``; any other is headerless binary.
-        lidar: says how the file holds points.
+        lidar: gives the layout of the file.
 
     Returns:
         (N, 4 or more) float32, the first four x, y, z (lidar frame, metres) and intensity (0 to 255).
@@ -31,10 +31,10 @@ def read_returns(file: Path, lidar: Lidar) -> np.ndarray:
 
 
 def read_timed_returns(file: Path, lidar: Lidar, timestamp_us: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns as :func:`read_returns` has them, and when they were measured.
+    """Returns as from :func:`read_returns`, and the times at which they were measured.
 
     Returns:
-        The returns, and (N,) float64 seconds from the sweep's time stamp, None if the file does not tell.
+        The returns, and (N,) float64 seconds from the sweep's time stamp, None if the file has no times.
     """
     layout, content = lidar.points, read_file(file)
     if file.suffix.lower() not in _READERS:
@@ -61,7 +61,7 @@ def _seconds(times: np.ndarray, layout: PointLayout, timestamp_us: int) -> np.nd
     """Seconds from the sweep's time stamp."""
     zero = timestamp_us * 1e-6 / layout.time_unit_s if layout.time_zero == 'epoch' else 0.0
     if times.dtype.kind in 'iu':
-        # Subtracted as whole numbers, since 64 bits hold nanoseconds of the epoch as such only.
+        # Subtracted as integers: float64 cannot hold nanoseconds since the epoch exactly.
         return (times.astype(np.int64) - round(zero)) * layout.time_unit_s
     return (times.astype(np.float64) - zero) * layout.time_unit_s
 
@@ -113,7 +113,7 @@ _READERS = {
     '.las': lambda file, content, layout: read_las(file, content),
     '.laz': lambda file, content, layout: read_las(file, content),
 }
-"""Reader of each kind of file that says what it holds."""
+"""Readers of self-describing files."""
 
 
 def read_file(file: Path) -> bytes:

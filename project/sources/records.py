@@ -1,4 +1,4 @@
-"""What a recording says of its keyframes: their names, images, boxes and poses."""
+"""The data of keyframes in a recording: names, images, boxes and poses."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Keyframe:
 
 @dataclass(frozen=True)
 class CameraRecord:
-    """An image of a keyframe, and where its camera was when it was taken.
+    """An image of a keyframe, and the pose of its camera at that time.
 
     Attributes:
         file: path below the dataroot.
@@ -35,7 +35,7 @@ class CameraRecord:
         camera_matrix: (3, 3) float64, camera frame to pixels.
         ego_from_camera: (4, 4) float64.
         global_from_ego: (4, 4) float64 at the time of the image, not of the lidar.
-        size_px: width and height; None where not known.
+        size_px: width and height; None if not known.
     """
 
     file: str
@@ -79,8 +79,8 @@ class KeyframeRecord:
         global_from_ego: (4, 4) float64 at the time of the lidar sweep.
         cameras: image of each camera by channel, e.g. ``CAM_FRONT``.
         boxes: annotated boxes.
-        lidar_path: file of the lidar sweep below the dataroot; empty where only its name is known.
-        lidar_name: which lidar of the rig it is of.
+        lidar_path: file of the lidar sweep below the dataroot; empty if only its name is known.
+        lidar_name: the lidar of the rig that made it.
     """
 
     keyframe: Keyframe

@@ -1,4 +1,4 @@
-"""Returns of a sweep as if all had been measured at its time stamp."""
+"""Deskewed returns: those of a sweep as if all were measured at its time stamp."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ from project.sources.base import Scene
 from project.sources.read_points import read_timed_returns
 
 _POSES = 17
-"""Poses of the lidar over a sweep, between which its motion is linear: every 6 ms of a turn of 0.1 s."""
+"""Number of poses of the lidar during a sweep, with linear motion between them: every 6 ms of a turn of 0.1 s."""
 
 _LONGEST_S = 1.0
-"""Times that are further from the time stamp are none: they count from something else, or in other units."""
+"""Times further from the time stamp are wrong: they have another zero or other units."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Returns:
     Attributes:
         points: (N, 4 or more) float32, the first four x, y, z (metres, the lidar's frame at the sweep's time stamp)
             and intensity (0 to 255).
-        times_s: (N,) float64, when each was measured, counted from the time stamp; None if the file does not tell.
+        times_s: (N,) float64, seconds from the time stamp to each measurement; None if the file has no times.
     """
 
     points: np.ndarray
@@ -36,7 +36,7 @@ def returns_of(scene: Scene, sweep: int) -> Returns:
     """Read a sweep, and deskew it if its lidar does not and its points carry a time.
 
     Raises:
-        FileNotFoundError, ValueError: the file is missing or damaged, or its times are none; the message names it.
+        FileNotFoundError, ValueError: the file is missing or damaged, or its times are wrong; the message names it.
     """
     file, lidar = scene.dataroot / scene.sweep_files[sweep], scene.lidar(sweep)
     if scene.read_points is not None:
@@ -74,7 +74,7 @@ def _deskewed(scene: Scene, sweep: int, points: np.ndarray, times_s: np.ndarray)
 def _move(points, times_s, poses, first_s, poses_per_s):
     pose = np.empty((4, 4))
     for i in range(len(points)):
-        # A no-return stays where it is, at the origin.
+        # A no-return stays at the origin.
         if points[i, 0] == 0 and points[i, 1] == 0 and points[i, 2] == 0:
             continue
         at = (times_s[i] - first_s) * poses_per_s

@@ -10,7 +10,7 @@ from project.errors import UserError
 from project.taxonomy import CLASSES, FREE, LEARNING_MAP, MOST_CATEGORIES, NOISE, PALETTE, RAW_NAMES, Taxonomy
 
 GROUND, STATIC = 'ground', 'static'
-"""Categories, and labels, of points without labels that are in no box."""
+"""Names of the categories and labels of unlabelled points outside boxes."""
 
 _COLOUR_OF = dict(zip(CLASSES, range(1, FREE), strict=True))
 _COLOUR_OF |= {GROUND: _COLOUR_OF['driveable_surface'], STATIC: _COLOUR_OF['manmade']}
@@ -19,10 +19,10 @@ _KINDS = ('movable', 'ground', 'static')
 
 
 def taxonomy_of_boxes(categories: Iterable[str]) -> Taxonomy:
-    """What is known of a recording that has boxes and no labels of points.
+    """The taxonomy of a recording that has boxes but no labels of points.
 
     Args:
-        categories: those that boxes have. One that nuScenes has too gets its class, another is a class of its own.
+        categories: the categories of boxes. A category of nuScenes gets its class there; any other is its own class.
 
     Returns:
         The categories, then ``ground`` and ``static``, which are classes of their own.
@@ -58,9 +58,9 @@ def make_taxonomy(content: Mapping, where: Path | str) -> Taxonomy:
     """Taxonomy of tables of categories.
 
     Args:
-        content: ``movable``, ``ground`` and ``static``, each a table from category to label, where no label is noise;
-            and optionally ``porous``, a list of static categories, ``own_vehicle``, a category, and ``palette``, a
-            table from label to red, green and blue.
+        content: ``movable``, ``ground`` and ``static``, each a table from category to label (no label means noise); and
+            optionally ``porous``, a list of static categories, ``own_vehicle``, a category, and ``palette``, a table
+            from label to red, green and blue.
         where: what to name in messages.
     """
     tables = [_table(content, kind, where) for kind in _KINDS]
@@ -116,7 +116,7 @@ def _table(content: Mapping, kind: str, where: Path | str) -> dict[str, str | No
 
 
 def _labels(tables: list[dict[str, str | None]], where: Path | str) -> tuple[str, ...]:
-    """Names of labels: the classes of nuScenes if all are among them, else in the order in which they occur."""
+    """Names of labels: the classes of nuScenes if all labels are among them, else the labels in order of occurrence."""
     labels = dict.fromkeys(label for table in tables for label in table.values() if label)
     if all(label in CLASSES for label in labels):
         return ('noise', *CLASSES)
@@ -129,7 +129,7 @@ def _labels(tables: list[dict[str, str | None]], where: Path | str) -> tuple[str
 
 
 def _palette(labels: tuple[str, ...], given: dict) -> np.ndarray:
-    """(18, 3) uint8: colours as given, those of nuScenes for its classes, and for others what is left of these."""
+    """(18, 3) uint8: the given colours; else those of nuScenes for its classes, and unused ones of these for others."""
     palette = PALETTE.copy()
     left = [number for number in range(1, FREE) if number not in {_COLOUR_OF.get(label) for label in labels}]
     for number, label in enumerate(labels[1:], start=1):

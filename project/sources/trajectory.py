@@ -1,4 +1,4 @@
-"""Where the car was at any time."""
+"""The pose of the car at any time."""
 
 from dataclasses import dataclass
 
@@ -21,15 +21,15 @@ class Trajectory:
 
     @classmethod
     def through(cls, times_us: np.ndarray, global_from_ego: np.ndarray) -> 'Trajectory':
-        """Through poses in any order, of which some may be given twice."""
+        """A trajectory through poses, in any order and possibly repeated."""
         times_us, first = np.unique(times_us, return_index=True)
         return cls(times_us, global_from_ego[first])
 
     def at(self, times_us: np.ndarray) -> np.ndarray:
         """Poses at (N,) times, int64 or float64: (N, 4, 4) float64.
 
-        Given poses are returned as they are. Between two of them position is linear and rotation slerp; before the
-        first and after the last the car goes on as between the two nearest.
+        At the given times the given poses are returned. Between two poses, the position is linear and the rotation
+        slerp; before the first and after the last, the motion between the two nearest poses continues.
         """
         if len(self.times_us) == 1:
             return self.global_from_ego[np.zeros(len(times_us), np.int64)]

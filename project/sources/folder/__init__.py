@@ -1,1 +1,1 @@
-"""Recordings that a ``scene.json`` a scene describes: the way for data of one's own."""
+"""Recordings described by one ``scene.json`` for each scene: the way to use one's own data."""

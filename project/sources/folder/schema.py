@@ -1,4 +1,4 @@
-"""What a ``scene.json`` may hold; ``docs/own_data.md`` describes it."""
+"""The schema of ``scene.json``; ``docs/own_data.md`` describes it."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,11 +13,11 @@ Pixels = Annotated[int, msgspec.Meta(gt=0)]
 
 
 class _Described(msgspec.Struct, forbid_unknown_fields=True):
-    """What has a field that is not known is refused: it would be forgotten without a word."""
+    """Unknown fields are an error: otherwise they would be ignored silently."""
 
 
 class Pose(_Described):
-    """Where something is: its pose in another frame.
+    """A pose in another frame.
 
     Attributes:
         translation: x, y, z in metres.
@@ -29,7 +29,7 @@ class Pose(_Described):
 
 
 class LidarFields(_Described):
-    """A lidar; fields beside `ego_from_lidar` as in :class:`project.sources.base.Lidar` and ``PointLayout``."""
+    """A lidar; all fields but `ego_from_lidar` as in :class:`project.sources.base.Lidar` and ``PointLayout``."""
 
     ego_from_lidar: Pose
     columns: tuple[str, ...] = ('x', 'y', 'z', 'intensity')
@@ -59,7 +59,7 @@ class CameraFields(_Described):
 
 
 class CarPose(Pose):
-    """Where the car was: the pose of its frame in the global frame."""
+    """The pose of the car in the global frame."""
 
     timestamp_us: int
 
@@ -71,7 +71,7 @@ class Sweep(_Described):
         lidar: name of the lidar.
         timestamp_us: its time stamp.
         file: its points.
-        categories: file of one uint8 a point, the number of its category; None where points have none.
+        categories: file with one uint8 for each point, the number of its category; None if points have none.
     """
 
     lidar: str
@@ -89,7 +89,7 @@ class Image(_Described):
 
 
 class Box(Pose):
-    """A box: its frame, at its centre with x forward, y left, z up, told in the one that `boxes_frame` names.
+    """A box: the pose of its frame (at its centre, x forward, y left, z up) in the frame that `boxes_frame` names.
 
     Attributes:
         timestamp_us: when the object was there.
@@ -105,17 +105,17 @@ class Box(Pose):
 
 
 class SceneFile(_Described):
-    """A ``scene.json``; files in it are named from the folder that it lies in.
+    """A ``scene.json``; paths in it start at its own folder.
 
     Attributes:
         lidars: the lidars by name; keyframes are sweeps of the first one.
-        poses: where the car was, at least twice; sweeps and images are in between.
+        poses: two or more poses of the car; sweeps and images lie between them in time.
         sweeps: the sweeps of all lidars.
         boxes: at any times; tracks are interpolated between them.
         boxes_frame: ``global``, ``ego``, or the name of a lidar.
         cameras: the cameras by name.
         images: the images of all cameras.
-        own_box: lowest and highest corner of the car that carries the sensors, ego frame.
+        own_box: lowest and highest corner of the own vehicle, ego frame.
         keyframes_us: time stamps of the sweeps that are to be labelled.
         keyframe_every_s: time between keyframes, if `keyframes_us` does not name them.
         split: what the scene is for.

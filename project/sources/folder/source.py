@@ -1,4 +1,4 @@
-"""Scenes of a folder that holds ``NAME/scene.json`` for each scene, and perhaps ``taxonomy.yaml``."""
+"""Scenes of a folder with ``NAME/scene.json`` for each scene and, if wanted, ``taxonomy.yaml``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from project.taxonomy import Taxonomy
 SCENE_FILE, TAXONOMY_FILE = 'scene.json', 'taxonomy.yaml'
 
 _OUTSIDE_S = 0.5
-"""How far a sweep or an image may be before the first pose of the car or after the last."""
+"""How long a sweep or an image may be before the first pose of the car or after the last."""
 
 
 class FolderSource:
@@ -44,7 +44,7 @@ class FolderSource:
         unknown = sorted(set(scene_names or ()) - set(found))
         if unknown:
             raise UserError(f'{dataroot}: has no scene {", ".join(unknown)}')
-        # All of them are read: the taxonomy must not depend on which are to be labelled.
+        # All scenes are read: the taxonomy must not depend on the choice of scenes.
         files = {name: read_scene_file(dataroot / name / SCENE_FILE) for name in found}
         self.scene_names: Sequence[str] = tuple(name for name in found if not scene_names or name in scene_names)
         self.splits: Mapping[str, frozenset[str]] = {
@@ -71,7 +71,7 @@ class FolderSource:
             scene = _scene(file, name, self.dataroot, self.taxonomy)
             check_plausible(scene)
         except ValueError as error:
-            # What is wrong with a field; here is known of which file.
+            # The message names the field; here the file is known.
             raise UserError(f'{path}: {error}') from None
         return scene
 

@@ -15,7 +15,7 @@ from project.sources.nuscenes.reader import read_table
 from project.sources.records import BoxRecords
 
 COUNT_UNKNOWN = -1
-"""Number of points in a box where the table does not say it."""
+"""Number of points in a box if the table does not state it."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Annotations:
         keyframe_of, instance_of: (B,) int64 numbers of keyframe and object of each box.
         numbers: (B, 10) float64 translation, size (width, length, height), rotation w, x, y, z.
         points: (B, 2) int64 points of lidar and radar in the box.
-        unknown: what is wrong with boxes of a keyframe whose object is nowhere in the tables, by its token.
+        unknown: errors of boxes whose object is missing in the tables, by the token of their keyframe.
     """
 
     keyframes: dict[str, int]
@@ -84,7 +84,7 @@ class Annotations:
         )
 
     def _without_copies(self, sample_token: str, start: int, end: int) -> np.ndarray:
-        """Rows of a keyframe's boxes; of equal ones, which merged tables have, the first."""
+        """Rows of a keyframe's boxes; of equal boxes, which merged tables have, only the first."""
         rows, instances = np.arange(start, end), self.instance_of[start:end]
         if len(set(instances.tolist())) == len(rows):
             return rows
@@ -126,9 +126,9 @@ def read_annotations(
     Args:
         folder: folder of the tables.
         samples: the keyframes, by token.
-        others: tokens of keyframes whose boxes are not wanted.
+        others: tokens of keyframes whose boxes are skipped.
         categories: the category table.
-        left_out: gets a sentence on boxes that are of no keyframe and on such that are missing.
+        left_out: receives sentences on boxes without a keyframe and on missing boxes.
 
     Raises:
         UserError: a table is missing or damaged.
@@ -182,7 +182,7 @@ def read_annotations(
 
 
 def _missing_links(links: np.ndarray) -> list[str]:
-    """A sentence on boxes that others name as their neighbours in time, and that are not there; (B, 3) hashes."""
+    """A sentence on missing boxes that others name as their neighbours in time; (B, 3) hashes."""
     tokens, neighbours = links[:, 0], np.unique(links[:, 1:])
     missing = int((~np.isin(neighbours, tokens, assume_unique=False) & (neighbours != hash(''))).sum())
     if not missing:

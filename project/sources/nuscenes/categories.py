@@ -1,4 +1,4 @@
-"""The taxonomy of tables: that of nuScenes-lidarseg, or one of the categories that the tables have of their own."""
+"""The taxonomy of tables: that of nuScenes-lidarseg, or one made of the tables' own categories."""
 
 from collections.abc import Collection, Sequence
 
@@ -10,7 +10,7 @@ from project.sources.taxonomies import make_taxonomy, taxonomy_of_boxes
 from project.taxonomy import CLASSES, LEARNING_MAP, RAW_EGO, RAW_NAMES, RAW_STATIC, Taxonomy
 
 NO_CATEGORY = 255
-"""In place of a category for numbers that stand for none."""
+"""Stands for a number without a category."""
 
 _ONLY_OF_POINTS = frozenset([RAW_NAMES[0], RAW_NAMES[RAW_EGO], *(RAW_NAMES[raw] for raw in RAW_STATIC)])
 _NOISE = ('noise', 'unlabeled', 'unlabelled', 'unknown', 'void', 'ignore', 'unpainted')
@@ -27,15 +27,15 @@ def taxonomy_of(
     Args:
         categories: the category table.
         of_boxes: names of the categories that boxes have.
-        labelled: whether there are labels of points, which count categories by their ``index``.
-        own: what a file says that they are; by default their names tell.
+        labelled: whether there are labels of points, which number categories by their ``index``.
+        own: taxonomy from a file; by default the names of categories decide.
 
     Returns:
-        The taxonomy, and (256,) uint8 the category of each number in files of labels, 255 for none; None where these
-        are the same.
+        The taxonomy, and (256,) uint8 the category of each number in files of labels, 255 for none; None if these are
+        the same.
 
     Raises:
-        UserError: the table does not say how labels of points count.
+        UserError: the table does not state the numbers that labels of points use.
     """
     if own is not None:
         _check_named(categories, own)
@@ -51,13 +51,13 @@ def taxonomy_of(
 
 
 def _are_needed(categories: Sequence[CategoryRow], of_boxes: Collection[str]) -> bool:
-    """Whether categories that nuScenes does not have are of boxes, or count among those of its points."""
+    """Whether categories that nuScenes does not have occur in boxes or in labels of points."""
     added = [row for row in categories if row.name not in RAW_NAMES]
     return any(row.name in of_boxes or (row.index is not None and row.index < len(RAW_NAMES)) for row in added)
 
 
 def _check_index(category: CategoryRow) -> None:
-    """Make sure that lidarseg counts categories as nuScenes does, where the table says how it counts."""
+    """Make sure that lidarseg numbers categories like nuScenes, if the table states the numbers."""
     expected = RAW_NAMES.index(category.name)
     if category.index not in (None, expected):
         raise UserError(
@@ -112,7 +112,7 @@ def _numbers(categories: Sequence[CategoryRow], taxonomy: Taxonomy, noise: Colle
 
 
 def _label(category: str) -> str:
-    """The class of nuScenes that a category is of, or the last part of its name."""
+    """The nuScenes class of a category, or the last part of its name."""
     if category in RAW_NAMES:
         label = LEARNING_MAP[RAW_NAMES.index(category)]
         return CLASSES[label - 1] if label else 'noise'

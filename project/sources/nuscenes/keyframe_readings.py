@@ -1,4 +1,4 @@
-"""Which readings are a keyframe's, and whether all that says so agrees: flags, times, and chains of records."""
+"""Finds the readings of keyframes, and checks that flags, times and chains of records agree."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from project.sources.nuscenes.tables import Tables
 from project.sources.plausible import TURN_S, check_unit
 
 APART_US = 1_000_000
-"""Readings of a keyframe are closer in time than this; in nuScenes they are within 50 ms."""
+"""Readings of a keyframe are closer to it in time than this; in nuScenes they are within 50 ms."""
 
 
 @dataclass
 class KeyframeReadings:
-    """The readings of a keyframe: that of the reference lidar, and one of each camera by channel."""
+    """The readings of a keyframe: one of the reference lidar, and one of each camera by channel."""
 
     sample: schema.SampleRow
     lidar: schema.ReadingRow
@@ -38,9 +38,9 @@ def keyframe_readings(
     """The readings of a scene's keyframes, in order of the reference lidar's time.
 
     Args:
-        tables: what was read of the tables.
+        tables: the tables.
         scene: which scene.
-        reference: channel of the lidar that keyframes go by.
+        reference: channel of the lidar that defines keyframes.
 
     Returns:
         The keyframes, and sentences on records that are missing.
@@ -69,15 +69,15 @@ def keyframe_readings(
 
 
 def check_order(table: str, what: str, records: Sequence[_Linked]) -> list[str]:
-    """Check that records that should follow each other in time do, and that their links say the same.
+    """Check that records follow each other in time, and that their links agree.
 
     Args:
         table: name of their table.
         what: what they are.
-        records: in the order in which they should be.
+        records: in the expected order.
 
     Returns:
-        A sentence on records that links lead to and that are missing.
+        Sentences on missing records that links lead to.
 
     Raises:
         UserError: times are equal or in another order, or links contradict them.
@@ -119,7 +119,7 @@ def _chosen(
 def _nearest(
     sample: schema.SampleRow, channel: str, readings: Sequence[schema.ReadingRow], time_us: int
 ) -> schema.ReadingRow:
-    """The reading of a keyframe: where tables flag many as such, that at the keyframe's time."""
+    """The reading of a keyframe: if tables flag several, the one at the keyframe's time."""
     first, *others = sorted(readings, key=lambda reading: abs(reading.timestamp - time_us))
     if others and abs(others[0].timestamp - time_us) == abs(first.timestamp - time_us):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Readings whose keyframe is not said: they go where the chain of readings or their time has a place for them."""
+"""Assigns readings without a keyframe to scenes, by the chain of readings or by their time."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,10 +8,10 @@ from project.sources.nuscenes.schema import ReadingRow, SampleRow
 def attach(
     orphans: Sequence[ReadingRow], readings: Mapping[str, list[ReadingRow]], samples: Mapping[str, Sequence[SampleRow]]
 ) -> list[str]:
-    """Add readings to the scenes that they are of.
+    """Add readings to the scenes that they belong to.
 
-    A reading that ``prev`` or ``next`` of a scene's reading names is of that scene, and so are those that follow it.
-    Any other one is of the only scene during which it was taken, if there is one.
+    A reading named by ``prev`` or ``next`` of a scene's reading belongs to that scene, and so do those that follow it.
+    Any other reading belongs to the scene during which it was taken, if there is exactly one.
 
     Args:
         orphans: readings whose ``sample_token`` leads to no keyframe.
@@ -19,7 +19,7 @@ def attach(
         samples: the keyframes of each scene, by its token.
 
     Returns:
-        What is left out, in sentences.
+        Sentences on readings that are left out.
     """
     at_keyframes = [reading.token for reading in orphans if reading.is_key_frame]
     left = {reading.token: reading for reading in orphans}
@@ -52,6 +52,6 @@ def attach(
 
 
 def _as_sweep(reading: ReadingRow) -> ReadingRow:
-    """A keyframe's own reading has to name its keyframe; without, it is one of the sweeps between."""
+    """A keyframe's reading must name its keyframe; otherwise it counts as a sweep between keyframes."""
     reading.is_key_frame = False
     return reading

@@ -1,8 +1,8 @@
-"""Typed records of a table, some thousand at a time: tables of v1.0-trainval have 2.6 GB.
+"""Reads a table as typed records, some thousand at a time: tables of v1.0-trainval have 2.6 GB.
 
-msgspec decodes pieces of a table that are cut where one record seems to end. A piece that it does not take is read
-again record by record, which is slow and tells exactly which record is wrong and how. That also reads what JSON does
-not have and many programs write: NaN in fields that are not needed.
+A table is cut into pieces where a record seems to end, and msgspec decodes them. If it rejects a piece, the piece is
+read again record by record, which is slow but finds the wrong record and the reason. This also accepts NaN in fields
+that are not needed: JSON does not allow it, but many programs write it.
 """
 
 import json
@@ -18,10 +18,10 @@ from project.errors import UserError
 from project.sources.nuscenes.schema import EXPECTED, Row
 
 PIECE = 1 << 20
-"""Bytes that are decoded at once."""
+"""Number of bytes decoded at once."""
 
 LARGEST_RECORD = 1 << 24
-"""What has more bytes than this before it ends is no record: the table is damaged."""
+"""A record has fewer bytes than this; otherwise the table is damaged."""
 
 _END_OF_RECORD = re.compile(rb'\}\s*,\s*(?=\{)')
 _SPACE = ' \t\r\n'
@@ -35,14 +35,14 @@ R = TypeVar('R', bound=Row)
 def read_table(
     folder: Path, name: str, row: type[R], field: str = '', skipped: Container[Any] = frozenset()
 ) -> Iterator[list[R]]:
-    """The records of a table, some at a time.
+    """Yields the records of a table, some at a time.
 
     Args:
         folder: folder of the tables.
         name: name of the table.
         row: type of its records.
-        field: a field to look at first, to save time; pieces of the table are left out in which it is always one of
-            the `skipped`. Others may still hold such records.
+        field: a field that is checked first, to save time: pieces of the table are skipped if all values of this field
+            are among the `skipped`. Other pieces may still hold such records.
         skipped: values of that field.
 
     Raises:
@@ -83,7 +83,7 @@ class _Reader(Generic[R]):
             content += more
 
     def _decoded(self, piece: bytes, at_end: bool) -> tuple[list[R], bytes]:
-        """The records of a piece, and the part at its end that is no whole record."""
+        """The records of a piece, and the incomplete record at its end."""
         text = b'[' + piece + (b'' if at_end else b']')
         try:
             if self._field:
@@ -150,7 +150,7 @@ class _Reader(Generic[R]):
 
 
 def _last_end(content: bytes) -> int:
-    """Where the last record ends that another one follows; 0 if none is seen to end."""
+    """End of the last record that is followed by another one; 0 if there is none."""
     for start in (max(len(content) - (PIECE >> 4), 0), 0):
         ends = [match.start() + 1 for match in _END_OF_RECORD.finditer(content, start)]
         if ends:

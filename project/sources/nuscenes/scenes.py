@@ -1,4 +1,4 @@
-"""A scene as plain data, made of the tables of nuScenes."""
+"""Makes scenes from the tables of nuScenes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from project.sources.records import BoxRecords, CameraRecord, Keyframe, Keyframe
 from project.taxonomy import CAMERAS, Taxonomy
 
 REFERENCE = 'LIDAR_TOP'
-"""The lidar whose frame and time keyframes have, unless another one is asked for."""
+"""The lidar that gives keyframes their frame and time by default."""
 
 
 def make_scene(
@@ -31,15 +31,15 @@ def make_scene(
     """A scene as plain arrays.
 
     Args:
-        tables: what was read of the tables.
+        tables: the tables.
         scene: which scene.
         dataroot: folder that file names start from.
         taxonomy: the categories.
-        lidars: the lidars to use, the first one for the frame and time of keyframes; empty for all.
-        points: how files hold points.
+        lidars: the lidars to use; the first one gives keyframes their frame and time; empty for all.
+        points: layout of files of points.
 
     Raises:
-        UserError: the tables do not describe the scene completely, or hold what cannot be.
+        UserError: the tables do not describe the scene completely, or hold impossible values.
     """
     channels = lidars_of(tables, scene, lidars)
     records, notes = _records(tables, scene, channels[0])
@@ -77,7 +77,7 @@ def make_scene(
 def keyframe_records(
     tables: Tables, scene: schema.SceneRow, lidars: Sequence[str] = ()
 ) -> tuple[list[KeyframeRecord], list[str]]:
-    """The keyframes of a scene in order of time, as the index has them, and what was left out of them.
+    """The keyframes of a scene in order of time, for the index, and sentences on what was left out.
 
     Raises:
         UserError: the tables do not describe the scene completely.
@@ -96,10 +96,10 @@ def _records(tables: Tables, scene: schema.SceneRow, reference: str) -> tuple[li
 
 
 def lidars_of(tables: Tables, scene: schema.SceneRow, wanted: Sequence[str] = ()) -> list[str]:
-    """Channels of the lidars of a scene, the one first that keyframes go by.
+    """Channels of the lidars of a scene; the first one defines keyframes.
 
     Raises:
-        UserError: there is none, or one that is wanted is not there.
+        UserError: there is none, or a wanted one is missing.
     """
     found = {
         calibration.channel
@@ -115,15 +115,15 @@ def lidars_of(tables: Tables, scene: schema.SceneRow, wanted: Sequence[str] = ()
 
 
 def camera_order(names: set[str]) -> list[str]:
-    """Names of cameras in the order in which images are listed: those of nuScenes first, as mmdet3d has them."""
+    """Names of cameras in the order of images: those of nuScenes first, in mmdet3d's order."""
     return [name for name in CAMERAS if name in names] + sorted(names - set(CAMERAS))
 
 
 def calibration_of(tables: Tables, reading: schema.ReadingRow) -> Calibration:
-    """Where the sensor of a reading was.
+    """The calibration of the sensor of a reading.
 
     Raises:
-        UserError: its calibration or sensor is nowhere in the tables.
+        UserError: its calibration or sensor is missing in the tables.
     """
     calibration = tables.calibrations.get(reading.calibrated_sensor_token)
     if calibration is None:
@@ -140,7 +140,7 @@ def ego_poses(tables: Tables, readings: Sequence[schema.ReadingRow]) -> np.ndarr
     """(N, 4, 4) float64 global frame from ego frame at the times of readings.
 
     Raises:
-        UserError: one is missing, or is none.
+        UserError: a pose is missing or invalid.
     """
     index, numbers = tables.ego_poses.index, tables.ego_poses.numbers
     missing = next((reading for reading in readings if reading.ego_pose_token not in index), None)
@@ -164,7 +164,7 @@ def ego_poses(tables: Tables, readings: Sequence[schema.ReadingRow]) -> np.ndarr
 def _sweeps(
     tables: Tables, scene: schema.SceneRow, channels: Sequence[str]
 ) -> list[tuple[schema.ReadingRow, Calibration]]:
-    """All readings of some lidars in order of time; of equal times in that of the lidars."""
+    """All readings of some lidars in order of time; readings of equal times in the order of the lidars."""
     sweeps = [(reading, calibration_of(tables, reading)) for reading in tables.readings[scene.token]]
     sweeps = [(reading, calibration) for reading, calibration in sweeps if calibration.channel in channels]
     sweeps.sort(key=lambda sweep: (sweep[0].timestamp, channels.index(sweep[1].channel)))
@@ -174,7 +174,7 @@ def _sweeps(
 def _without_absent(
     sweeps: list[tuple[schema.ReadingRow, Calibration]], channels: Sequence[str], dataroot: Path
 ) -> tuple[list[tuple[schema.ReadingRow, Calibration]], list[str], list[str]]:
-    """Sweeps without those of lidars beside the first that have no files, for not all of a data set is downloaded."""
+    """Sweeps without those of further lidars that have no files: users may download only a part of a data set."""
     first, *others = channels
     absent = [
         channel
@@ -188,7 +188,7 @@ def _without_absent(
 
 def _check_labels(tables: Tables, keyframes: Sequence[Keyframe]) -> None:
     without = [keyframe.lidar_token for keyframe in keyframes if keyframe.lidar_token not in tables.label_files]
-    # Without any, boxes and the ground tell what points are.
+    # Without labels of points, categories come from boxes and the ground.
     if without and len(without) < len(keyframes):
         raise UserError(
             f'lidarseg.json: has no labels for {len(without)} of {len(keyframes)} keyframes, as for the sample_data '

@@ -1,4 +1,4 @@
-"""Recordings in the tables of nuScenes: nuScenes itself, and what others keep in the same way."""
+"""Recordings in the tables of nuScenes: nuScenes itself, and other data sets with the same tables."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,11 +26,11 @@ class NuScenesSource:
     """The scenes of a folder of nuScenes; a :class:`project.sources.base.SceneSource`.
 
     Attributes:
-        dataroot: folder that holds the folder of tables, and that file names start from.
+        dataroot: folder that contains the folder of tables; paths of files start here.
         version: name of the folder of tables.
         scene_names: names of the scenes, in the table's order.
         taxonomy: the categories.
-        left_out: sentences on records that are of no scene.
+        left_out: sentences on records that belong to no scene.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class NuScenesSource:
 
         Args:
             dataroot: folder that holds the folder of tables.
-            version: name of that folder; None where there is only one.
+            version: name of that folder; None if there is only one.
             scene_names: names of the scenes wanted; all by default.
-            taxonomy: other labels for the categories of nuScenes; by default what ``taxonomy.yaml`` in the dataroot
-                says, and else what the tables tell.
-            lidars: channels of the lidars to use, the one first that keyframes go by; all by default.
-            labelled: whether labels are to be made; otherwise only keyframes can be asked for.
-            points: how files hold points; as those of nuScenes by default.
+            taxonomy: other labels for the categories of nuScenes; by default those of ``taxonomy.yaml`` in the
+                dataroot, or else of the tables.
+            lidars: channels of the lidars to use, first the one that defines keyframes; all by default.
+            labelled: whether labels will be made; otherwise only keyframes are available.
+            points: layout of files of points; that of nuScenes by default.
 
         Raises:
-            UserError: tables are missing or damaged, or do not have what is asked for.
+            UserError: tables are missing or damaged, or do not have the requested scenes or lidars.
         """
         self.dataroot = Path(dataroot)
         self.version = find_version(self.dataroot, version)
@@ -86,14 +86,14 @@ class NuScenesSource:
 
     @property
     def scenes(self) -> Scenes:
-        """The scenes, each loaded when it is asked for."""
+        """The scenes, each loaded when it is used."""
         return Scenes(self)
 
     def load(self, name: str) -> Scene:
         """A scene as plain arrays.
 
         Raises:
-            UserError: the tables do not describe it completely, or hold what cannot be.
+            UserError: the tables do not describe it completely, or hold impossible values.
         """
         row = self._tables.scenes[name]
         try:
@@ -103,7 +103,7 @@ class NuScenesSource:
             raise UserError(f'{self.dataroot / self.version}, {name}: {error}') from None
 
     def keyframes(self, name: str) -> list[KeyframeRecord]:
-        """The keyframes of a scene in order of time, for which labels of points are not needed.
+        """The keyframes of a scene in order of time; labels of points are not needed for this.
 
         Raises:
             UserError: the tables do not describe them completely.

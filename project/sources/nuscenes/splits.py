@@ -1,4 +1,4 @@
-"""Which scenes are to train and which to validate on."""
+"""The scenes for training and for validation."""
 
 from pathlib import Path
 

@@ -1,7 +1,6 @@
-"""What scenes need of the tables of nuScenes, read once.
+"""Reads, once, the parts of nuScenes' tables that scenes need.
 
-A record is kept only while it is of use and only what is needed of it: v1.0-trainval has 2.6 million ``sample_data``,
-of which a fifth is needed.
+Only needed records and fields are kept: v1.0-trainval has 2.6 million ``sample_data``, of which a fifth is needed.
 """
 
 from array import array
@@ -25,12 +24,12 @@ R = TypeVar('R', bound=schema.Row)
 
 @dataclass(frozen=True)
 class Calibration:
-    """Where a sensor is on the car.
+    """The pose of a sensor on the car.
 
     Attributes:
         token: of its record.
-        channel: name of the sensor; empty if its sensor is nowhere in the tables.
-        modality: ``lidar``, ``camera``, ``radar`` or another word; empty as the channel.
+        channel: name of the sensor; empty if the sensor is missing in the tables.
+        modality: ``lidar``, ``camera``, ``radar`` or another word; empty if `channel` is.
         ego_from_sensor: (4, 4) float64.
         camera_matrix: (3, 3) float64 for cameras.
     """
@@ -59,12 +58,12 @@ class Tables:
         scenes: the scenes asked for, by name.
         samples: keyframes of each scene, by scene token.
         calibrations: by token.
-        readings: of each scene, by scene token: all of lidars, those of cameras at keyframes.
+        readings: of each scene, by scene token: all readings of lidars, and those of cameras at keyframes.
         ego_poses: of those readings.
         annotations: boxes of the keyframes.
         categories: the category table.
         label_files: file with the category of each point, by sample_data token.
-        left_out: what was found and is of no use, for the user.
+        left_out: sentences for the user on records that are not used.
     """
 
     folder: Path
@@ -80,7 +79,7 @@ class Tables:
 
 
 def read_tables(folder: Path, scene_names: Collection[str] | None = None, labels: bool = True) -> Tables:
-    """Read what is needed for some scenes, or for all.
+    """Read the tables for some scenes, or for all.
 
     Args:
         folder: folder of the tables.
@@ -106,7 +105,7 @@ def read_tables(folder: Path, scene_names: Collection[str] | None = None, labels
 
 
 def _unique(folder: Path, name: str, row: type[R]) -> dict[str, R]:
-    """The records of a table by token; one that is there twice and the same is taken once."""
+    """The records of a table by token; identical copies of a record count once."""
     found: dict[str, R] = {}
     for rows in read_table(folder, name, row):
         for record in rows:
@@ -177,7 +176,7 @@ def _read_calibrations(tables: Tables) -> None:
 
 
 def modality_of(sensor: schema.SensorRow) -> str:
-    """Kind of a sensor: as the table says, or as its name does."""
+    """Kind of a sensor: as the table states, or else by its name."""
     if sensor.modality:
         return sensor.modality.lower()
     name = sensor.channel.lower()
@@ -201,7 +200,7 @@ def _read_readings(tables: Tables, samples: dict[str, schema.SampleRow], others:
             if row.sample_token in others:
                 continue
             calibration = tables.calibrations.get(row.calibrated_sensor_token)
-            # A reading without calibration could be of any sensor: it is kept, for its scene to be reported.
+            # A reading without calibration could be from any sensor: it is kept, so that its scene is reported.
             kind = calibration.modality if calibration else ''
             if (kind not in ('lidar', '') and not (kind == 'camera' and row.is_key_frame)) or not _add(
                 found, row, path

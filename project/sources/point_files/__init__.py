@@ -1,1 +1,1 @@
-"""Readers of files of points. Each returns its columns by name, as they are in the file."""
+"""Readers of files of points. Each returns the columns by name, as they are in the file."""

@@ -8,7 +8,7 @@ import numpy as np
 from project.errors import UserError
 
 _GPS_TIME_AT = {1: 20, 3: 20, 4: 20, 5: 20, 6: 22, 7: 22, 8: 22, 9: 22, 10: 22}
-"""Byte of a point at which its time starts, for the formats of points that have one."""
+"""Offset of the time in a point, for the point formats that have one."""
 
 _CLASSIFICATION_AT = {**dict.fromkeys(range(6), 15), **dict.fromkeys(range(6, 11), 16)}
 

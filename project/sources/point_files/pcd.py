@@ -27,7 +27,7 @@ def read_pcd(file: Path, content: bytes) -> dict[str, np.ndarray]:
     try:
         names, counts = header['FIELDS'], [int(count) for count in header.get('COUNT', ['1'] * len(header['FIELDS']))]
         types = [f'<{_KINDS[kind]}{size}' for kind, size in zip(header['TYPE'], header['SIZE'], strict=True)]
-        # Numbered, since names of fields may occur twice, as that of padding does.
+        # Numbered, since names of fields may occur twice, like the name of padding.
         dtype = np.dtype(
             [(str(at), *field) for at, field in enumerate(zip(types, [(n,) for n in counts], strict=True))]
         )
@@ -69,7 +69,7 @@ def _header(file: Path, content: bytes) -> tuple[dict[str, list[str]], bytes]:
 
 def _read_ascii(file: Path, body: bytes, dtype: np.dtype, points: int) -> list[np.ndarray]:
     try:
-        # Kept as 64 bits: times of the epoch do not fit into 32.
+        # Kept as 64 bits: times since the epoch do not fit into 32.
         numbers = np.array(body.split(), np.float64).reshape(points, -1)
         widths = [dtype[field].shape[0] for field in _fields(dtype)]
         if numbers.shape[1] != sum(widths):
@@ -80,7 +80,7 @@ def _read_ascii(file: Path, body: bytes, dtype: np.dtype, points: int) -> list[n
 
 
 def _read_compressed(file: Path, body: bytes, dtype: np.dtype, points: int) -> list[np.ndarray]:
-    """Field after field, all of them compressed by LZF."""
+    """Read one field after the other, compressed together by LZF."""
     sizes = np.frombuffer(body[:8], '<u4')
     if len(sizes) < 2 or sizes[1] != points * dtype.itemsize or len(body) < 8 + int(sizes[0]):
         raise UserError(f'{file}: ends before the last of its {points} points')
@@ -101,7 +101,7 @@ def _fields(dtype: np.dtype) -> tuple[str, ...]:
 
 @njit(cache=True)
 def _decompress(packed, raw):
-    """LZF: literal runs and references to what was written before; returns the number of bytes written."""
+    """LZF: literal runs and references to bytes written before; returns the number of bytes written."""
     i, o = np.int64(0), np.int64(0)
     while i < len(packed):
         control = np.int64(packed[i])
@@ -127,7 +127,7 @@ def _decompress(packed, raw):
         count += 2
         if source < 0 or o + count > len(raw):
             return -1
-        # Byte after byte, since a reference may overlap what it writes.
+        # Byte by byte, since a reference may overlap its output.
         for at in range(count):
             raw[o + at] = raw[source + at]
         o += count
