@@ -1,4 +1,4 @@
-"""The attentions of BEVFormer (Li et al., ECCV 2022): to the bird's-eye view and its past, and to the cameras."""
+"""The attentions of BEVFormer (Li et al., ECCV 2022): temporal self-attention and spatial cross-attention."""
 
 import math
 
@@ -14,9 +14,9 @@ from project.models.views import CameraViews
 
 @MODELS.register_module()
 class OccupancyTemporalAttention(nn.Module):
-    """Deformable attention of each cell of the bird's-eye view to the past and the present view.
+    """Deformable attention of each cell of the bird's-eye view to the previous and the current view.
 
-    Without a past the present stands in for it, in all or in single cells.
+    Where there is no previous view, in all or in single cells, the current view is used instead.
 
     Args:
         embed_dims: channels C of a query.
@@ -50,15 +50,15 @@ class OccupancyTemporalAttention(nn.Module):
         """Attend.
 
         Args:
-            query: (B, Q, C), row by row.
-            position: (Q, C) position embedding, or None for none.
+            query: (B, Q, C) queries, row by row.
+            position: (Q, C) position embedding, or None.
             reference: (Q, 2) cell centres in fractions of the view (column, row).
             shape: rows and columns of the view.
             past: (B, Q, C) earlier features, aligned with the present cells.
             known: (B, Q) bool, cells for which `past` holds something.
 
         Returns:
-            (B, Q, C): `query` plus what was attended to.
+            (B, Q, C): `query` plus the result of the attention.
         """
         batch, queries, _ = query.shape
         placed = query if position is None else query + position
@@ -164,7 +164,7 @@ def _rays(heads: int, levels: int, points: int) -> Tensor:
 
 
 def _initialise(attention: nn.Module, rays: Tensor) -> None:
-    """Start from fixed points of equal weight, as Deformable DETR does."""
+    """Start with fixed points of equal weight, like Deformable DETR."""
     nn.init.zeros_(attention.sampling_offsets.weight)
     attention.sampling_offsets.bias.data.copy_(rays.flatten())
     nn.init.zeros_(attention.attention_weights.weight)

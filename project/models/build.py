@@ -1,4 +1,4 @@
-"""Lets the modules of this package be given as modules or as configs."""
+"""Accepts parts of models as modules or as configs."""
 
 from typing import Any
 
@@ -7,5 +7,5 @@ from torch import nn
 
 
 def build(part: nn.Module | dict, **defaults: Any) -> nn.Module:
-    """A module as it is; a config built with mmdet3d's registry, with defaults for what the config leaves out."""
+    """Return a module as it is; build a config with mmdet3d's registry, with defaults for missing entries."""
     return part if isinstance(part, nn.Module) else MODELS.build(part, default_args=defaults)

@@ -1,4 +1,4 @@
-"""The rays that the pixels of feature maps look along, and the depths that are told apart on them."""
+"""The camera rays of the pixels of feature maps, and the depth bins on them."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from project.models.constants import constant
 class DepthBins:
     """Depths along a camera's axis, in bins whose width grows in proportion to the depth.
 
-    An error of so many per cent is then the same number of bins near and far, and that is how depth errs.
+    So a relative error of depth is the same number of bins near and far, and errors of depth are relative.
 
     Attributes:
         nearest: near edge of the first bin, metres.
@@ -32,7 +32,7 @@ class DepthBins:
 
     @classmethod
     def of(cls, bins: 'DepthBins | dict') -> 'DepthBins':
-        """Bins as they are, or from their attributes."""
+        """Return bins as they are, or make them from their attributes."""
         return bins if isinstance(bins, cls) else cls(**bins)
 
     @property
@@ -45,12 +45,12 @@ class DepthBins:
         return tuple(self.nearest * math.exp((index + 0.5) * self.log_ratio) for index in range(self.count))
 
     def coordinate(self, depth: Tensor) -> Tensor:
-        """Where depths (metres, any shape) lie among the bins: k in the middle of bin k, within 0 and D - 1."""
+        """Position of depths (metres, any shape) among the bins: k in the middle of bin k, clamped to 0 and D - 1."""
         places = torch.log(depth.clamp(min=self.nearest) / self.nearest) / self.log_ratio - 0.5
         return places.clamp(0, self.count - 1)
 
     def within(self, reach: float) -> tuple[tuple[float, ...], ...]:
-        """(D, D) rows: what share of each bin lies no farther than `reach`, metres, from the middle of the row's."""
+        """(D, D) share of each column's bin that lies within `reach`, metres, of the middle of the row's bin."""
         edges = [self.nearest * math.exp(index * self.log_ratio) for index in range(self.count + 1)]
         bins = list(pairwise(edges))
         rows = []
@@ -60,27 +60,27 @@ class DepthBins:
         return tuple(rows)
 
     def index(self, depth: Tensor) -> Tensor:
-        """(...) int64 bin of each depth; depths beyond the ends belong to the first and the last."""
+        """(...) int64 bin of each depth; depths beyond the ends belong to the first and the last bin."""
         return self.coordinate(depth).round().long()
 
 
 def pixel_rays(image_from_grid: Tensor, shape: tuple[int, int], image_shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Origin and direction of the ray through the middle of each pixel of a feature map.
 
-    A point at depth d of a pixel is ``origin + d * direction``. Depth is the third homogeneous coordinate that the
-    projection gives, so that this holds for projections from turned, mirrored and scaled grids, too.
+    A point at depth d of a pixel is ``origin + d * direction``. Depth is the third homogeneous coordinate of the
+    projection, so this holds for projections from turned, mirrored and scaled grids, too.
 
     Args:
         image_from_grid: (..., 4, 4) homogeneous pixels from the grid's frame.
         shape: rows h and columns w of the map.
-        image_shape: rows and columns of the images that it covers.
+        image_shape: rows and columns of the images.
 
     Returns:
         (..., 3) and (..., 3, h, w) float32, the grid's frame.
     """
     matrices = image_from_grid.float()
     inverse = _inverse(matrices[..., :3, :3])
-    # Products and sums, not matrix products: those may run in TF32 or bfloat16.
+    # Products and sums instead of matrix products, which may run in TF32 or bfloat16.
     origins = -(inverse * matrices[..., None, :3, 3]).sum(-1)
     rows, columns = (_middles(count, size, matrices) for count, size in zip(shape, image_shape, strict=True))
     parts = inverse[..., :, :, None, None]
@@ -94,7 +94,7 @@ def _middles(count: int, size: int, like: Tensor) -> Tensor:
 
 
 def _inverse(matrices: Tensor) -> Tensor:
-    """(..., 3, 3) inverses by cofactors: no solver, which a CUDA graph could not hold nor ONNX express."""
+    """(..., 3, 3) inverses by cofactors: neither CUDA graphs nor ONNX support a solver."""
     a, b, c = matrices.unbind(-2)
     columns = torch.stack([_cross(b, c), _cross(c, a), _cross(a, b)], dim=-1)
     determinant = (a * columns[..., 0]).sum(-1)

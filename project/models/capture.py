@@ -1,4 +1,4 @@
-"""How a part of a model is captured as a CUDA graph, for predictions or with its backward pass."""
+"""Captures a part of a model as a CUDA graph, for predictions or with its backward pass."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 WARM_UP = 3
-"""Passes before a capture: cuDNN tries its kernels, Triton compiles, libraries allocate."""
+"""Number of passes before a capture: cuDNN tries its kernels, Triton compiles, libraries allocate."""
 
 
 class Part(nn.Module):
-    """A method of a model, with the model's parameters and what else the method is to be told."""
+    """A method of a model, with the model's parameters and further arguments of the method."""
 
     def __init__(self, model: nn.Module, compute: Callable[..., Any], options: dict[str, Any]):
         super().__init__()
@@ -23,10 +23,11 @@ class Part(nn.Module):
         return self.compute(*tensors, **self.options)
 
     def aliased(self, inputs: tuple[Tensor, ...]) -> tuple[list[nn.Parameter], list[Tensor], Callable[[], Any]]:
-        """Parameters that are trained, other leaves in their memory, and the method as a function of those.
+        """The trained parameters, other leaf tensors that share their memory, and the method as a function of the
+        latter.
 
-        The parameters themselves may be tied to nodes of the default stream, which a capture must not touch: by casts
-        that autocast keeps, and in distributed training.
+        The parameters themselves may belong to nodes of the default stream, which a capture must not use: through casts
+        that autocast caches, and in distributed training.
         """
         leaves = {name: each.detach().requires_grad_(each.requires_grad) for name, each in self.named_parameters()}
         trained = [name for name, leaf in leaves.items() if leaf.requires_grad]
@@ -38,7 +39,8 @@ class Part(nn.Module):
 
 
 def capture_inference(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], Any]:
-    """What replays ``part(*inputs)``, with what is in the inputs by then, and returns the same memory each time."""
+    """A function that replays ``part(*inputs)`` with the current content of the inputs; it returns the same memory each
+    time."""
     _warm_up(lambda: part(*inputs))
     with _recording() as graph:
         outputs = part(*inputs)
@@ -51,7 +53,7 @@ def capture_inference(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], An
 
 
 def capture_training(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], dict[str, Tensor]]:
-    """What replays a part that returns a dictionary of losses; their backward pass is a graph of its own."""
+    """A function that replays a part that returns a dictionary of losses; their backward pass is a second graph."""
     parameters, leaves, compute = part.aliased(inputs)
 
     def differentiate(losses: dict[str, Tensor], factors: list[Tensor]) -> tuple[Tensor | None, ...]:
@@ -92,7 +94,7 @@ def capture_training(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], dic
 
 
 def _warm_up(work: Callable[[], Any]) -> Any:
-    """Run the work a few times beside the current stream; what it returned last."""
+    """Run the work a few times on another stream; returns the last result."""
     torch.cuda.synchronize()
     with torch.cuda.stream(torch.cuda.Stream()):
         for _ in range(WARM_UP):
@@ -103,16 +105,16 @@ def _warm_up(work: Callable[[], Any]) -> Any:
 
 @contextmanager
 def _recording(pool: tuple | None = None) -> Iterator[torch.cuda.CUDAGraph]:
-    """A graph of what is launched within."""
+    """Record a graph of everything launched inside."""
     graph = torch.cuda.CUDAGraph()
-    # Threads that pin memory or watch other processes may go on calling the device meanwhile.
+    # Threads that pin memory or watch other processes may still call the device.
     with torch.cuda.graph(graph, pool=pool, capture_error_mode='thread_local'):
         yield graph
 
 
 @contextmanager
 def unchanged(model: nn.Module) -> Iterator[None]:
-    """Leaves the model's buffers and the random numbers as they were: what runs while capturing does not count."""
+    """Restores the model's buffers and the random state: passes for a capture must not count."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     torch.cuda.empty_cache()
     try:
@@ -126,7 +128,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def tuned() -> Iterator[None]:
-    """Lets cuDNN try its kernels for the sizes at hand; the precision of products stays what the user chose."""
+    """Lets cuDNN try its kernels for the current sizes; the user's choice of precision is kept."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

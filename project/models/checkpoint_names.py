@@ -1,4 +1,4 @@
-"""The baseline's names of parameters, and ours."""
+"""Maps the baseline's names of parameters to ours."""
 
 import re
 
@@ -27,11 +27,11 @@ RENAMED = (
     (r'fusion_head\.classifier\.', r'head.classifier.'),
     (r'pts_bbox_head\.(bev_mask|transformer\.encoder\.ref_[23]d)$', None),  # follow from the configuration
 )
-"""Beginnings of the baseline's names and what takes their place; None for what we do not need."""
+"""Prefixes of the baseline's names and their replacements; None for parameters that we do not need."""
 
 
 def our_name(name: str) -> str | None:
-    """Our name of one of the baseline's parameters, or None where we do not need it.
+    """Our name of one of the baseline's parameters; None if we do not need it.
 
     Raises:
         KeyError: the baseline has no such parameter.
@@ -46,7 +46,7 @@ def convert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The baseline's weights under our names.
 
     Raises:
-        ValueError: a weight is none of the baseline's.
+        ValueError: a weight does not belong to the baseline.
     """
     converted, unknown = {}, []
     for name, tensor in weights.items():

@@ -1,4 +1,4 @@
-"""Numbers known in advance, as tensors on a device."""
+"""Constant numbers as tensors on a device."""
 
 from functools import lru_cache
 
@@ -9,8 +9,8 @@ from torch import Tensor
 def constant(values: tuple, device: torch.device) -> Tensor:
     """A float32 tensor of a tuple of numbers, or of tuples.
 
-    It is kept, and must not be written to: making it anew would make the host wait for the device, which a CUDA graph
-    cannot do at all.
+    The tensor is cached and must not be written to: a new one would make the host wait for the device, which is
+    impossible in a CUDA graph.
     """
     return _written_out(values, device) if torch.compiler.is_exporting() else _kept(values, device)
 
@@ -22,7 +22,7 @@ def _kept(values: tuple, device: torch.device) -> Tensor:
 
 
 def _written_out(values: tuple | float, device: torch.device) -> Tensor:
-    """The numbers as part of an exported program: as a tensor of its own it would be one of the CPU in any program."""
+    """The numbers as part of an exported program: a separate tensor would always be on the CPU."""
     if isinstance(values, tuple):
         return torch.stack([_written_out(each, device) for each in values])
     return torch.full((), values, dtype=torch.float32, device=device)

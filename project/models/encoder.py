@@ -1,4 +1,4 @@
-"""From image features of surrounding cameras to a bird's-eye view: BEVFormer's encoder (Li et al., ECCV 2022)."""
+"""BEVFormer's encoder (Li et al., ECCV 2022): from image features of all cameras to a bird's-eye view."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,12 +14,12 @@ from project.models.views import CameraViews, most_seen
 
 
 class History(NamedTuple):
-    """What was seen a moment ago.
+    """The bird's-eye view of the previous frame.
 
     Attributes:
-        bev: (B, C, X, Y) bird's-eye view of that moment, in its own frame.
+        bev: (B, C, X, Y) bird's-eye view of the previous frame, in its own coordinates.
         previous_from_current: (B, 4, 4) motion of the grid's frame.
-        exists: (B,) bool, False for samples at the start of their scene; their `bev` is not looked at.
+        exists: (B,) bool, False for samples at the start of their scene; their `bev` is ignored.
     """
 
     bev: Tensor
@@ -59,7 +59,7 @@ class OccupancyEncoderLayer(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
 
     def forward(self, query: Tensor, to_view: dict, to_images: dict) -> Tensor:
-        """Refine (B, Q, C) queries, given the further arguments of the self-attention and of the cross-attention."""
+        """Refine (B, Q, C) queries; the other arguments are those of the self-attention and of the cross-attention."""
         query = self.norms[0](self.self_attention(query, **to_view))
         query = self.norms[1](self.cross_attention(query, **to_images))
         return self.norms[2](query + self.feedforward(query))
@@ -67,17 +67,18 @@ class OccupancyEncoderLayer(nn.Module):
 
 @MODELS.register_module()
 class OccupancyEncoder(nn.Module):
-    """Learned queries, one a cell of the ground, that gather image features layer by layer.
+    """Learned queries, one for each cell of the ground, that collect image features layer by layer.
 
     Args:
         layers: modules, or their configs.
         grid: voxels over the cells; ``grid.shape[:2]`` is (X, Y). A VoxelGrid or the arguments of
             ``VoxelGrid.from_range``.
         embed_dims: channels C of queries and image features.
-        num_cameras: the most cameras N; each has an embedding of its own. With fewer cameras the first ones are used.
+        num_cameras: largest number of cameras N; each has its own embedding. With fewer cameras the first embeddings
+            are used.
         num_levels: levels of image features.
-        baseline_compatible: do as the baseline does, for its checkpoints: query [i, j] looks at the i-th cell along y
-            and the j-th along x, position embeddings are scrambled and are kept from the self-attention.
+        baseline_compatible: compute like the baseline, for its checkpoints: query [i, j] stands for the i-th cell along
+            y and the j-th along x, and position embeddings are scrambled and not used in the self-attention.
     """
 
     def __init__(
@@ -111,14 +112,14 @@ class OccupancyEncoder(nn.Module):
         history: History | None = None,
         capacity: int | None = None,
     ) -> Tensor:
-        """Gather.
+        """Collect image features.
 
         Args:
-            features: a level, (B, N, C, h, w) each.
+            features: one (B, N, C, h, w) tensor for each level.
             image_from_grid: (B, N, 4, 4) homogeneous pixels from the grid's frame.
             image_shape: rows and columns of the images that the features come from, padding included.
-            history: the view of a moment ago; not with `baseline_compatible`.
-            capacity: queries to compute in each camera, no less than ``most_seen`` says, as it does by default.
+            history: the previous view; not with `baseline_compatible`.
+            capacity: number of queries to compute in each camera, at least ``most_seen``, which is the default.
 
         Returns:
             (B, C, X, Y) bird's-eye view.
@@ -181,7 +182,7 @@ class OccupancyEncoder(nn.Module):
 
 
 class PositionEmbedding(nn.Module):
-    """A learned embedding a cell: half of the channels tell the column, half the row.
+    """A learned embedding of each cell: half of the channels encode the column, half the row.
 
     Args:
         shape: rows and columns.

@@ -1,4 +1,4 @@
-"""Evaluation in the middle of training."""
+"""Evaluation mode during training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Has a model in evaluation mode meanwhile."""
+    """Keeps a model in evaluation mode inside the context."""
     training = [module for module in model.modules() if module.training]
     if training:
         model.eval()

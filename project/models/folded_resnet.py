@@ -1,7 +1,7 @@
 """A ResNet for predictions on a GPU: in bfloat16, with batch norms folded into the convolutions before them.
 
-A convolution, its norm, the residual and ReLU are then one kernel of cuDNN, and weights are converted once, not in each
-pass. Training cannot use this: it changes the weights.
+So a convolution, its norm, the residual and ReLU are one cuDNN kernel, and weights are converted once instead of in
+each pass. Training cannot use this, since it changes the weights.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from project.models.ops.frozen_norm import normalise
 from project.models.ops.operator import triton_obstacle
 
 BLOCK = 16
-"""Channels of the image's 2x2 blocks: 12, and zeros to a number that matrix units like."""
+"""Channels of the image's 2x2 blocks: 12, padded with zeros to a size that suits matrix units."""
 
 
 def can_be_folded(resnet: ResNet) -> bool:
-    """Whether a ResNet has no parts that are unknown here."""
+    """Whether all parts of a ResNet are known here."""
     blocks = [block for name in resnet.res_layers for block in getattr(resnet, name)]
     if not all(isinstance(block, Bottleneck) for block in blocks):
         return False
@@ -38,7 +38,7 @@ def can_be_folded(resnet: ResNet) -> bool:
 
 
 class FoldedResNet:
-    """What a ResNet computes in evaluation, from weights of its own that ``refresh`` brings up to date.
+    """Computes what a ResNet does in evaluation, with its own copy of the weights, which ``refresh`` updates.
 
     Args:
         resnet: mmdet's, of bottlenecks; see ``can_be_folded``.
@@ -56,7 +56,7 @@ class FoldedResNet:
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Take over the ResNet's weights if they have changed since the last time."""
+        """Copy the ResNet's weights if they changed since the last copy."""
         versions = [tensor._version for tensor in self._sources]
         if versions != self._versions:
             for part in self._parts:
@@ -64,7 +64,7 @@ class FoldedResNet:
             self._versions = versions
 
     def outdate(self) -> None:
-        """Have the next ``refresh`` take the weights over in any case: they may have changed and left no trace."""
+        """Make the next ``refresh`` copy the weights in any case: they may have changed unnoticed."""
         self._versions = None
 
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -93,7 +93,7 @@ class _Block:
         if block.downsample is not None:
             convolution, norm = block.downsample
             self.downsample = _Convolution(convolution, norm, dtype)
-            # What is to be added after it can as well be added with the rest, without a pass of its own.
+            # The shift can be added together with the residual, which saves a pass.
             self.parts[2].shifts_of = self.downsample
             with torch.no_grad():
                 self.parts[2].refresh()
@@ -130,7 +130,7 @@ class _Convolution:
         return weight if self._rearrange is None else self._rearrange(weight), shift
 
     def product(self, x: Tensor) -> Tensor:
-        """What the weights give, without the shift."""
+        """The convolution without the shift."""
         return conv2d(x, self.weight, None, *self.geometry)
 
     def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
@@ -143,7 +143,7 @@ class _Convolution:
 
 
 class _Deformable:
-    """A deformable convolution and its norm, which stays what it is."""
+    """A deformable convolution and its norm, unchanged."""
 
     def __init__(self, conv: ModulatedDeformableConv2d, norm: _BatchNorm, dtype: torch.dtype):
         self._conv, self._norm = conv, norm
@@ -158,7 +158,7 @@ class _Deformable:
             ours.copy_(theirs)
 
     def _sources(self) -> tuple[Tensor, Tensor, Tensor]:
-        # With outputs up to a multiple of 8, cuDNN need not copy the result.
+        # If the number of outputs is a multiple of 8, cuDNN does not copy the result.
         offset = self._conv.conv_offset
         missing = -offset.out_channels % 8
         bias = torch.zeros_like(offset.weight[:, 0, 0, 0]) if offset.bias is None else offset.bias

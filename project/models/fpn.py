@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate, relu
 class OccupancyFPN(FPN):
     """mmdet's FPN; parameters and results are the same. Extra levels other than ``on_output`` are left to it.
 
-    Autocast has torch upsample in float32, and all that follows is then twice as large.
+    Under autocast, torch upsamples in float32, so everything after it is twice as large.
     """
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Where the cells of a bird's-eye view lie in the cameras and in the past."""
+"""Projects the cells of a bird's-eye view into cameras and into the previous view."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -12,11 +12,11 @@ from project.grid import VoxelGrid
 from project.models.constants import constant
 
 NEAREST_DEPTH = 1e-5
-"""Points at no more than this depth, metres, lie behind a camera."""
+"""Points with at most this depth, metres, count as behind the camera."""
 
 
 def pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
-    """Points at which the pillar over each cell of the ground looks into the cameras.
+    """Anchor points on the pillar over each cell of the ground.
 
     Args:
         grid: voxels; their lowest layer gives the cells.
@@ -34,9 +34,9 @@ def pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
 
 
 def baseline_pillar_anchors(grid: VoxelGrid, count: int) -> np.ndarray:
-    """Anchors as the baseline has them: cell [i, j] looks at the i-th of X steps along y and the j-th of Y along x.
+    """Anchors of the baseline: cell [i, j] has the i-th of X steps along y and the j-th of Y steps along x.
 
-    Its labels are [x, y, z] all the same, so that what a voxel is taught lies elsewhere.
+    Its labels are [x, y, z] nevertheless, so the features of a voxel come from another place than its label.
     """
     counts = (grid.shape[1], grid.shape[0])
     x, y = ((grid.maximum[axis] - grid.minimum[axis]) / counts[axis] for axis in range(2))
@@ -57,7 +57,7 @@ def project(points: Tensor, image_from_grid: Tensor, image_shape: tuple[int, int
         camera and inside the image.
     """
     matrices = image_from_grid.float()[:, :, None, None]
-    # Products and sums, not a matrix product: that one may run in TF32 or bfloat16, which are off by pixels.
+    # Products and sums instead of a matrix product, which may run in TF32 or bfloat16 and be wrong by pixels.
     pixels = (matrices[..., :3, :3] * points.float()[:, :, None]).sum(-1) + matrices[..., :3, 3]
     depth = pixels[..., 2:]
     places = pixels[..., :2] / depth.clamp(min=NEAREST_DEPTH)
@@ -67,9 +67,9 @@ def project(points: Tensor, image_from_grid: Tensor, image_shape: tuple[int, int
 
 
 def align(previous: Tensor, previous_from_current: Tensor, grid: VoxelGrid) -> tuple[Tensor, Tensor]:
-    """Move a bird's-eye view of an earlier moment into the current frame.
+    """Warp an earlier bird's-eye view into the current frame.
 
-    The cells are carried at the middle height of the grid through the whole rigid motion, not only its yaw.
+    Cells at the middle height of the grid are moved by the whole rigid motion, not only by its yaw.
 
     Args:
         previous: (B, C, X, Y) features, the grid's frame at the earlier moment.

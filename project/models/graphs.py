@@ -1,4 +1,4 @@
-"""When computations of a model become CUDA graphs: one launch instead of thousands, which a host is slow to issue."""
+"""Decides when computations of a model run as CUDA graphs: one launch instead of thousands of slow ones."""
 
 import gc
 import logging
@@ -19,7 +19,7 @@ VARIABLE = 'OCCUPANCY_CUDA_GRAPHS'
 """Environment variable: 0 runs everything without graphs."""
 
 SLACK = 1.1
-"""A graph is captured for so many times the capacity asked for, so that the next frame fits in as well."""
+"""A graph is captured for this multiple of the requested capacity, so that the next frame fits as well."""
 
 STEP = 128
 """Capacities are multiples of this."""
@@ -27,7 +27,7 @@ STEP = 128
 
 @dataclass(frozen=True)
 class _Captured:
-    """A graph: what it was captured for, how many queries a camera it computes, and what replays it."""
+    """A graph: its key, the number of queries that it computes per camera, and the function that replays it."""
 
     settings: tuple
     capacity: int | None
@@ -37,15 +37,15 @@ class _Captured:
 class Graphs:
     """Captures computations of a model, and replays them with other inputs of the same shapes.
 
-    A computation is captured when it gets the same shapes twice in a row, as a single prediction or the last and
-    smaller batch of an epoch is not worth the seconds; it keeps one graph, for the shapes and the type of autocast that
-    it was last captured for.
+    A computation is captured when it gets the same shapes twice in a row: for a single prediction, or the last and
+    smaller batch of an epoch, a capture would not pay off. Each computation keeps one graph, for the shapes and the
+    autocast dtype of the last capture.
 
-    A graph knows fixed sizes only. So computations get, beside their tensors, a `capacity` that may be larger than
-    need be; where it turns out too small, the graph is captured anew.
+    A graph has fixed sizes. So computations get, besides their tensors, a `capacity` that may be larger than needed. If
+    it is too small, the graph is captured again.
 
     Args:
-        model: its parameters and buffers may change, but must stay where they are.
+        model: its parameters and buffers may change their values, but not their memory.
     """
 
     def __init__(self, model: nn.Module):
@@ -59,12 +59,12 @@ class Graphs:
         return Graphs, (self._model,)  # a copy of the model captures graphs of its own
 
     def usable(self, tensor: Tensor) -> bool:
-        """Whether computations on a tensor are to be run as graphs, here and now: on a GPU, under autocast."""
+        """Whether computations on a tensor may run as graphs now: on a GPU, under autocast."""
         if not tensor.is_cuda or not torch.is_autocast_enabled('cuda'):
             return False
         if os.environ.get(VARIABLE) == '0' or torch.cuda.is_current_stream_capturing() or torch.compiler.is_compiling():
             return False
-        # Gradients that are added up over several passes are not ours alone: a replay would overwrite the sum.
+        # If gradients are accumulated over several passes, a replay would overwrite the sum.
         return not torch.is_grad_enabled() or all(each.grad is None for each in self._parameters)
 
     def __call__(
@@ -74,17 +74,17 @@ class Graphs:
 
         Results are overwritten by the next call.
 
-        A graph is launched before the host knows what is `needed`, so that the device need not wait for the host. In
-        the rare case that this was more than the graph has room for, its results are thrown away, but they have counted
-        once in running statistics, and random numbers have been drawn.
+        A graph is launched before the host knows the `needed` capacity, so that the device does not wait for the host.
+        In the rare case that the graph is too small, its results are discarded; but they were counted once in running
+        statistics, and random numbers were drawn.
 
         Args:
             compute: a method of the model; it returns a tensor, or a dictionary of them.
             tensors: inputs; they need no gradients.
-            needed: gives () int64 on the same device, the least capacity that is enough for these inputs; None where
+            needed: returns () int64 on the same device, the least capacity that is enough for these inputs; None if
                 sizes do not depend on the inputs.
         """
-        # Collecting the parameters of hundreds of modules would take longer than all else here.
+        # Collecting the parameters of hundreds of modules would take longer than everything else here.
         self._parameters = self._parameters or list(self._model.parameters())
         key = (compute.__name__, torch.is_grad_enabled(), self._model.training)
         shapes = tuple((tensor.shape, tensor.dtype) for tensor in tensors)
@@ -117,7 +117,8 @@ class Graphs:
     def _capture(
         self, compute: Callable[..., Any], tensors: tuple[Tensor, ...], capacity: int | None, settings: tuple
     ) -> _Captured | None:
-        """The graph, or None if there can be none: the model does something that graphs cannot, or memory is short."""
+        """The graph; None if a capture is impossible: the model does something that graphs cannot, or memory is
+        short."""
         capacity = None if capacity is None else -(-int(SLACK * capacity) // STEP) * STEP
         options = {} if capacity is None else {'capacity': capacity}
         part, inputs = Part(self._model, compute, options), tuple(tensor.clone() for tensor in tensors)
@@ -129,7 +130,7 @@ class Graphs:
             with unchanged(self._model), tuned(), precision:
                 replay = capture(part, inputs)
         except RuntimeError as error:
-            # The generator of random numbers, too, would stay in its state of being captured.
+            # The random number generator would stay in its capture state, too.
             generator = torch.cuda.default_generators[torch.cuda.current_device()]
             generator.graphsafe_set_state(generator.clone_state())
             print_log(
@@ -153,7 +154,7 @@ class Graphs:
 
 
 def _beside(work: Callable[[], Any], number: Callable[[], Tensor]) -> tuple[Any, int]:
-    """What the work returns, which is launched first, and a number, for which alone the host waits."""
+    """The result of the work, which is launched first, and a number; the host waits only for the number."""
     if not torch.cuda.is_available():
         return work(), int(number())
     before = torch.cuda.current_stream().record_event()

@@ -1,4 +1,4 @@
-"""From a bird's-eye view to a label for every voxel."""
+"""The occupancy head: from a bird's-eye view to a label for every voxel."""
 
 import torch
 from mmdet3d.registry import MODELS
@@ -44,7 +44,7 @@ class OccupancyHead(nn.Module):
 
     def forward(self, bev: Tensor) -> Tensor:
         """(B, classes, X, Y, Z) logits of a (B, C, X, Y) bird's-eye view."""
-        # Channels last, as the encoder has them anyway and as convolutions on a GPU want them.
+        # Channels last: the encoder's layout, and the fastest one for convolutions on a GPU.
         volume = (bev.movedim(1, -1)[..., None, :] + self.height_embed).movedim(-1, 1)
         volume = self.activation(self.norm1(self.conv1(volume)))
         volume = self.activation(self.norm2(self.conv2(volume)))

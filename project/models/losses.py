@@ -1,4 +1,4 @@
-"""Losses over voxels. Both leave out ignored labels, and are zero, with zero gradient, where nothing is left."""
+"""Losses on voxels. Both leave out ignored labels, and are zero, with zero gradient, if no voxel is left."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,8 @@ class OccupancyCrossEntropy(nn.Module):
     Args:
         ignore: labels of voxels that do not count.
         loss_weight: factor.
-        balance: voxels weigh as much as the share of their label in the batch, to the power of minus this; 0 weighs all
-            alike.
+        balance: the weight of a voxel is the share of its label in the batch, to the power of minus this; 0 gives all
+            the same weight.
     """
 
     def __init__(self, ignore: Sequence[int] = (NOISE, UNOBSERVED), loss_weight: float = 1.0, balance: float = 0.0):
@@ -61,8 +61,8 @@ class OccupancyLovaszSoftmax(nn.Module):
         counts = counted(target, self.ignore).flatten()
         labels = target.long().flatten().masked_fill(~counts, 0)
         truth = one_hot(labels, classes).T * counts  # (C, voxels)
-        # Ignored voxels get an error below every other and so stand at the end, where they weigh nothing. Sorting all
-        # voxels costs less than waiting for the number of those that count.
+        # Ignored voxels get an error below all others, so they come last and have no weight. Sorting all voxels costs
+        # less than waiting for the number of those that count.
         errors = torch.where(counts, (truth - probabilities).abs(), -1.0)
         errors, order = errors.sort(dim=1, descending=True)
         losses = (errors.clamp(min=0) * _lovasz_gradient(truth.gather(1, order))).sum(1)

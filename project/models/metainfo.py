@@ -1,4 +1,4 @@
-"""What data samples say beside their tensors, as tensors."""
+"""Metainfo of data samples as tensors."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def stacked_metainfo(data_samples: Sequence, key: str) -> np.ndarray:
-    """Arrays of the samples' metainfo as one.
+    """Stack an array of the samples' metainfo.
 
     Raises:
         KeyError: a sample lacks it.

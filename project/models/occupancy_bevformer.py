@@ -32,8 +32,8 @@ class OccupancyBEVFormer(Base3DDetector):
         img_backbone, img_neck, encoder, head: modules, or their configs; those of encoder and head need not repeat
             `grid` and `baseline_compatible`.
         grid: voxels of the output; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
-        baseline_compatible: do as the baseline does, errors included, so that its checkpoints give its predictions. (An
-            encoder and a head that are given as modules have been told already.)
+        baseline_compatible: compute like the baseline, including its errors, so that its checkpoints give its
+            predictions. (An encoder and a head given as modules must be set up for it.)
         data_preprocessor, init_cfg: as in every mmdet3d detector.
     """
 
@@ -73,7 +73,7 @@ class OccupancyBEVFormer(Base3DDetector):
         return self._compute(self._logits, inputs, data_samples).clone()  # a graph writes to the same place each time
 
     def _compute(self, compute: Callable, inputs: dict[str, Tensor], data_samples: Sequence, *target: Tensor) -> Any:
-        """What ``_logits`` or ``_losses`` make of a batch."""
+        """Run ``_logits`` or ``_losses`` on a batch."""
         images = inputs['imgs']
         image_from_grid = to_device(stacked_metainfo(data_samples, 'lidar2img'), images.device)
         if images.dim() == 5:
@@ -83,7 +83,7 @@ class OccupancyBEVFormer(Base3DDetector):
         return self._run(compute, images[:, -1], image_from_grid[:, -1], *target, *history)
 
     def _run(self, compute: Callable, images: Tensor, image_from_grid: Tensor, *others: Tensor) -> Any:
-        """Compute, by a CUDA graph where that can be: its results are overwritten by the next one of the same kind."""
+        """Compute, with a CUDA graph if possible; the next call of the same kind overwrites the results."""
         tensors = images, image_from_grid, *others
         if not self._graphs.usable(images):
             return compute(*tensors)
@@ -97,7 +97,7 @@ class OccupancyBEVFormer(Base3DDetector):
 
     @staticmethod
     def _motions(data_samples: Sequence, device: torch.device) -> tuple[Tensor, Tensor]:
-        """(B, T - 1, 4, 4) each frame from the one after it, and (B, T) bool: the frame exists."""
+        """(B, T - 1, 4, 4) motion into each frame from the one after it, and (B, T) bool: the frame exists."""
         poses = stacked_metainfo(data_samples, 'global_from_grid')
         # In float64 and on the host: global coordinates are large, the motion from frame to frame is not.
         motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, 1:]), device)
@@ -116,13 +116,13 @@ class OccupancyBEVFormer(Base3DDetector):
         return self.encoder(self.extract_feat(images), image_from_grid, images.shape[-2:], past, capacity)
 
     def extract_feat(self, images: Tensor) -> list[Tensor]:
-        """A level, (B, N, C, h, w) each, of (B, N, 3, H, W) images."""
+        """One (B, N, C, h, w) tensor for each level, of (B, N, 3, H, W) images."""
         levels = self.img_neck(self.img_backbone(images.flatten(0, 1)))
         return [level.unflatten(0, images.shape[:2]) for level in levels]
 
     @torch.no_grad()
     def remember(self, images: Tensor, image_from_grid: Tensor, motions: Tensor, exists: Tensor) -> History:
-        """Run through the earlier frames, without gradients and as in evaluation.
+        """Compute the earlier frames one after the other, without gradients and in evaluation mode.
 
         Args:
             images: (B, T - 1, N, 3, H, W), oldest first.
@@ -130,7 +130,8 @@ class OccupancyBEVFormer(Base3DDetector):
             motions: (B, T - 1, 4, 4), each frame from the one after it.
             exists: (B, T) bool.
         """
-        # The first frame gets a past as well, of zeros that are marked as missing: so all frames are one computation.
+        # The first frame also gets a previous view, zeros that are marked as missing, so all frames are the same
+        # computation.
         queries, shape = self.encoder.queries, tuple(self.encoder.shape)
         nothing = queries.new_zeros((len(images), queries.shape[1], *shape))
         still = torch.eye(4, device=images.device).repeat(len(images), 1, 1)
@@ -142,7 +143,7 @@ class OccupancyBEVFormer(Base3DDetector):
         return history
 
     def _apply(self, fn: Callable, recurse: bool = True) -> 'OccupancyBEVFormer':
-        """Move or convert the model; graphs know the places of before."""
+        """Move or convert the model, and drop graphs, since they use the old memory."""
         super()._apply(fn, recurse)
         self._graphs = Graphs(self)
         return self

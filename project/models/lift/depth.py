@@ -1,4 +1,4 @@
-"""How far away is what a pixel shows, what is it, and what is to be known of it in space."""
+"""The depth net: depth, class and features of each pixel."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from project.taxonomy import LABEL_NAMES
 
 @dataclass(frozen=True)
 class Lifted:
-    """What is known of each pixel of the feature maps of N cameras.
+    """Depth, class and features of each pixel of the feature maps of N cameras.
 
     Attributes:
-        context: (B, N, C, h, w) features to be brought into space.
+        context: (B, N, C, h, w) features to be lifted into voxels.
         depth: (B, N, D, h, w) float32 logits of its depth, over the bins.
-        semantics: (B, N, classes, h, w) logits of its label, the last one for what no voxel stands for.
+        semantics: (B, N, classes, h, w) logits of its label, the last one for things that no voxel represents.
     """
 
     context: Tensor
@@ -28,21 +28,21 @@ class Lifted:
 
 @MODELS.register_module()
 class OccupancyDepthNet(nn.Module):
-    """Depth, class and features of each pixel, from image features and the ray that it looks along.
+    """Depth, class and features of each pixel, from image features and the pixel's ray.
 
-    A pixel has two opinions on its depth: one on the depth itself, and one on the height of what it shows. On its ray
-    every depth has a height, known from the calibration, and the two are added. So a pixel need only know that it shows
-    the ground to be right about its distance, and that holds for any camera on any car.
+    The network predicts logits of the depth, and logits of the height of what a pixel shows. The calibration gives the
+    height at each depth on the pixel's ray, and the two logits are added. So a pixel that shows the ground gets the
+    right distance from its class alone, for any camera on any car.
 
     Args:
         in_channels: of the image features.
-        channels: of the network.
+        channels: hidden channels of the network.
         context_channels: C of the result.
         bins: DepthBins, or their attributes.
-        extent: the grid's; heights are told apart between its floor and its ceiling.
+        extent: the grid's; height bins lie between its floor and its ceiling.
         blocks: residual blocks.
-        height_step: metres between heights that are told apart.
-        column_attention: whether pixels look up and down their columns.
+        height_step: metres between height bins.
+        column_attention: whether pixels attend to their column of the image.
         num_classes: labels of pixels.
     """
 
@@ -73,7 +73,7 @@ class OccupancyDepthNet(nn.Module):
         self.context = nn.Conv2d(channels + num_classes, context_channels, 1)
 
     def forward(self, features: Tensor, image_from_grid: Tensor, image_shape: tuple[int, int]) -> Lifted:
-        """What is known of each pixel.
+        """Depth, class and features of each pixel.
 
         Args:
             features: (B, N, C', h, w).
@@ -92,7 +92,7 @@ class OccupancyDepthNet(nn.Module):
         return Lifted(*(each.unflatten(0, cameras) for each in (context, depth, semantics)))
 
     def _at_heights(self, logits: Tensor, origins: Tensor, directions: Tensor) -> Tensor:
-        """(M, D, h, w) of (M, heights, h, w) logits: linear between the heights told apart, constant beyond them."""
+        """(M, D, h, w) of (M, heights, h, w) logits: linear between height bins, constant beyond them."""
         places = (heights(origins, directions, self.bins) - self.floor) / self.height_step - 0.5
         places = places.clamp(0, self.num_heights - 1)
         low = places.floor().clamp(max=self.num_heights - 2)
@@ -101,14 +101,14 @@ class OccupancyDepthNet(nn.Module):
 
 
 RAY_FEATURES = 4
-"""Of :func:`ray_features`."""
+"""Number of :func:`ray_features`."""
 
 
 def ray_features(origins: Tensor, directions: Tensor) -> Tensor:
     """(M, 4, h, w) numbers about rays that do not change when the grid is turned about z or mirrored.
 
-    How steeply a ray rises, how much longer it is than its depth, the height it starts from, and the depth at which it
-    has risen or fallen by a metre, as a reciprocal.
+    They are the slope of a ray, the ratio of its length to its depth, the height of its origin, and the reciprocal of
+    the depth at which it has risen or fallen by a metre.
     """
     across, up = directions[:, :2].square().sum(1, keepdim=True).sqrt(), directions[:, 2:]
     start = origins[:, 2, None, None, None].expand_as(up)

@@ -1,4 +1,4 @@
-"""Losses in the images: what pixels say of depth and class, against the labels rendered into the cameras."""
+"""Image losses: predicted depth and class of pixels against labels rendered into the cameras."""
 
 import torch
 from mmdet3d.registry import MODELS
@@ -15,7 +15,7 @@ from project.taxonomy import NOISE, UNOBSERVED
 class OccupancyImageLoss(nn.Module):
     """Cross-entropy of depths, between the two bins around the true one, and of classes.
 
-    A ray that meets no voxel is as good as one that meets something in the last bin.
+    A ray that meets no voxel counts as one that ends in the last bin.
 
     Args:
         bins: DepthBins of the depth net, or their attributes.
@@ -38,9 +38,9 @@ class OccupancyImageLoss(nn.Module):
         """Losses by name.
 
         Args:
-            lifted: what the model knows of (B, N, h, w) pixels.
+            lifted: depth and class of (B, N, h, w) pixels.
             depths: (B, N, h', w') float32, metres, infinite for nothing; h' and w' may be less where images are padded.
-            semantics: (B, N, h', w') labels 0-17, 255 where nothing is known.
+            semantics: (B, N, h', w') labels 0-17, 255 for unknown.
         """
         shape = lifted.depth.shape[-2:]
         missing = (0, shape[1] - depths.shape[-1], 0, shape[0] - depths.shape[-2])

@@ -41,7 +41,7 @@ class ResidualBlock(nn.Module):
 class ColumnAttention(nn.Module):
     """Attention of each pixel to all pixels above and below it in its column, and a shortcut.
 
-    Where a thing stands on the ground tells how far away it is, and that may be many rows below what is seen of it.
+    The place where a thing stands on the ground gives its distance, and may be many rows below the pixel.
 
     Args:
         channels: of the features.

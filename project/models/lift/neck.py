@@ -1,4 +1,4 @@
-"""From the maps of a backbone to one map."""
+"""The neck: from the maps of a backbone to one map."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ class OccupancyTopDownNeck(nn.Module):
         levels = [lateral(each) for lateral, each in zip(self.laterals, maps, strict=True)]
         total = levels[-1]
         for level in levels[-2::-1]:
-            # Autocast would have torch upsample in float32.
+            # Under autocast, torch would upsample in float32.
             with torch.autocast(level.device.type, enabled=False):
                 total = level + interpolate(total, level.shape[2:], mode='nearest')
         return self.smooth(total)

@@ -19,7 +19,7 @@ from project.models.metainfo import stacked_metainfo, to_device
 from project.models.ops.pull import Space
 
 KEPT_FRAMES = 8
-"""Volumes of frames that are kept for the frames after them."""
+"""Number of frames whose volumes are cached for later frames."""
 
 
 @MODELS.register_module()
@@ -31,15 +31,15 @@ class OccupancyLift(Base3DDetector):
     ``gt_depths`` and ``gt_image_semantics`` as well, there are losses in the images of the present frame.
 
     With a history, images are (B, T, N, 3, H, W), the oldest of T frames first, ``lidar2img`` is (T, N, 4, 4), and
-    there are ``global_from_grid``, (T, 4, 4) float64, ``frame_exists``, (T,) bool, and, for predictions that keep
-    what they saw of a frame for the next one, ``frame_tokens``, T names of frames.
+    there are ``global_from_grid``, (T, 4, 4) float64, ``frame_exists``, (T,) bool, and, for predictions that cache
+    volumes of frames, ``frame_tokens``, T names of frames.
 
     Args:
         img_backbone, img_neck, depth_net, view, volume, head: modules, or their configs.
         grid: voxels of the output; a VoxelGrid or the arguments of ``VoxelGrid.from_range``. The configs of volume and
             head need not repeat it.
-        image_loss: losses in the images, as module or config; None for none.
-        history: what is made of earlier frames, as module or config; None for a model of one frame.
+        image_loss: image losses, as module or config; None for none.
+        history: fusion of earlier frames, as module or config; None for a model of one frame.
         data_preprocessor, init_cfg: as in every mmdet3d detector.
     """
 
@@ -73,7 +73,7 @@ class OccupancyLift(Base3DDetector):
         self._memory = FrameMemory(KEPT_FRAMES)
 
     def train(self, mode: bool = True) -> 'OccupancyLift':
-        """Switch between training and evaluation; what was seen with other weights is forgotten."""
+        """Switch between training and evaluation; volumes cached with other weights are dropped."""
         self._memory.clear()
         return super().train(mode)
 
@@ -98,7 +98,7 @@ class OccupancyLift(Base3DDetector):
         return self._compute(self._logits, inputs, data_samples).clone()  # a graph writes to the same place each time
 
     def _compute(self, compute: Callable, inputs: dict[str, Tensor], data_samples: Sequence, *targets: Tensor) -> Any:
-        """What ``_logits`` or ``_losses`` make of a batch."""
+        """Run ``_logits`` or ``_losses`` on a batch."""
         images = inputs['imgs']
         matrices = to_device(stacked_metainfo(data_samples, 'lidar2img'), images.device)
         if self.history is None:
@@ -111,7 +111,7 @@ class OccupancyLift(Base3DDetector):
         return self._run(self._logits_of, volume, *past)
 
     def _run(self, compute: Callable, *tensors: Tensor) -> Any:
-        """Compute, by a CUDA graph where that can be: its results are overwritten by the next one of the same kind."""
+        """Compute, with a CUDA graph if possible; the next call of the same kind overwrites the results."""
         return self._graphs(compute, tensors) if self._graphs.usable(tensors[0]) else compute(*tensors)
 
     def _logits(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ class OccupancyLift(Base3DDetector):
         return losses
 
     def _losses_after(self, images: Tensor, image_from_grid: Tensor, *others: Tensor) -> dict:
-        """Losses with a past, whose tensors come before the targets."""
+        """Losses with earlier frames, whose tensors come before the targets."""
         count = self.history.frames + 2
         return self._losses(images, image_from_grid, *others[count:], past=others[:count])
 
@@ -142,12 +142,12 @@ class OccupancyLift(Base3DDetector):
 
     @torch.no_grad()
     def remember(self, images: Tensor, image_from_grid: Tensor, data_samples: Sequence) -> tuple[Tensor, ...]:
-        """What the earlier frames saw, without gradients and as in evaluation.
+        """Volumes of the earlier frames, without gradients and in evaluation mode.
 
         Args:
             images: (B, T - 1, N, 3, H, W), oldest first.
             image_from_grid: (B, T - 1, N, 4, 4).
-            data_samples: tell the poses of the frames, and which exist.
+            data_samples: give the poses of the frames, and which exist.
 
         Returns:
             T - 1 volumes (B, Z, X, Y, C), (B, T - 1, 4, 4) motions from the present to each frame, (B, T - 1) bool.
@@ -164,7 +164,7 @@ class OccupancyLift(Base3DDetector):
         # In float64 and on the host: global coordinates are large, the motion from frame to frame is not.
         motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, -1:]), images.device)
         exists = torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')[:, :-1]).to(images.device)
-        # Weights that are trained see something else in the same frame the next time.
+        # While weights are trained, the volume of a frame changes, so it is not cached.
         names = [
             [None if self.training else _name(sample, t) for sample in data_samples] for t in range(len(images[0]))
         ]
@@ -173,13 +173,13 @@ class OccupancyLift(Base3DDetector):
         return *volumes, motions, exists
 
     def _kept(self, images: Tensor, image_from_grid: Tensor, names: list) -> Tensor:
-        """(B, Z, X, Y, C) volumes of B frames, those with names once for all."""
+        """(B, Z, X, Y, C) volumes of B frames; those of named frames are computed once."""
         if torch.is_grad_enabled() or None in names:
             return self._run(self._frame_volume, images, image_from_grid).clone()
         return self._memory.get(names, lambda rows: self._run(self._frame_volume, images[rows], image_from_grid[rows]))
 
     def lift_images(self, images: Tensor, image_from_grid: Tensor) -> Lifted:
-        """What is known of the pixels of (B, N, 3, H, W) images, given (B, N, 4, 4) projections."""
+        """Depth, class and features of the pixels of (B, N, 3, H, W) images, given (B, N, 4, 4) projections."""
         features = self.extract_feat(images)
         return self.depth_net(features, image_from_grid, images.shape[-2:])
 
@@ -191,16 +191,16 @@ class OccupancyLift(Base3DDetector):
         return self.img_neck(self.img_backbone(x)).unflatten(0, images.shape[:2])
 
     def fill_volume(self, lifted: Lifted, images: Tensor, image_from_grid: Tensor) -> Tensor:
-        """(B, Z, X, Y, C) features of the voxels of what is known of pixels."""
+        """(B, Z, X, Y, C) features of the voxels, lifted from pixels."""
         space = Space(self.grid, self.depth_net.bins, tuple(images.shape[-2:]))
         return self.view(lifted, image_from_grid, space)
 
     def forget(self) -> None:
-        """Forget the frames that were kept."""
+        """Drop the cached frames."""
         self._memory.clear()
 
     def _apply(self, fn: Callable, recurse: bool = True) -> 'OccupancyLift':
-        """Move or convert the model; graphs know the places of before."""
+        """Move or convert the model, and drop graphs, since they use the old memory."""
         super()._apply(fn, recurse)
         self._graphs = Graphs(self)
         self._memory.clear()
@@ -208,6 +208,6 @@ class OccupancyLift(Base3DDetector):
 
 
 def _name(sample: Any, frame: int) -> str | None:
-    """What a frame of a sample is called."""
+    """The name of a frame of a sample."""
     names = sample.metainfo.get('frame_tokens')
     return None if names is None else names[frame]

@@ -1,4 +1,4 @@
-"""What earlier frames saw, brought to where it is now."""
+"""Temporal fusion: volumes of earlier frames, warped into the present frame."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -14,16 +14,16 @@ from project.models.ops.pull import axis_centres
 
 @MODELS.register_module()
 class OccupancyHistory(nn.Module):
-    """Puts the volumes of earlier frames beside that of the present one.
+    """Concatenates the volumes of earlier frames with that of the present one.
 
-    Each is moved by the whole rigid motion since then, straight into the present frame: nothing is interpolated twice,
-    and what a frame saw does not depend on the frames before it. So a frame that was computed once can be kept, and
-    predictions are the same whether it was, in any batch and on any number of devices.
+    Each volume is moved by the whole rigid motion directly into the present frame: nothing is interpolated twice, and
+    the volume of a frame does not depend on the frames before it. So volumes can be cached, and predictions are the
+    same with or without the cache, in any batch and on any number of devices.
 
     Args:
         grid: voxels; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
         in_channels: of the volumes.
-        channels: that remain of an earlier volume.
+        channels: number of channels that an earlier volume is reduced to.
         frames: number of earlier frames, one less than the dataset's ``queue_length``.
     """
 
@@ -38,9 +38,9 @@ class OccupancyHistory(nn.Module):
 
         Args:
             present: (B, Z, X, Y, C) volume of this frame.
-            past: as many volumes of earlier frames as `frames`, oldest first; they get no gradient.
+            past: volumes of `frames` earlier frames, oldest first; they get no gradient.
             past_from_present: (B, frames, 4, 4) motion of the grid's frame.
-            exists: (B, frames) bool, False for frames before the start of the scene, which then count for nothing.
+            exists: (B, frames) bool, False for frames before the start of the scene, which are ignored.
         """
         parts = [present]
         for index, volume in enumerate(past):
@@ -51,7 +51,7 @@ class OccupancyHistory(nn.Module):
 
 
 def move_volume(volume: Tensor, past_from_present: Tensor, grid: VoxelGrid) -> tuple[Tensor, Tensor]:
-    """A volume of an earlier moment as seen from the present frame.
+    """Warp the volume of an earlier frame into the present frame.
 
     Args:
         volume: (B, Z, X, Y, C), the grid's frame at the earlier moment.
@@ -66,7 +66,7 @@ def move_volume(volume: Tensor, past_from_present: Tensor, grid: VoxelGrid) -> t
         axes = [axis_centres(grid, axis, volume.device) for axis in range(3)]
         z, x, y = torch.meshgrid(axes[2], axes[0], axes[1], indexing='ij')
         rows = past_from_present.float()[:, :3, None, None, None]  # (B, 3, 1, 1, 1, 4)
-        # Products and sums, not a matrix product, which may run in TF32.
+        # Products and sums instead of a matrix product, which may run in TF32.
         moved = rows[..., 0] * x + rows[..., 1] * y + rows[..., 2] * z + rows[..., 3]  # (B, 3, Z, X, Y)
         low, high = grid.minimum, grid.maximum
         shares = [(moved[:, axis] - low[axis]) / (high[axis] - low[axis]) for axis in range(3)]
@@ -77,10 +77,10 @@ def move_volume(volume: Tensor, past_from_present: Tensor, grid: VoxelGrid) -> t
 
 
 class FrameMemory:
-    """Volumes of the frames seen last.
+    """A cache of the volumes of recent frames.
 
     Args:
-        capacity: most frames that are kept; the one that was asked for longest ago goes first.
+        capacity: largest number of cached frames; the least recently used is dropped first.
     """
 
     def __init__(self, capacity: int):
@@ -91,8 +91,8 @@ class FrameMemory:
         """(B, ...) volumes of B frames.
 
         Args:
-            frames: what tells a frame from all others.
-            compute: makes the (M, ...) volumes of those M of the B frames that are not kept.
+            frames: unique names of frames.
+            compute: computes the (M, ...) volumes of the M frames that are not cached.
         """
         missing = [index for index, frame in enumerate(frames) if frame not in self._volumes]
         found = {frame: self._volumes[frame] for frame in frames if frame in self._volumes}
@@ -106,5 +106,5 @@ class FrameMemory:
         return torch.stack([found[frame] for frame in frames])
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Drop all volumes."""
         self._volumes.clear()

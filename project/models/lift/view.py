@@ -1,4 +1,4 @@
-"""From pixels to voxels."""
+"""View transforms: from pixels to voxels."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,15 +16,15 @@ from project.models.ops.splat import splat
 
 @MODELS.register_module()
 class OccupancyPull(nn.Module):
-    """Every voxel looks up what the cameras show at it: once weighted by how likely the pixels show something within
-    the voxel, and once by how likely nothing before it hides it.
+    """Every voxel samples the features of the pixels at its centre twice: weighted by the probability that they show
+    something inside the voxel, and by the probability that nothing in front hides it.
 
-    The first half of the channels is what is there, the second half what can be seen there, be it there or behind. The
-    first channel of either half is one in all pixels, so that the voxel knows the weights, too.
+    The first half of the channels describes what is in the voxel, the second half what is visible in or behind it. The
+    first channel of each half is one in all pixels, so that the voxel gets the weights, too.
 
     Args:
-        layers: heights at which each voxel looks, one above the other. A ray through the middle of a voxel that is
-            a metre high meets the ground in it many metres behind it.
+        layers: number of heights at which each voxel samples, one above the other. A ray through the middle of a voxel
+            one metre high meets the ground many metres behind it.
     """
 
     def __init__(self, layers: int = 1):
@@ -49,7 +49,7 @@ class OccupancyPull(nn.Module):
             grid, voxel_size=(*grid.voxel_size[:2], size_z), shape=(*grid.shape[:2], grid.shape[2] * self.layers)
         )
         there = lifted.depth.softmax(2)
-        # What is hidden lies behind; a bin itself is not hidden by what it holds.
+        # A thing hides what is behind its bin, not the bin itself.
         visible = 1 - (there.cumsum(2) - there)
         within = constant(space.bins.within(max(grid.voxel_size[:2]) / 2), there.device)
         with torch.autocast(there.device.type, enabled=False):
@@ -64,9 +64,10 @@ class OccupancyPull(nn.Module):
 
 @MODELS.register_module()
 class OccupancySplat(nn.Module):
-    """Every pixel leaves its features in the voxels along its ray, by how likely it shows something there.
+    """Every pixel adds its features to the voxels along its ray, weighted by the probability that it shows something
+    there.
 
-    The first channel is one in all pixels, so that a voxel knows how much was left in it.
+    The first channel is one in all pixels, so that a voxel gets the sum of the weights.
     """
 
     def out_channels(self, channels: int) -> int:
@@ -82,7 +83,7 @@ class OccupancySplat(nn.Module):
 
 @MODELS.register_module()
 class OccupancyViews(nn.Module):
-    """Several ways from pixels to voxels, beside each other.
+    """Several view transforms, whose features are concatenated.
 
     Args:
         views: modules or their configs.

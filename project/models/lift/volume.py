@@ -1,8 +1,8 @@
-"""Networks over the volume: light convolutions in 3D, or a view from above whose channels hold the heights.
+"""Networks on the volume: light 3D convolutions, or 2D ones on the view from above with the heights as channels.
 
-A volume of Z slices is handed on as (B Z, C, X, Y), channels last. A convolution within slices is then one in 2D, and
-so is one across slices, over the same memory taken as an image of Z rows and X Y columns: cuDNN's fastest kernels do
-both, and any runtime knows them.
+A volume of Z slices is passed on as (B Z, C, X, Y), channels last. So a convolution within slices is a 2D convolution.
+A convolution across slices is one, too, on the same memory as an image of Z rows and X Y columns. cuDNN's fastest
+kernels do both, and any runtime supports them.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from project.models.lift.layers import ResidualBlock, conv_norm
 
 
 class VoxelEntry(nn.Module):
-    """What is pulled into voxels, brought to a number of channels, with what is known of each voxel in advance.
+    """Reduces the features of voxels to a number of channels, and adds the distance and height of each voxel.
 
-    How far it is from the middle of the grid and how high it lies tells what labels are like there: lidar reaches some
-    places more often than others. Neither changes when the grid is turned.
+    Labels depend on distance and height, since lidar reaches some places more often than others. Neither changes when
+    the grid is turned.
 
     Args:
         grid: voxels (X, Y, Z).
@@ -86,7 +86,7 @@ class VolumeBlock(nn.Module):
 
 
 def _convolve_across(x: Tensor, convolution: nn.Conv2d, slices: int) -> Tensor:
-    """A convolution along the slices of (B Z, C, X, Y), whose memory is taken as (B, C, Z, X Y)."""
+    """A convolution across the slices of (B Z, C, X, Y), on the same memory as (B, C, Z, X Y)."""
     shape = x.shape[2:]
     rows = x.permute(0, 2, 3, 1).reshape(-1, slices, shape[0] * shape[1], x.shape[1])
     rows = convolution(rows.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # (B, Z', X Y, C')
@@ -95,7 +95,7 @@ def _convolve_across(x: Tensor, convolution: nn.Conv2d, slices: int) -> Tensor:
 
 @MODELS.register_module()
 class OccupancyVolumeNet(nn.Module):
-    """A U-Net over the volume, of convolutions within slices and across them.
+    """A U-Net on the volume, with convolutions within slices and across them.
 
     Args:
         grid: voxels; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
@@ -154,7 +154,7 @@ def _resized(x: Tensor, slices: int, like: Tensor, count: int) -> Tensor:
 
 @MODELS.register_module()
 class OccupancyHeightNet(nn.Module):
-    """A U-Net over the view from above, whose channels hold the heights: the fast one.
+    """A U-Net on the view from above, with the heights as channels: the fast one.
 
     Args:
         grid: voxels; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.

@@ -1,4 +1,4 @@
-"""From features of voxels to their labels."""
+"""The head: from features of voxels to their labels."""
 
 import torch
 from mmdet3d.registry import MODELS

@@ -1,4 +1,4 @@
-"""Operators of the model that torch does not have, or has not as one, each with interchangeable implementations."""
+"""Operators of the model that torch lacks, or has only as several operators, with interchangeable implementations."""
 
 from project.models.ops.deformable_attention import deformable_attention
 from project.models.ops.deformable_convolution import ModulatedDeformableConv2d, deformable_convolution

@@ -34,7 +34,7 @@ def deformable_attention(
         (B, Q, heads * D), dtype of `value`.
     """
     chosen = ATTENTION.choose(value.device.type, backend)
-    # The kernels below know nothing of autocast; the dtypes they get are settled here.
+    # The kernels below ignore autocast, so their dtypes are chosen here.
     with torch.autocast(value.device.type, enabled=False):
         return chosen.compute(value, tuple(shapes), locations, weights)
 
@@ -88,7 +88,7 @@ def _mmcv_obstacle(device_type: str) -> str:
 
 @lru_cache(maxsize=64)
 def _layout(shapes: Shapes, device: torch.device) -> tuple[Tensor, Tensor]:
-    """(L, 2) shapes and (L,) first rows of the levels, int64. Kept, since making them anew would stall a GPU."""
+    """(L, 2) shapes and (L,) first rows of the levels, int64. Cached, since new tensors would stall the GPU."""
     sizes = torch.tensor(shapes)
     starts = sizes.prod(1).cumsum(0) - sizes.prod(1)
     return sizes.to(device), starts.to(device)

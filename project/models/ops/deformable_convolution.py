@@ -47,7 +47,7 @@ def deformable_convolution(
     chosen = CONVOLUTION.choose(device, backend)
     if torch.is_autocast_enabled(device):
         x = x.to(torch.get_autocast_dtype(device))
-    # The kernels below know nothing of autocast; the dtypes they get are settled here.
+    # The kernels below ignore autocast, so their dtypes are chosen here.
     with torch.autocast(device, enabled=False):
         return chosen.compute(x, offset, mask, weight, _pair(stride), _pair(padding), _pair(dilation))
 
@@ -57,7 +57,7 @@ class ModulatedDeformableConv2d(nn.Module):
 
     Args:
         in_channels, out_channels, kernel_size, stride, padding, dilation: as in ``torch.nn.Conv2d``.
-        deform_groups: groups of input channels with offsets of their own.
+        deform_groups: number of groups of input channels; each has its own offsets.
         bias: must be False, as it is in a ResNet.
     """
 
@@ -134,7 +134,7 @@ def _torch(
     features = x.reshape(batch * groups, channels // groups, height, width)
     samples = grid_sample(features, grid, align_corners=False).unflatten(2, (taps, out_shape[0]))
     samples = samples * mask.view(batch * groups, 1, taps, *out_shape)
-    # Not as a 1x1 convolution, which cuDNN would by default compute in TF32.
+    # No 1x1 convolution: cuDNN would compute it in TF32 by default.
     out = weight.flatten(1) @ samples.reshape(batch, channels * taps, -1)
     return out.view(batch, -1, *out_shape)
 

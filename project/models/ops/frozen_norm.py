@@ -1,8 +1,8 @@
-"""What follows a convolution of a ResNet: batch norm, a residual, and ReLU, in one pass where the norm is frozen.
+"""Batch norm, residual and ReLU after a convolution of a ResNet, in one pass if the norm is frozen.
 
-Frozen means that mean, variance, factor and offset of each channel are given and are not learned; it is how detectors
-usually keep the norms of their backbone. ``torch`` below is the plain reference that defines the result, and computes
-all other norms.
+In a frozen norm, mean, variance, factor and offset of each channel are given and not learned; detectors usually keep
+the norms of their backbone so. ``torch`` below is the plain reference that defines the result, and computes all other
+norms.
 """
 
 import torch

@@ -1,4 +1,5 @@
-"""Choosing one of several implementations of an operator: once a kind of device, visibly, and by name if wanted."""
+"""Chooses one of several implementations of an operator: once for each kind of device, logged, and by name if
+wanted."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -10,14 +11,14 @@ import torch
 from mmengine.logging import print_log
 
 PLAIN = 'torch'
-"""Name of the backend that is made of torch's own operators; every operator has one."""
+"""Name of the backend made of torch's own operators; every operator has one."""
 
 _plain_only = ContextVar('plain_only', default=False)
 
 
 @contextmanager
 def plain_operators() -> Iterator[None]:
-    """Within, operators of this thread take their plain backend unless one is named."""
+    """Inside this context, operators of this thread use their plain backend unless one is named."""
     token = _plain_only.set(True)
     try:
         yield
@@ -41,7 +42,7 @@ class Backend:
 
 
 class Operator:
-    """A function with several backends, of which the first that can run is taken.
+    """A function with several backends; the first that can run is used.
 
     Args:
         name: name of the operator; the environment variable ``OCCUPANCY_<NAME>`` forces a backend.

@@ -1,4 +1,4 @@
-"""Pulling features of images into voxels: every voxel looks up what the cameras show at its centre.
+"""Pulls image features into voxels: every voxel samples the cameras at its projected centre.
 
 ``torch`` below is the plain reference that defines the result.
 """
@@ -17,7 +17,7 @@ from project.models.ops.operator import Backend, Operator, runs_anywhere, triton
 
 @dataclass(frozen=True)
 class Space:
-    """What voxels and pixels are, for operators between the two.
+    """The voxels, depth bins and images of a view transform.
 
     Attributes:
         grid: voxels (X, Y, Z).
@@ -33,11 +33,11 @@ class Space:
 def pull(
     features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space, backend: str | None = None
 ) -> Tensor:
-    """Sum over the cameras that see a voxel's centre of what they show there, weighted by depth.
+    """Sum, over the cameras that see a voxel's centre, of the features there, weighted by depth.
 
-    In a camera the four pixels around the centre count bilinearly, beyond the middle of the map's outer pixels those
-    alone. Each counts with its own weight at the depth of the centre, linear between the middles of bins: at the edge
-    of an object, what lies before and what lies behind it are not mixed.
+    In each camera, features are interpolated bilinearly between the four pixels around the centre, and clamped beyond
+    the middle of the map's outer pixels. Each pixel has its own weight at the depth of the centre, linear between the
+    middles of bins, so foreground and background are not mixed at the edge of an object.
 
     Args:
         features: (B, N, h, w, C) of N cameras.
@@ -50,7 +50,7 @@ def pull(
         (B, Z, X, Y, C), dtype of `features`; zero where no camera sees the voxel.
     """
     chosen = PULL.choose(features.device.type, backend)
-    # Places are float32 whatever the precision around: bfloat16 cannot tell neighbouring pixels apart.
+    # Positions are always float32: bfloat16 cannot distinguish neighbouring pixels.
     with torch.autocast(features.device.type, enabled=False):
         return chosen.compute(features, weights, image_from_grid.float(), space)
 

@@ -1,4 +1,4 @@
-"""Splatting features of images into voxels: every pixel leaves its features along its ray, as its weights say.
+"""Splats image features into voxels: every pixel adds its features along its ray, weighted by depth.
 
 Philion and Fidler, Lift, Splat, Shoot (ECCV 2020). ``torch`` below is the plain reference that defines the result; it
 holds the features of every pixel at every depth, which the Triton kernels never do.
@@ -16,7 +16,7 @@ from project.models.ops.pull import Space
 def splat(
     features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space, backend: str | None = None
 ) -> Tensor:
-    """Sum in each voxel the features of the pixels that have the middle of a bin there, by their weights in that bin.
+    """Sum, in each voxel, the features of the pixels with the middle of a bin there, weighted by that bin.
 
     Args:
         features: (B, N, h, w, C) of N cameras.
