@@ -93,7 +93,7 @@ class _Block:
         if block.downsample is not None:
             convolution, norm = block.downsample
             self.downsample = _Convolution(convolution, norm, dtype)
-            # The shift can be added together with the residual, which saves a pass.
+            # The third convolution adds the shift of the shortcut as well, which saves a pass.
             self.parts[2].shifts_of = self.downsample
             with torch.no_grad():
                 self.parts[2].refresh()
