@@ -5,11 +5,13 @@
 # make docs       the documentation site, in out/site
 # make tutorials  the notebooks of docs/tutorials, run from top to bottom
 # make lint       style and types
+# make lock       requirements.lock anew, from requirements.txt and the extras
+# make audit      known vulnerabilities of the packages in requirements.lock
 # make format     style, mended where that can be done by itself
 # make pictures   the README's pictures, from the demo's files
 # make clean      remove .venv, out and what was built
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow-test docs tutorials lint format pictures clean
+.PHONY: help setup demo test slow-test docs tutorials lint lock audit format pictures clean
 
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -47,6 +49,17 @@ lint: setup
 format: setup
 	ruff check --fix .
 	ruff format .
+
+# Versions that are locked stay unless they must change; `uv pip compile --upgrade` and these options raises them.
+lock: setup
+	uv pip compile requirements.txt pyproject.toml --extra dev --extra viz --universal --python-version 3.11.5 \
+	    --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command 'make lock' \
+	    --output-file requirements.lock --quiet
+
+# Strict, so that a package that the service did not answer for is an error.
+audit: setup
+	uvx pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock || \
+	    { echo 'audit: a package is vulnerable, or the service that knows could not be asked; see above' >&2; exit 1; }
 
 # From the files of `make demo`, at the size of a page.
 pictures: setup
