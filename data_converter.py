@@ -17,6 +17,8 @@ examples:
       with the ego poses as they are given, although those of nuScenes have no height
   python data_converter.py --scenes scene-0061 scene-0103 --num_sweeps 5 --workers 2
       two scenes, with a shorter window
+  python data_converter.py --cluster tcp://10.0.0.1:8786
+      on the workers of a Dask scheduler (docs/cluster.md)
   python data_converter.py --dataroot /data/my_car
       your own recordings: a scene.json in the folder of each scene (docs/own_data.md)
 """
@@ -24,11 +26,17 @@ examples:
 import argparse
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from project.cli import run, usable_cores, whole_number
 from project.errors import FIXABLE, UserError
+from project.execution.base import Executor
+from project.execution.processes import Processes
 from project.formats import FORMATS, voxels
 from project.geometry.bitgrid import MOST_LAYERS
 from project.labels.run.convert import Outcome, convert, write_log
@@ -40,10 +48,13 @@ from project.labels.run.pose_files import corrected_records, read_report
 from project.labels.run.report import Report
 from project.labels.run.settings import Settings
 from project.labels.run.survey import Survey, complete_scenes, survey
-from project.sources.base import PointLayout, SceneSource
+from project.sources.base import PointLayout, Scene, Scenes, SceneSource
 from project.sources.naming import UniquelyNamed
 from project.sources.opening import SOURCES, open_source
 from project.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from project.execution.dask_clusters import ClusterChoice
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -97,8 +108,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help='name label files by keyframe, if lidar files of several scenes have the same name',
     )  # fmt: skip
     parser.add_argument(
-        '--workers', type=whole_number(1), default=usable_cores(), metavar='N', help='processes (%(default)s)'
+        '--workers', type=whole_number(1), metavar='N', help=f'processes of this machine ({usable_cores()})'
     )
+    parser.add_argument(
+        '--cluster', metavar='PLACE',
+        help='workers of Dask instead: address of a scheduler (tcp://HOST:PORT), local:N, slurm, kubernetes, ssh, or a '
+        'YAML file (docs/cluster.md)',
+    )  # fmt: skip
     parser.add_argument(
         '--dry-run', action='store_true', help='say what would be labelled, which files are missing, the space it takes'
     )
@@ -148,6 +164,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     options.save_path = options.save_path or options.dataroot / 'occupancy'
+    if options.cluster and options.workers:
+        parser.error('--workers counts processes of this machine; --cluster has its own workers')
     return options
 
 
@@ -158,6 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
     report = Report()
     start = time.perf_counter()
     try:
+        cluster = cluster_choice(options)
         settings = make_settings(options)
         mapping = options.label_mapping
         taxonomy = Taxonomy.nuscenes().with_label_mapping(mapping) if mapping else None
@@ -173,7 +192,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.dry_run:
             return 0 if report.plan(seen, settings) else 1
         prepare_folder(settings, source.version, complete_scenes(source, seen))
-        outcomes = label(source, seen, settings, options.workers, report)
+        with executor_of(options, cluster, complete_scenes(source, seen), report) as executor:
+            outcomes = label(source, seen, settings, executor, report)
         failed = [outcome.scene_name for outcome in outcomes if outcome.error]
         counts = {}
         if len(failed) < len(outcomes):
@@ -232,10 +252,41 @@ def make_settings(options: argparse.Namespace) -> Settings:
     return settings
 
 
-def label(source: SceneSource, seen: Survey, settings: Settings, workers: int, report: Report) -> list[Outcome]:
+def cluster_choice(options: argparse.Namespace) -> 'ClusterChoice | None':
+    """What ``--cluster`` says, if it is given; paths become absolute, as workers run in folders of their own.
+
+    Raises:
+        UserError: it says nothing that can be used, or the packages are missing.
+    """
+    if options.cluster is None:
+        return None
+    if find_spec('distributed') is None:
+        raise UserError("--cluster needs Dask: pip install -e '.[cluster]'")
+    from project.execution.dask_clusters import parse_cluster  # Dask takes half a second
+
+    options.dataroot, options.save_path = options.dataroot.absolute(), options.save_path.absolute()
+    return parse_cluster(options.cluster)
+
+
+@contextmanager
+def executor_of(
+    options: argparse.Namespace, cluster: 'ClusterChoice | None', scenes: Sequence[Scene], report: Report
+) -> Iterator[Executor]:
+    """Who labels: processes, or the workers of a cluster, which are checked first."""
+    if cluster is None:
+        yield Processes(options.workers or usable_cores())
+        return
+    from project.labels.run.cluster import cluster_executor
+
+    with cluster_executor(cluster, scenes, options.save_path, report) as executor:
+        yield executor
+
+
+def label(source: SceneSource, seen: Survey, settings: Settings, executor: Executor, report: Report) -> list[Outcome]:
     """Label the scenes that are complete; returns an outcome for each of them and for each broken one."""
     with report.progress(seen.todo) as on_progress:
-        outcomes = convert(complete_scenes(source, seen), settings, workers, on_progress)
+        outcomes = convert(Scenes(source, seen.longest_first()), settings, executor, on_progress)
+    outcomes.sort(key=lambda outcome: seen.complete.index(outcome.scene_name))
     return outcomes + [Outcome(name, error=error) for name, error in seen.broken.items()]
 
 

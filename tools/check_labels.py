@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from project.cli import run, usable_cores, whole_number
+from project.execution.processes import Processes
 from project.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -179,7 +180,8 @@ def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneR
         console.print(f'checking {len(chosen)} of {total} scenes; --sample 0 checks all', highlight=False)
     with Progress(*Progress.get_default_columns(), console=console, transient=True) as bar:
         progress = bar.add_task('keyframes', total=sum(len(scene.keyframes) for scene in chosen))
-        reports = check_scenes(chosen, task, options.workers, lambda done: bar.update(progress, completed=done))
+        executor = Processes(options.workers)
+        reports = check_scenes(chosen, task, executor, lambda done: bar.update(progress, completed=done))
     reports += [SceneReport(name, error=error) for name, error in broken.items()]
     return {scene.name: scene for scene in chosen}, reports
 

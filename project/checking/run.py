@@ -1,14 +1,11 @@
-"""Checks many scenes at once: each worker process checks one scene at a time, and a scene that fails stops no other."""
+"""Checks many scenes at once: each worker checks one scene at a time, and a scene that fails stops no other."""
 
-import multiprocessing
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import Callable, Sequence
 
 from project.checking.scene_check import SceneReport, Task, check_scene
 from project.errors import what_is_wrong
+from project.execution.base import Executor, Lost
 from project.sources.base import Scene, SceneSource
-from project.workers import call_each
-
-KILLED = 'the process that checked it was killed twice, most likely for lack of memory; run again with fewer --workers'
 
 
 def sampled(
@@ -45,39 +42,24 @@ def sampled(
 
 
 def check_scenes(
-    scenes: Sequence[Scene], task: Task, workers: int, on_progress: Callable[[int], None] = lambda done: None
+    scenes: Sequence[Scene], task: Task, executor: Executor, on_progress: Callable[[int], None] = lambda done: None
 ) -> list[SceneReport]:
-    """Check scenes; the figures do not depend on the number of workers.
+    """Check scenes; the figures do not depend on who does it.
 
     Args:
         scenes: what to check.
         task: how.
-        workers: number of processes; 1 works in this one.
+        executor: who does it.
         on_progress: called from time to time with the number of keyframes checked so far.
 
     Returns:
         The results in the order of the scenes.
     """
-    if workers == 1 or len(scenes) < 2:
-        return _check_here(scenes, task, on_progress)
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload([check_scene.__module__])
-    done = context.RawArray('q', len(scenes))
-    reports = call_each(
-        _check_counted, scenes, min(workers, len(scenes)), context, _share, (task, done), lambda: on_progress(sum(done))
-    )
-    return [report or SceneReport(scenes[number].name, error=KILLED) for number, report in enumerate(reports)]
-
-
-def _check_here(scenes: Sequence[Scene], task: Task, on_progress: Callable[[int], None]) -> list[SceneReport]:
-    done = 0
-
-    def on_keyframe() -> None:
-        nonlocal done
-        done += 1
-        on_progress(done)
-
-    return [_check_reported(scene, task, on_keyframe) for scene in scenes]
+    reports = executor.run(_check_reported, scenes, task, on_progress)
+    return [
+        SceneReport(scenes[number].name, error=report.reason) if isinstance(report, Lost) else report
+        for number, report in enumerate(reports)
+    ]
 
 
 def _check_reported(scene: Scene, task: Task, on_keyframe: Callable[[], None]) -> SceneReport:
@@ -85,19 +67,3 @@ def _check_reported(scene: Scene, task: Task, on_keyframe: Callable[[], None]) -
         return check_scene(scene, task, on_keyframe)
     except Exception as problem:
         return SceneReport(scene.name, error=what_is_wrong(problem))
-
-
-_task: Task
-_done: MutableSequence[int]
-
-
-def _share(task: Task, done: MutableSequence[int]) -> None:
-    global _task, _done
-    _task, _done = task, done
-
-
-def _check_counted(number: int, scene: Scene) -> SceneReport:
-    def on_keyframe() -> None:
-        _done[number] += 1
-
-    return _check_reported(scene, _task, on_keyframe)

@@ -20,6 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 from project.cli import usable_cores
+from project.execution.processes import Processes
 from project.formats import FORMATS, occ3d, voxels
 from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
@@ -190,7 +191,7 @@ def _speed(console: Console, scenes: list[Scene], folder: Path, refine_poses: bo
             figures[f'{name} as well: more'] = seconds - figures['s a keyframe, one thread']
     for workers in (1, 2):
         start = time.perf_counter()
-        convert(scenes, settings, workers)
+        convert(scenes, settings, Processes(workers))
         figures[f'wall clock, workers: {workers}'] = (time.perf_counter() - start) / keyframes
     figures['GB of memory, one worker'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     _print_table(

@@ -1,20 +1,17 @@
-"""Labels many scenes at once: each worker process labels one scene at a time, and a scene that fails stops no other."""
+"""Labels many scenes at once: each worker labels one scene at a time, and a scene that fails stops no other."""
 
-import multiprocessing
 import time
 import traceback
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from project.errors import what_is_wrong
+from project.execution.base import Executor, Lost
 from project.labels.pipeline import label_scene
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
 from project.sources.file_checks import check_files
-from project.workers import call_each
-
-KILLED = 'the process that labelled it was killed twice, most likely for lack of memory; run again with fewer --workers'
 
 
 @dataclass(frozen=True)
@@ -28,6 +25,7 @@ class Outcome:
         seconds: time it took.
         error: what went wrong, None if nothing did.
         log: the traceback of that, where there is one.
+        elsewhere: whether that may be the fault of the machine, so that another may succeed.
     """
 
     scene_name: str
@@ -36,74 +34,45 @@ class Outcome:
     seconds: float = 0.0
     error: str | None = None
     log: str | None = None
+    elsewhere: bool = False
 
 
 def convert(
-    scenes: Sequence[Scene], settings: Settings, workers: int, on_progress: Callable[[int], None] = lambda done: None
+    scenes: Sequence[Scene],
+    settings: Settings,
+    executor: Executor,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Outcome]:
-    """Label scenes; the files do not depend on the number of workers.
+    """Label scenes; the files depend neither on who does it nor on the order.
 
     Args:
         scenes: what to label.
         settings: how.
-        workers: number of processes; 1 works in this one.
+        executor: who does it, such as :class:`project.execution.processes.Processes`.
         on_progress: called from time to time with the number of keyframes labelled so far.
 
     Returns:
         What became of each scene, in their order.
     """
-    if workers == 1 or len(scenes) < 2:
-        return _convert_here(scenes, settings, on_progress)
-    # Forks of a fresh process that has imported everything: a fork of this one, in which threads run, might hang.
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload([label_scene.__module__])
-    # A number of each scene's own, since a lock would stay closed when the process that holds it is killed.
-    done = context.RawArray('q', len(scenes))
-    outcomes = call_each(
-        _label_counted, scenes, min(workers, len(scenes)), context, _share, (settings, done),
-        lambda: on_progress(sum(done)),
-    )  # fmt: skip
-    return [outcome or Outcome(scenes[number].name, error=KILLED) for number, outcome in enumerate(outcomes)]
+    outcomes = executor.run(label_reported, scenes, settings, on_progress, lambda outcome: outcome.elsewhere)
+    return [
+        Outcome(scenes[number].name, error=outcome.reason) if isinstance(outcome, Lost) else outcome
+        for number, outcome in enumerate(outcomes)
+    ]
 
 
 def label_reported(scene: Scene, settings: Settings, on_keyframe: Callable[[], None]) -> Outcome:
     """Label a scene, and report errors instead of raising them."""
     start = time.perf_counter()
-    labelled, error, log = 0, None, None
+    labelled, error, log, elsewhere = 0, None, None, False
     try:
         check_files(scene)
         labelled = label_scene(scene, settings, on_keyframe)
     except Exception as problem:
         error, log = what_is_wrong(problem), traceback.format_exc()
+        elsewhere = isinstance(problem, OSError | MemoryError)
     present = 0 if error else len(scene.keyframes) - labelled
-    return Outcome(scene.name, labelled, present, time.perf_counter() - start, error, log)
-
-
-def _convert_here(scenes: Sequence[Scene], settings: Settings, on_progress: Callable[[int], None]) -> list[Outcome]:
-    done = 0
-
-    def on_keyframe() -> None:
-        nonlocal done
-        done += 1
-        on_progress(done)
-
-    return [label_reported(scene, settings, on_keyframe) for scene in scenes]
-
-
-_settings: Settings
-_done: MutableSequence[int] = []
-
-
-def _share(settings: Settings, done: MutableSequence[int]) -> None:
-    global _settings, _done
-    _settings, _done = settings, done
-
-
-def _label_counted(number: int, scene: Scene) -> Outcome:
-    def on_keyframe() -> None:
-        _done[number] += 1
-
-    return label_reported(scene, _settings, on_keyframe)
+    return Outcome(scene.name, labelled, present, time.perf_counter() - start, error, log, elsewhere)
 
 
 def write_log(path: Path, outcomes: Sequence[Outcome]) -> bool:

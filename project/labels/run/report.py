@@ -55,6 +55,10 @@ class Report:
         """Show advice that helps with an error."""
         self._errors.print(escape(sentence), highlight=False, soft_wrap=True)
 
+    def warning(self, sentence: str) -> None:
+        """Say what should be known, and stops nothing."""
+        self._say('warning', sentence)
+
     def warn(self, seen: Survey, settings: Settings) -> None:
         """Show what was left out, and warn if camera masks are wanted and a keyframe has no camera."""
         for sentence in seen.left_out[:SHOWN]:

@@ -28,6 +28,7 @@ class Survey:
         missing: those that do not exist, among the files that were checked.
         unlabelled: names of scenes whose points have no categories.
         blind: names of scenes with a keyframe without a camera whose image size is known.
+        sweeps: number of sweeps of each complete scene that has labels to make, 0 of the others.
     """
 
     complete: list[str] = field(default_factory=list)
@@ -40,6 +41,11 @@ class Survey:
     missing: list[Path] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     blind: list[str] = field(default_factory=list)
+    sweeps: dict[str, int] = field(default_factory=dict)
+
+    def longest_first(self) -> list[str]:
+        """Names of the complete scenes; those that take longest come first, so that no worker ends long after all."""
+        return sorted(self.complete, key=lambda name: -self.sweeps[name])
 
 
 def survey(source: SceneSource, settings: Settings, with_files: bool = False) -> Survey:
@@ -105,10 +111,13 @@ def complete_scenes(source: SceneSource, seen: Survey, without: Iterable[str] = 
 
 def _look_at(scene: Scene, settings: Settings, seen: Survey, with_files: bool) -> None:
     seen.left_out += [f'{scene.name}: {sentence}' for sentence in scene.left_out]
+    seen.sweeps[scene.name] = 0
     for keyframe in scene.keyframes:
         names = settings.missing(keyframe)
         seen.todo += bool(names)
         seen.done += not names
+        if names:
+            seen.sweeps[scene.name] = len(scene.sweep_files)
         for name in names:
             seen.labels[name] = seen.labels.get(name, 0) + 1
     if not any(scene.label_files):

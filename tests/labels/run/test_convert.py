@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from project.execution.processes import Processes
 from project.formats import FORMATS
 from project.labels.run.convert import convert
 from project.labels.run.settings import Settings
@@ -28,7 +29,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def made(scenes, tmp_path_factory) -> dict[str, bytes]:
     """Labels in every format, made in one process."""
     folder = tmp_path_factory.mktemp('made')
-    outcomes = convert(scenes, Settings(folder, tuple(FORMATS)), workers=1)
+    outcomes = convert(scenes, Settings(folder, tuple(FORMATS)), Processes(1))
     assert [(outcome.labelled, outcome.present, outcome.error) for outcome in outcomes] == [(3, 0, None)] * 2
     return files_of(folder)
 
@@ -46,40 +47,40 @@ def test_every_format_has_a_file_a_keyframe_that_reads(scenes, made, tmp_path):
 def test_bytes_depend_on_neither_workers_nor_order_nor_on_what_was_there(scenes, made, tmp_path):
     settings = Settings(tmp_path, tuple(FORMATS))
     progress = []
-    convert(scenes[::-1], settings, workers=2, on_progress=progress.append)
+    convert(scenes[::-1], settings, Processes(2), on_progress=progress.append)
     assert files_of(tmp_path) == made and progress[-1] == 6
     lost = sorted(tmp_path.rglob('*.*'))[::2]
     for path in filter(Path.is_file, lost):
         path.unlink()
-    convert(scenes, settings, workers=1)
+    convert(scenes, settings, Processes(1))
     assert files_of(tmp_path) == made
 
 
 @pytest.mark.parametrize('alone', ['voxels', 'openoccupancy', 'occ3d', 'openocc'])
 def test_formats_that_share_a_grid_are_the_same_as_alone(scenes, made, tmp_path, alone):
-    convert(scenes[:1], Settings(tmp_path, (alone,)), workers=1)
+    convert(scenes[:1], Settings(tmp_path, (alone,)), Processes(1))
     files = files_of(tmp_path)
     assert len(files) == 3 + 1 and files.items() <= made.items()
 
 
 def test_what_is_there_is_not_made_again(scenes, made, tmp_path):
     settings = Settings(tmp_path)
-    convert(scenes, settings, workers=1)
+    convert(scenes, settings, Processes(1))
     first, second = sorted(path for path in tmp_path.rglob('*.npz'))[:2]
     first.write_bytes(b'kept')
     second.unlink()
     progress = []
-    outcomes = convert(scenes, settings, workers=1, on_progress=progress.append)
+    outcomes = convert(scenes, settings, Processes(1), on_progress=progress.append)
     assert [(outcome.labelled, outcome.present) for outcome in outcomes] == [(1, 2), (0, 3)]
     assert first.read_bytes() == b'kept' and second.is_file() and progress == [1]
-    convert(scenes, replace(settings, overwrite=True), workers=1)
+    convert(scenes, replace(settings, overwrite=True), Processes(1))
     assert first.read_bytes() != b'kept'
 
 
 @pytest.mark.parametrize('workers', [1, 2])
 def test_a_scene_that_fails_is_named_and_the_other_is_finished(scenes, tmp_path, workers):
     broken = replace(scenes[0], sweep_files=('nowhere.pcd.bin', *scenes[0].sweep_files[1:]))
-    outcomes = convert([broken, scenes[1]], Settings(tmp_path), workers)
+    outcomes = convert([broken, scenes[1]], Settings(tmp_path), Processes(workers))
     assert outcomes[0].scene_name == 'scene-0061' and 'nowhere.pcd.bin: missing' in outcomes[0].error
     assert outcomes[1].error is None and outcomes[1].labelled == 3
     assert {path.parent.name for path in tmp_path.rglob('*.npz')} == {'scene-0103'}
@@ -91,14 +92,14 @@ def test_a_full_disk_leaves_nothing_half_written(scenes, tmp_path, monkeypatch, 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr('project.formats.common.os.replace', full)
-    outcomes = convert(scenes[:1], Settings(tmp_path, refine_poses=refine_poses), workers=1)
+    outcomes = convert(scenes[:1], Settings(tmp_path, refine_poses=refine_poses), Processes(1))
     assert 'No space left on device' in outcomes[0].error and first in outcomes[0].error
     assert files_of(tmp_path) == {}
 
 
 def test_a_folder_that_cannot_be_written_is_named(scenes, tmp_path):
     (tmp_path / 'file').write_text('')
-    outcomes = convert(scenes[:1], Settings(tmp_path / 'file' / 'labels'), workers=1)
+    outcomes = convert(scenes[:1], Settings(tmp_path / 'file' / 'labels'), Processes(1))
     assert str(tmp_path / 'file') in outcomes[0].error
 
 
@@ -116,7 +117,7 @@ def test_one_keyframe_without_sweeps(scenes, tmp_path):
     contents = []
     for num_sweeps in (0, 10):
         folder = tmp_path / str(num_sweeps)
-        assert convert([scene], Settings(folder, num_sweeps=num_sweeps), workers=1)[0].error is None
+        assert convert([scene], Settings(folder, num_sweeps=num_sweeps), Processes(1))[0].error is None
         contents.append(files_of(folder))
         shutil.rmtree(folder)
     assert contents[0] == contents[1] and len(contents[0]) == 2

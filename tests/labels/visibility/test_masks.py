@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from project.execution.processes import Processes
 from project.formats import FORMATS
 from project.labels.run.convert import convert
 from project.labels.run.settings import Settings
@@ -23,7 +24,7 @@ def labels(scene, tmp_path_factory):
     """Labels of the keyframe in the middle, by format."""
     folder = tmp_path_factory.mktemp('labels')
     settings = Settings(folder, ('occ3d', 'openocc', 'openoccupancy'), flow=True)
-    assert convert([scene], settings, workers=1)[0].error is None
+    assert convert([scene], settings, Processes(1))[0].error is None
     return {name: FORMATS[name].read(folder / FORMATS[name].path(scene.keyframes[1])) for name in settings.formats}
 
 

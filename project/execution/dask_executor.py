@@ -1,0 +1,251 @@
+"""Workers of a Dask cluster: the scheduler decides who does what, this decides what is tried again."""
+
+import contextlib
+import pickle
+import queue
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+from distributed import Client, Future, KilledWorker
+
+from project.errors import UserError
+from project.execution import on_worker
+from project.execution.base import Lost, Work
+
+cloudpickle.register_pickle_by_value(on_worker)
+
+POLL_S = 0.2
+LOOK_S = 2.0
+"""Seconds from one look at which workers there are to the next."""
+
+STALLED_S = 1800.0
+"""A task that takes so long for a step hangs."""
+
+TRIES = 2
+DEATHS = 5
+"""An item is given up after so many workers died, even if none of them told that it had begun."""
+
+KILLED = 'each worker that worked on it died, most likely for lack of memory; give workers more'
+HUNG = f'took more than {STALLED_S / 60:.0f} minutes for a step on each of {TRIES} workers'
+
+
+@dataclass
+class _Task:
+    number: int
+    future: Future
+    seen: float | None = None
+    begun: int = 0
+    steps: int = 0
+
+
+class DaskExecutor:
+    """An executor of the workers that a Dask scheduler has, whenever they come and go.
+
+    Args:
+        client: connected to the scheduler.
+        expected: what workers must have, as :func:`project.execution.on_worker.differences` takes it.
+        workers: how many may come, for a cluster that grows with what there is to do.
+        warn: called with a sentence on a worker that is not used.
+        stalled_s: a task that takes longer for a step is tried on another worker.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        expected: Mapping[str, Any],
+        workers: int = 1,
+        warn: Callable[[str], None] = print,
+        stalled_s: float = STALLED_S,
+    ):
+        self.client, self.expected, self.workers = client, expected, workers
+        self.warn, self.stalled_s = warn, stalled_s
+
+    def check_workers(self) -> None:
+        """Ask all workers that are there now whether they are like this process.
+
+        Raises:
+            UserError: some are not; the message names them and says in what.
+        """
+        replies = self.client.run(on_worker.look, self.expected, on_error='return')
+        wrong = []
+        for address, reply in replies.items():
+            if isinstance(reply, BaseException):
+                wrong.append(f'{address} cannot answer: {type(reply).__name__}: {reply}')
+            elif reply['differs']:
+                wrong.append(f'{address} on {reply["host"]} ({reply["python"]}) {", and ".join(reply["differs"])}')
+        if wrong:
+            more = f'; so do {len(wrong) - 5} more' if len(wrong) > 5 else ''
+            raise UserError(f'workers differ from where this runs: {"; ".join(wrong[:5])}{more}; see docs/cluster.md')
+
+    def run(
+        self,
+        work: Work,
+        items: Sequence[Any],
+        shared: Any,
+        on_progress: Callable[[int], None] = lambda done: None,
+        try_elsewhere: Callable[[Any], bool] = lambda result: False,
+    ) -> list[Any]:
+        """As :class:`project.execution.base.Executor` says.
+
+        Raises:
+            UserError: the scheduler is gone, or no worker is like this process.
+        """
+        return _Run(self, work, items, shared, on_progress, try_elsewhere).results()
+
+
+class _Run:
+    """One call of :meth:`DaskExecutor.run`."""
+
+    def __init__(self, executor: DaskExecutor, work: Work, items, shared, on_progress, try_elsewhere):
+        self.executor, self.client = executor, executor.client
+        self.work, self.items, self.shared = work, items, shared
+        self.on_progress, self.try_elsewhere = on_progress, try_elsewhere
+        self.topic = f'occupancy-{uuid.uuid4().hex}'
+        self.waiting = deque(range(len(items)))
+        self.running: dict[str, _Task] = {}
+        self.done: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
+        self.found: dict[int, Any] = {}
+        self.steps = 0
+        self.tries = [0] * len(items)
+        self.deaths = [0] * len(items)
+        self.avoided: dict[int, str] = {}
+        self.unlike: set[str] = set()
+        self.threads: Mapping[str, int] = {}
+        self.looked = time.monotonic() - 2 * LOOK_S
+
+    def results(self) -> list[Any]:
+        self.client.subscribe_topic(self.topic, lambda event: self.events.put(tuple(event[1])))
+        try:
+            while self.waiting or self.running:
+                self._look_at_workers()
+                self._submit()
+                self._settle()
+                self._read_events()
+                self._give_up_hung()
+                self.on_progress(self.steps + sum(task.steps for task in self.running.values()))
+        finally:
+            if self.running and self.client.status == 'running':
+                self.client.cancel([task.future for task in self.running.values()])
+            self.client.unsubscribe_topic(self.topic)
+        return [self.found[number] for number in range(len(self.items))]
+
+    def _look_at_workers(self) -> None:
+        if self.client.status != 'running':
+            raise UserError(_gone(self.client))
+        if time.monotonic() > self.looked + LOOK_S:
+            self.threads, self.looked = self.client.nthreads(), time.monotonic()
+            self.unlike &= set(self.threads)
+            if self.unlike and self.unlike == set(self.threads):
+                raise UserError('no worker is left that is like where this runs, see above; see docs/cluster.md')
+
+    def _submit(self) -> None:
+        threads = sum(n for address, n in self.threads.items() if address not in self.unlike)
+        # One for each thread, and none that waits behind another: its worker's death would count for it as well. All at
+        # once would be all scenes in the scheduler's memory.
+        room = max(threads, self.executor.workers, 1) - len(self.running)
+        for number in [self.waiting.popleft() for _ in range(min(max(room, 0), len(self.waiting)))]:
+            key = f'occupancy-{number}-{uuid.uuid4().hex}'
+            payload = pickle.dumps((self.work, self.items[number], self.shared))
+            shunned = self.unlike | {self.avoided.get(number, '')}
+            avoid = bool(shunned & set(self.threads))
+            others = [address for address in self.threads if address not in shunned] if avoid else []
+            future = self.client.submit(
+                on_worker.work_on, self.executor.expected, self.topic, key, payload, key=key, pure=False,
+                # Rather a worker that was to be avoided than none.
+                workers=others or None, allow_other_workers=bool(others),
+            )  # fmt: skip
+            self.running[key] = _Task(number, future)
+            future.add_done_callback(lambda _, key=key: self.done.put(key))
+
+    def _settle(self) -> None:
+        """Take what has ended; waits for a moment if nothing has."""
+        try:
+            keys = [self.done.get(timeout=POLL_S)]
+            while not self.done.empty():
+                keys.append(self.done.get())
+        except queue.Empty:
+            return
+        self._read_events()
+        for key in keys:
+            # What was given up is not there any more.
+            if key in self.running:
+                self._settle_task(self.running.pop(key))
+
+    def _settle_task(self, task: _Task) -> None:
+        if task.future.status in ('cancelled', 'lost'):
+            raise UserError(_gone(self.client))
+        if task.future.status == 'error':
+            error = task.future.exception()
+            if not isinstance(error, KilledWorker):
+                raise error
+            self._try_again_alive(task)
+            return
+        reply = task.future.result()
+        if reply['differs']:
+            if reply['worker'] not in self.unlike:
+                self.executor.warn(
+                    f'{reply["worker"]} on {reply["host"]} is not used: it {", and ".join(reply["differs"])}'
+                )
+            self.unlike.add(reply['worker'])
+            self.waiting.appendleft(task.number)
+            return
+        others = set(self.threads) - self.unlike - {reply['worker']}
+        once_more = others and self.try_elsewhere(reply['result']) and self._once_more(task.number, reply['worker'])
+        if not once_more:
+            self.found[task.number] = reply['result']
+            self.steps += reply['steps']
+
+    def _try_again_alive(self, task: _Task) -> None:
+        """Put an item back whose worker died, unless that was so twice while it was worked on."""
+        self.tries[task.number] += task.begun
+        self.deaths[task.number] += 1
+        if self.tries[task.number] >= TRIES or self.deaths[task.number] >= DEATHS:
+            self.found[task.number] = Lost(KILLED)
+        else:
+            self.waiting.append(task.number)
+
+    def _once_more(self, number: int, worker: str) -> bool:
+        """Put an item back for another worker than this, unless it had its tries."""
+        self.tries[number] += 1
+        if self.tries[number] >= TRIES:
+            return False
+        self.avoided[number] = worker
+        self.waiting.appendleft(number)
+        return True
+
+    def _read_events(self) -> None:
+        while not self.events.empty():
+            key, steps = self.events.get()
+            if key in self.running:
+                task = self.running[key]
+                task.seen, task.steps, task.begun = time.monotonic(), steps, task.begun + (steps == 0)
+
+    def _give_up_hung(self) -> None:
+        now = time.monotonic()
+        hung = [key for key, task in self.running.items() if task.seen and now > task.seen + self.executor.stalled_s]
+        if not hung:
+            return
+        places = {key: worker for worker, keys in self.client.processing().items() for key in keys}
+        for key in hung:
+            task, worker = self.running.pop(key), places.get(key, '')
+            task.future.cancel()
+            self.executor.warn(f'{worker or "a worker"} hangs; what it was to do is tried elsewhere')
+            if worker in self.threads:
+                # One without a nanny cannot be restarted; its thread stays lost.
+                with contextlib.suppress(Exception):
+                    self.client.restart_workers([worker], timeout=30, raise_for_error=False)
+            if not self._once_more(task.number, worker):
+                self.found[task.number] = Lost(HUNG)
+
+
+def _gone(client: Client) -> str:
+    return (
+        'the scheduler has ended or restarted; the labels written so far are complete: run it again, without '
+        '--overwrite, to go on'
+    )

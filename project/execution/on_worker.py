@@ -1,0 +1,113 @@
+"""What a Dask worker runs. The text of this module is sent to workers, so that it can say what is wrong with those
+that lack this project; it imports nothing of it."""
+
+import hashlib
+import os
+import pickle
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ('numpy', 'numba', 'scipy')
+"""Labels may depend on the versions of these."""
+
+PROGRESS_S = 2.0
+"""Seconds from one report of progress to the next: each is a message to the scheduler and to the client."""
+
+
+class StoppedError(Exception):
+    """The client does not want this any more."""
+
+
+def versions() -> dict[str, str]:
+    """What runs here: Python, packages that labels depend on, and a digest of all sources of this project."""
+    found = {'Python': '.'.join(platform.python_version_tuple()[:2])}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = 'none'
+    spec = find_spec('project')
+    return {**found, 'project': 'none' if spec is None or spec.origin is None else digest(Path(spec.origin).parent)}
+
+
+def digest(folder: Path) -> str:
+    """First digits of a hash over the Python files of a folder."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob('*.py')):
+        total.update(f'{path.relative_to(folder).as_posix()}\n'.encode() + path.read_bytes())
+    return total.hexdigest()[:12]
+
+
+def differences(expected: Mapping[str, Any]) -> list[str]:
+    """What is other here than where the client runs, in words.
+
+    Args:
+        expected: ``versions``, as :func:`versions` gives them; ``sizes``, the size of files by path; ``contents``, the
+            bytes of files by path, where labels go.
+    """
+    here = versions()
+    wrong = [
+        f'has {name} {here[name]} where the client has {stated}'
+        for name, stated in expected['versions'].items()
+        if here[name] != stated
+    ]
+    for path, size in expected['sizes'].items():
+        there = os.path.getsize(path) if os.path.isfile(path) else None
+        if there != size:
+            wrong.append(f'does not see {path}' if there is None else f'sees another {path}: {there} bytes, not {size}')
+    for path, content in expected['contents'].items():
+        if not os.path.isfile(path) or Path(path).read_bytes() != content:
+            wrong.append(f'does not see what the client writes to {os.path.dirname(path)}')
+        elif not os.access(os.path.dirname(path), os.W_OK):
+            wrong.append(f'may not write to {os.path.dirname(path)}')
+    return wrong
+
+
+def work_on(expected: Mapping[str, Any], topic: str, key: str, payload: bytes) -> dict[str, Any]:
+    """Work on an item, in a task of a worker that is like the client.
+
+    Args:
+        expected: as for :func:`differences`; looked at once for each process and client.
+        topic: of the events that tell of progress: (key, steps done).
+        key: of this task.
+        payload: pickled work, item and what is shared.
+
+    Returns:
+        ``worker`` and ``host``; ``differs``, what is wrong with this worker; if nothing, ``result`` and ``steps``.
+    """
+    from distributed import get_worker
+
+    worker: Any = get_worker()
+    # Before the files are looked at, over which it may hang.
+    worker.log_event(topic, (key, 0))
+    checked = worker.__dict__.setdefault('occupancy_differs', {})
+    if topic not in checked:
+        checked[topic] = differences(expected)
+    reply = {'worker': worker.address, 'host': platform.node(), 'differs': checked[topic]}
+    if checked[topic]:
+        return reply
+    work, item, shared = pickle.loads(payload)
+    steps, told = 0, time.monotonic()
+
+    def on_step() -> None:
+        nonlocal steps, told
+        steps += 1
+        if time.monotonic() > told + PROGRESS_S:
+            told = time.monotonic()
+            worker.log_event(topic, (key, steps))
+            task = worker.state.tasks.get(key)
+            if task is None or task.state == 'cancelled':
+                raise StoppedError
+
+    return {**reply, 'result': work(item, shared, on_step), 'steps': steps}
+
+
+def look(expected: Mapping[str, Any]) -> dict[str, Any]:
+    """Host and differences of a worker."""
+    return {'host': platform.node(), 'differs': differences(expected), 'python': sys.executable}

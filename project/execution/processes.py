@@ -1,0 +1,72 @@
+"""Processes of this machine."""
+
+import multiprocessing
+from collections.abc import Callable, MutableSequence, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from project.execution.base import Lost, Work
+from project.workers import call_each
+
+KILLED = 'its process was killed twice, most likely for lack of memory; run again with fewer --workers'
+
+
+@dataclass(frozen=True)
+class Processes:
+    """An executor of processes; they start anew for each call.
+
+    Attributes:
+        workers: how many; 1 works in this one.
+    """
+
+    workers: int
+
+    def run(
+        self,
+        work: Work,
+        items: Sequence[Any],
+        shared: Any,
+        on_progress: Callable[[int], None] = lambda done: None,
+        try_elsewhere: Callable[[Any], bool] = lambda result: False,
+    ) -> list[Any]:
+        """As :class:`project.execution.base.Executor` says; there is no other machine to try."""
+        if self.workers == 1 or len(items) < 2:
+            return _run_here(work, items, shared, on_progress)
+        # Forks of a fresh process that has imported everything: a fork of this one, in which threads run, might hang.
+        context = multiprocessing.get_context('forkserver')
+        context.set_forkserver_preload([work.__module__])
+        # A number of each item's own, since a lock would stay closed when the process that holds it is killed.
+        done = context.RawArray('q', len(items))
+        results = call_each(
+            _work_counted, items, min(self.workers, len(items)), context, _share, (work, shared, done),
+            lambda: on_progress(sum(done)),
+        )  # fmt: skip
+        return [Lost(KILLED) if result is None else result for result in results]
+
+
+def _run_here(work: Work, items: Sequence[Any], shared: Any, on_progress: Callable[[int], None]) -> list[Any]:
+    done = 0
+
+    def on_step() -> None:
+        nonlocal done
+        done += 1
+        on_progress(done)
+
+    return [work(item, shared, on_step) for item in items]
+
+
+_work: Work
+_shared: Any
+_done: MutableSequence[int]
+
+
+def _share(work: Work, shared: Any, done: MutableSequence[int]) -> None:
+    global _work, _shared, _done
+    _work, _shared, _done = work, shared, done
+
+
+def _work_counted(number: int, item: Any) -> Any:
+    def on_step() -> None:
+        _done[number] += 1
+
+    return _work(item, _shared, on_step)

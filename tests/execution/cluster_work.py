@@ -1,0 +1,55 @@
+"""What workers of the tests do; a module of its own, so that they can import it."""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from project.labels.run.convert import label_reported
+
+
+def tenfold(item, shared, on_step):
+    on_step()
+    return item * 10
+
+
+def die(item, shared, on_step):
+    """Die always, or the first time, as the item says."""
+    mark = Path(shared) / str(item)
+    if item == 'always' or (item == 'once' and not mark.exists()):
+        mark.write_text('')
+        # A message is sent within milliseconds.
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def fail_first(item, shared, on_step):
+    """'failed' for the first worker that gets an item, its process for later ones."""
+    mark = Path(shared) / str(item)
+    if mark.exists():
+        return f'{mark.read_text()} {os.getpid()}'
+    mark.write_text(str(os.getpid()))
+    return 'failed'
+
+
+def hang_first(item, shared, on_step):
+    mark = Path(shared) / 'hung'
+    if item == 'hangs' and not mark.exists():
+        mark.write_text('')
+        time.sleep(600)
+    return item
+
+
+def label_killed(scene, shared, on_step):
+    """Label a scene; the process is killed after the first keyframe, once."""
+    settings, mark = shared
+
+    def on_keyframe():
+        on_step()
+        with contextlib.suppress(FileExistsError):
+            mark.touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return label_reported(scene, settings, on_keyframe)
