@@ -1,6 +1,6 @@
-"""What command lines share, without a heavy import: ``--help`` and a misspelt option should answer at once.
+"""Shared by command lines, without heavy imports: ``--help`` and a misspelt option should answer at once.
 
-A command imports this before any package from elsewhere: where those are missing it ends here, in one sentence.
+A command imports this before any third-party package: if one is missing, it ends here with one sentence.
 """
 
 import os
@@ -39,7 +39,7 @@ def run(main: Callable[[], int], stopped: str = 'stopped') -> int:
     try:
         return main()
     except KeyboardInterrupt as interrupt:
-        # Whoever is impatient now ends it at once.
+        # A second signal ends the command at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         print(f'\n{stopped}', file=sys.stderr)
         return 143 if isinstance(interrupt, Terminated) else 130

@@ -1,4 +1,4 @@
-"""The one place that knows about the gates of mmdet3d and its relatives.
+"""The only module that handles the version gates of mmdet3d and its relatives.
 
 mmdet3d 1.4 wants compiled operators when it is imported, asserts on the version strings of its neighbours, and learns
 of plugins only through imports. An import hook answers all three at the right moment, so that the order in which a

@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _sentence(error: BaseException) -> str | None:
-    """What to tell the user: what a benchmark lacks, or what its user can mend."""
+    """The sentence for the user: what a benchmark lacks, or an error that the user can fix."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, str) else None
     from project.engine.error_sentences import sentence  # imports nothing heavy, but its package does

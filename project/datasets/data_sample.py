@@ -1,4 +1,4 @@
-"""What passes between the data and the model.
+"""The batch that data loaders give to the model.
 
 A batch is ``dict(inputs=dict(imgs=...), data_samples=[...])``. After :class:`OccupancyDataPreprocessor` ``imgs`` is
 float32, normalised and padded to a common size: (B, N, 3, H, W), or (B, T, N, 3, H, W) with ``queue_length = T > 1``,
@@ -36,7 +36,7 @@ def _field(name: str, doc: str) -> property:
 
 
 class OccupancyDataSample(Det3DDataSample):
-    """A keyframe with its voxels, fields over (X, Y, Z), and what its images should be seen to show."""
+    """A keyframe with its voxels, as fields over (X, Y, Z), and the targets of its images."""
 
     gt_occupancy = _field(
         'gt_occupancy', 'uint8 labels: 0 noise (ignored), 1-16 classes, 17 free, 255 unobserved (ignored).'

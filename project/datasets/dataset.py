@@ -24,7 +24,7 @@ class NuScenesOccupancyDataset(BaseDataset):
     - ``image_files``: T lists of N files, oldest keyframe first;
     - ``lidar2img``: (T, N, 4, 4) float64, homogeneous pixels from the grid's frame at each keyframe;
     - ``global_from_grid``: (T, 4, 4) float64, pose of that frame; ``frame``: its name;
-    - ``frame_exists``: (T,) bool, False where the scene had not begun and its first keyframe stands in;
+    - ``frame_exists``: (T,) bool, False before the start of the scene, where its first keyframe is used instead;
     - ``frame_tokens``: T tokens of these keyframes;
     - ``occupancy_path``: file of each label format below ``label_root``;
     - ``cameras``: names of the N cameras; ``category_labels``: label of each category, as the index states it;
@@ -35,7 +35,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         data_root: folder of nuScenes.
         data_prefix: below `data_root`, the folder that paths of images start from (``img``, by default the
             `data_root` itself), and the folder of the labels (``occupancy``).
-        frame: frame of the model's grid, ``'lidar'`` or ``'ego'``, that of the labels.
+        frame: frame of the model's grid and of the labels, ``'lidar'`` or ``'ego'``.
         queue_length: number T of keyframes that the model sees, the present one included.
         cameras: names, in the order the model sees; by default all of the index, in the order that it states.
         pipeline, test_mode, lazy_init, indices, ...: as in mmengine's BaseDataset.
@@ -66,7 +66,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         self.queue_length = queue_length
         self.cameras = None if cameras is None else tuple(cameras)
         data_prefix = {'img': '', 'occupancy': 'occupancy', **(data_prefix or {})}
-        # Built here, the steps are found in mmdet3d's registry also where no runner has chosen a default scope.
+        # Steps built here are found in mmdet3d's registry even if no runner has set a default scope.
         steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, pipeline=steps, **kwargs)
 

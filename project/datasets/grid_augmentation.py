@@ -13,23 +13,23 @@ from project.grid import VoxelGrid
 from project.taxonomy import UNOBSERVED
 
 VOXEL_FIELDS = {'gt_occupancy': UNOBSERVED, 'mask_lidar': False, 'mask_camera': False}
-"""What a keyframe has for each voxel, and what it is where the labels do not reach."""
+"""Voxel arrays of a keyframe, and their values beyond the reach of the labels."""
 
 
 @TRANSFORMS.register_module()
 class MoveOccupancyGrid(BaseTransform):
-    """Give the model another frame than the labels': everything in it, labels and cameras, moves alike.
+    """Move the model's frame against the labels' frame; labels and cameras move together.
 
-    Images stay as they are, and so do the depths in them: the depth of a point is the third coordinate that its
-    projection gives, in any frame. Where the labels are stored in finer voxels, those are moved and voted on anew;
-    otherwise voxels take the label that was at their centre. What lies beyond the labels is 255. All keyframes of
-    a queue move alike, so that the motion between them stays what it was.
+    Images and their depths do not change: the depth of a point is the third coordinate of its projection, in any frame.
+    If the labels are stored in finer voxels, these are moved and voted on again; otherwise voxels take the label at
+    their centre. Voxels beyond the labels are 255. All keyframes of a queue move together, so the motion between them
+    does not change.
 
     Args:
-        mirror: how often left and right are exchanged, and how often front and back.
-        turn_deg: turns about z, up to so many degrees to either side.
+        mirror: probabilities of exchanging left and right, and front and back.
+        turn_deg: largest rotation about z, degrees, to either side.
         scale: factors of all lengths, between these two.
-        tilt_deg: turns about x and y, up to so many degrees to either side: the ground is not always level.
+        tilt_deg: largest rotations about x and y, degrees, to either side: the ground is not always level.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class MoveOccupancyGrid(BaseTransform):
 
 
 def is_much_finer(stored: VoxelGrid, grid: VoxelGrid) -> bool:
-    """Whether each voxel of a grid holds so many stored ones that none is left empty, however they are turned."""
+    """Whether stored voxels are so much finer that every voxel of the grid receives some, for any rotation."""
     return all(2 * fine <= coarse for fine, coarse in zip(stored.voxel_size, grid.voxel_size, strict=True))
 
 

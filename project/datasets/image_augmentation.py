@@ -1,4 +1,4 @@
-"""The transform that brings images to the size that a model takes, in training with random changes."""
+"""The transform that fits images to the model's size, in training with random changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from project.datasets.random_generator import checked_range, new_generator
 
 @dataclass(frozen=True)
 class Change:
-    """What is done to an image: scaled, cut, mirrored and turned, in this order.
+    """Changes of an image: it is scaled, cropped, mirrored and turned, in this order.
 
     Attributes:
         size: rows and columns of the scaled image.
-        top, left: corner of the window that is cut out of the scaled image, pixels.
+        top, left: corner of the crop in the scaled image, pixels.
         mirrored: left and right are exchanged.
         degrees: turn about the middle, clockwise.
     """
@@ -34,14 +34,14 @@ class Change:
 class FitSurroundImages(BaseTransform):
     """Scale all images to a width and keep a window of rows at the bottom; adapts ``lidar2img`` and ``img_shape``.
 
-    The sky, which no voxel reaches, goes first. With random changes each image of a camera has its own, which all
-    keyframes of a queue share.
+    The rows at the top are cut off, since no voxel reaches the sky. Random changes differ from camera to camera; all
+    keyframes of a queue share them.
 
     Args:
         size: rows and columns that the model takes.
         scale: random factors of the size, between these two.
-        mirror: how often an image is mirrored.
-        turn_deg: random turns, up to so many degrees to either side.
+        mirror: probability of mirroring an image.
+        turn_deg: largest random rotation, degrees, to either side.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class FitSurroundImages(BaseTransform):
         return results
 
     def drawn(self, shape: tuple[int, int], rng: np.random.Generator | None = None) -> Change:
-        """What to do to an image of a shape; without a generator nothing random."""
+        """The changes of an image of this shape; nothing random without a generator."""
         height, width = self.size
         smallest, largest = self.scale
         jitter = 1.0 if rng is None else rng.uniform(smallest, largest)
@@ -84,7 +84,7 @@ class FitSurroundImages(BaseTransform):
         spare = size[0] - height, size[1] - width
         if rng is None:
             return Change(size, spare[0], spare[1] // 2)
-        # Somewhere between the lowest rows, as when nothing is random, and what the other size makes of them.
+        # A random offset between the lowest rows, as without random changes, and their place after random scaling.
         top = spare[0] - int(rng.uniform(0, 1) * max(int(height * (jitter - 1)), 0))
         left = int(rng.uniform(min(spare[1], 0), max(spare[1], 0) + 1))
         mirrored = bool(rng.random() < self.mirror)

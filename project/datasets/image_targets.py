@@ -1,4 +1,4 @@
-"""The transform that renders labels into the cameras, as what a model should see in each image."""
+"""The transform that renders labels into the cameras, as targets of each image."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -13,7 +13,7 @@ class RenderOccupancy(BaseTransform):
 
     Adds ``gt_depths``, (N, h, w) float32, metres, infinite where nothing is met, and ``gt_image_semantics``, (N, h, w)
     uint8, as :func:`project.datasets.rendering.rendered` has them; h and w are the image's, divided by `stride` and
-    rounded up. To come after the labels are loaded and the images have their final size, and before the grid moves.
+    rounded up. Use it after the labels are loaded and the images have their final size, and before the grid moves.
 
     Args:
         stride: pixels of the image a pixel of the maps.

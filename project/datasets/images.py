@@ -1,4 +1,4 @@
-"""Camera images as they are read and augmented: plain functions on (H, W, 3) BGR arrays and OpenCV.
+"""Reading and augmentation of camera images: plain functions on (H, W, 3) BGR arrays, with OpenCV.
 
 Pixels count from the image's top left corner: the centre of the first one is at (0.5, 0.5).
 """
@@ -98,7 +98,7 @@ def _recoloured(image: np.ndarray, saturation: float, hue_deg: float) -> np.ndar
 
 
 def _reordered(image: np.ndarray, order: np.ndarray) -> np.ndarray:
-    # NumPy's image[..., order] is as fast, but leaves the channels apart in memory, which slows down all that follows.
+    # NumPy's image[..., order] is as fast, but separates the channels in memory, which slows down all later steps.
     result = np.empty_like(image)
     cv2.mixChannels([image], [result], np.stack([order, np.arange(3)], axis=1).ravel().tolist())
     return result
@@ -136,7 +136,7 @@ def cropped(image: np.ndarray, top: int, left: int, height: int, width: int) -> 
 def turned(image: np.ndarray, degrees: float) -> np.ndarray:
     """An image turned about its middle, clockwise as one looks at it; black where it does not reach."""
     height, width = image.shape[:2]
-    # OpenCV has the middle of the first pixel at (0, 0).
+    # In OpenCV the middle of the first pixel is at (0, 0).
     matrix = _shifted(-0.5) @ turn_of_pixels(height, width, degrees) @ _shifted(0.5)
     return cv2.warpAffine(image, matrix[:2, :3], (width, height), flags=cv2.INTER_LINEAR)
 

@@ -29,11 +29,11 @@ class LoadOccupancyLabels(BaseTransform):
     Args:
         grid: the model's grid; a VoxelGrid or the arguments of ``VoxelGrid.from_range``.
         format: name of the format, a key of ``project.formats.FORMATS``.
-        mask: ``'lidar'`` or ``'camera'``: voxels outside that mask become 255 and count for nothing. Methods differ
-            in whether they train so; always say it.
+        mask: ``'lidar'`` or ``'camera'``: voxels outside that mask become 255 and are ignored. Methods differ in
+            whether they train with it; always state it.
         label_mapping: YAML file that maps categories to labels in place of the mapping that the index states, for the
             format ``points`` only. Names of classes are then those of this file.
-        baseline_compatible: voxelise as the baseline does, errors included, for the format ``points`` only.
+        baseline_compatible: voxelise like the baseline, including its errors, for the format ``points`` only.
 
     Raises:
         ValueError: an option does not exist, or the format's frame is not the grid's.
@@ -66,7 +66,7 @@ class LoadOccupancyLabels(BaseTransform):
 
     @property
     def stated(self) -> dict:
-        """What the mapping says of labels and categories, as an index states it; nothing without a mapping."""
+        """Labels and categories of the mapping, in the form of an index; empty without a mapping."""
         if self.taxonomy is None:
             return {}
         return {**LabelSet.of(self.taxonomy).as_dict(), 'category_labels': category_labels(self.taxonomy)}

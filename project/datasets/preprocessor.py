@@ -1,4 +1,4 @@
-"""From samples to a batch on the device: normalising, GridMask, and padding to a common size."""
+"""Makes a batch on the device: normalising, GridMask, and padding to a common size."""
 
 import torch
 from mmdet3d.registry import MODELS
@@ -13,15 +13,15 @@ from project.datasets.random_generator import new_generator
 class OccupancyDataPreprocessor(BaseDataPreprocessor):
     """Makes a batch of samples that ``PackOccupancyInputs`` packed; see :mod:`project.datasets.data_sample`.
 
-    Images travel to the device as the bytes that were read, a quarter of what they are normalised. There each is
-    normalised, loses a grid of rectangles in training (one grid for all cameras of a sample), and is padded with zeros
-    at the right and the bottom.
+    Images are copied to the device as bytes, a quarter of the size of normalised ones. There each image is normalised,
+    in training a grid of rectangles is masked out (the same for all cameras of a sample), and the image is padded with
+    zeros at the right and the bottom.
 
     Args:
         mean: of the channels as they are stored, BGR.
         std: of the channels.
         pad_divisor: padded heights and widths are multiples of this, pixels.
-        grid_mask_probability: how often a training sample is masked.
+        grid_mask_probability: probability of masking a training sample.
         non_blocking: copy to the device asynchronously, for data loaders with ``pin_memory``.
     """
 

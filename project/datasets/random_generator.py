@@ -1,4 +1,4 @@
-"""Where augmentations take their random numbers from."""
+"""The source of random numbers for augmentations."""
 
 from collections.abc import Sequence
 

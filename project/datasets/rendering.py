@@ -1,4 +1,4 @@
-"""Labels as the cameras see them: depth and class of the first voxel on the ray of each pixel of a feature map."""
+"""Renders labels into cameras: depth and class of the first voxel on the ray of each pixel of a feature map."""
 
 import numpy as np
 from numba import njit
@@ -22,7 +22,7 @@ from project.taxonomy import FREE, UNOBSERVED
 def rendered(
     labels: OccupancyLabels, image_from_grid: np.ndarray, shape: tuple[int, int], stride: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Depth and class of what each pixel of a map sees first.
+    """Depth and class of the first occupied voxel on the ray of each pixel.
 
     Args:
         labels: the finer, the better the depth; of at most 64 layers.

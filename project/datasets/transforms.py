@@ -83,7 +83,7 @@ class DistortSurroundImages(BaseTransform):
 class PackOccupancyInputs(BaseTransform):
     """Pack a keyframe as ``dict(inputs=dict(imgs=...), data_samples=...)``; see :mod:`project.datasets.data_sample`.
 
-    The images stay as they are in memory: ``imgs`` is a view (N, 3, H, W), or (T, N, 3, H, W), of the dtype they have.
+    Images are not copied: ``imgs`` is a view (N, 3, H, W), or (T, N, 3, H, W), with their dtype.
     """
 
     def transform(self, results: dict) -> dict:

@@ -28,7 +28,7 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
     def step(self, **kwargs) -> None:
         """Clip the gradients where that is wanted, update the parameters, and only then wait for the gradients' norm.
 
-        (mmengine waits before the update, for as long as a GPU is not told what to do next.)
+        (mmengine waits before the update, and the GPU is idle for that time.)
         """
         super().step(**kwargs)
         if self._norm is not None:

@@ -1,4 +1,4 @@
-"""Moving averages of weights: they are what is validated and kept, and predict better than those of any one step."""
+"""Moving averages of weights: they are validated and saved, and predict better than the weights of a single step."""
 
 import torch
 from mmdet3d.registry import HOOKS, MODELS
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class OccupancyMovingAverage(ExponentialMovingAverage):
-    """mmengine's average, over all parameters in one go, and over few steps while there have been few.
+    """mmengine's average, computed for all parameters at once, and over fewer steps at the start of training.
 
     Args:
         model, momentum, interval, device: as in mmengine; running statistics are the model's own.
@@ -21,7 +21,7 @@ class OccupancyMovingAverage(ExponentialMovingAverage):
         ours, theirs = (list(each.parameters()) for each in (self.module, model))
         step = int(self.steps)
         if step % self.interval == 0:
-            # A tenth of the steps so far counts: what is averaged over 100 is not half of random weights at step 50.
+            # The average covers a tenth of the steps so far: otherwise, at step 50, half of it would be random weights.
             torch._foreach_lerp_(ours, theirs, max(self.momentum, min(1.0, 10 / (step + 10))))
         _copy(list(self.module.buffers()), list(model.buffers()))
         self.steps += 1
@@ -34,7 +34,7 @@ def _copy(ours: list[Tensor], theirs: list[Tensor]) -> None:
 
 @HOOKS.register_module()
 class OccupancyAverageHook(EMAHook):
-    """mmengine's hook, which resumes exactly, and leaves checkpoints that are only loaded to the runner.
+    """mmengine's hook, with exact resuming; checkpoints that are only loaded are left to the runner.
 
     Args:
         momentum: how much the newest step counts.
@@ -44,7 +44,7 @@ class OccupancyAverageHook(EMAHook):
         super().__init__(ema_type='OccupancyMovingAverage', momentum=momentum)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Go on with the average of a checkpoint that training resumes from."""
+        """Continue the average of a checkpoint that training resumes from."""
         if runner._resume and 'ema_state_dict' in checkpoint:
             super().after_load_checkpoint(runner, checkpoint)
 

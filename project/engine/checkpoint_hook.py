@@ -1,4 +1,4 @@
-"""When checkpoints are written, and which are kept."""
+"""Writes checkpoints, and decides which are kept."""
 
 import math
 import os
@@ -19,7 +19,7 @@ LAST_CHECKPOINT = 'last_checkpoint'
 
 @HOOKS.register_module()
 class OccupancyCheckpointHook(Hook):
-    """Writes checkpoints so that a stop at any moment leaves a whole one to go on from.
+    """Writes checkpoints so that a stop at any moment leaves a complete one to resume from.
 
     A new checkpoint is written aside and renamed, then ``last_checkpoint`` points to it, and only then old ones go.
 
@@ -47,7 +47,7 @@ class OccupancyCheckpointHook(Hook):
         self.save_best = save_best
 
     def before_train(self, runner) -> None:
-        """Remove what a run that was stopped while it wrote has left."""
+        """Remove the half-written files of a run that was stopped."""
         if is_main_process():
             for unfinished in Path(runner.work_dir).glob('.*.pth.*'):
                 unfinished.unlink()
@@ -109,8 +109,8 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
 def average_statistics(model: nn.Module) -> None:
     """Give all processes the same running statistics, so that a checkpoint holds what each of them goes on with.
 
-    Only those that training moves: the mean of equal numbers may differ from them in the last bit, and what is constant
-    would drift.
+    Only statistics that training changes are averaged: the mean of equal numbers may differ from them in the last bit,
+    so constants would drift.
     """
     if is_distributed():
         all_reduce_params(_running_statistics(model), op='mean')

@@ -1,6 +1,6 @@
-"""A look into a checkpoint before torch reads it.
+"""Checks a checkpoint before torch reads it.
 
-``torch.load(weights_only=True)`` runs no code of the file, yet it lets the file allocate what it likes.
+``torch.load(weights_only=True)`` runs no code of the file, but lets the file allocate any amount of memory.
 """
 
 import codecs
@@ -33,7 +33,7 @@ def check_checkpoint(path: Path) -> None:
     Raises:
         ValueError: it unpacks to more.
         pickle.UnpicklingError: it asks for something else.
-        Exception: whatever bytes that are no checkpoint lead the readers of archives and pickles into.
+        Exception: any error that invalid bytes cause in the readers of archives and pickles.
     """
     if not zipfile.is_zipfile(path):
         with open(path, 'rb') as file:

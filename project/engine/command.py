@@ -1,4 +1,4 @@
-"""What the commands for training and testing do to a configuration, and one sentence for an error."""
+"""How the commands for training and testing change a configuration, and report errors."""
 
 import os
 import sys
@@ -133,11 +133,11 @@ def resume_from(config: Config, checkpoint: str) -> None:
 
 
 def run(command: Callable[..., None], *arguments, stopped: str = 'stopped') -> None:
-    """Run a command; what its user can mend is told in one sentence, any other error with its traceback.
+    """Run a command; an error that the user can fix is shown as one sentence, any other with its traceback.
 
     Args:
         command: the work, called with the arguments.
-        stopped: what to say after Ctrl-C.
+        stopped: the sentence to show after Ctrl-C.
 
     Raises:
         SystemExit: with the code 2 after such a sentence, as argparse has it for a wrong option; 130 after Ctrl-C.

@@ -1,4 +1,4 @@
-"""Which errors a user can mend: those become one sentence; all others are the program's and keep their traceback."""
+"""Decides which errors a user can fix: these become one sentence; all others are bugs and keep their traceback."""
 
 import re
 import traceback
@@ -14,7 +14,7 @@ _WRONG_OPTION = re.compile(
 
 
 def sentence(error: BaseException | None) -> str | None:
-    """What to tell the user; None where the traceback is needed.
+    """The sentence for the user; None if the traceback is needed.
 
     These are errors that this project raises on purpose, also in a loading process or where a registry passes them on;
     files that cannot be opened, read or written; and parts of a configuration that do not exist.

@@ -1,4 +1,4 @@
-"""What a log says after validation and tests."""
+"""The log lines after validation and tests."""
 
 import re
 

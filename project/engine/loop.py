@@ -9,7 +9,7 @@ from project.engine.randomness import PlacedSampler, SeededDataset, seed_iterati
 
 @LOOPS.register_module()
 class OccupancyTrainLoop(EpochBasedTrainLoop):
-    """mmengine's loop over epochs, which continues a checkpoint made within an epoch with the sample that comes next.
+    """mmengine's loop over epochs; from a checkpoint within an epoch it continues with the next sample.
 
     A run resumed from an epoch's end validates first: the run before may have been stopped while it did.
 

@@ -1,4 +1,4 @@
-"""Hooks that watch training: progress for people, and what is no longer a number."""
+"""Hooks that watch training: a progress line, and a check for values that are not finite."""
 
 import atexit
 import logging

@@ -1,4 +1,4 @@
-"""One group of parameters for each setting of the optimiser, not one for each parameter."""
+"""Makes one group of parameters for each setting of the optimiser, instead of one for each parameter."""
 
 import logging
 
@@ -12,7 +12,7 @@ from torch import nn
 class OccupancyOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """mmengine's constructor, with parameters of the same settings put together.
 
-    A group of its own for each of hundreds of parameters takes an optimiser longer than the model's backward pass.
+    With one group for each of hundreds of parameters, the optimiser takes longer than the model's backward pass.
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:

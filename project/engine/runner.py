@@ -19,16 +19,17 @@ from project.engine.versions import versions
 from project.engine.weights import load_matching, load_strictly, weights_of
 
 _KEPT_METAINFO = ('label_names', 'palette', 'category_labels', 'cameras')
-"""What a checkpoint says of the data that its model was trained on."""
+"""Entries of a checkpoint about the data that its model was trained on."""
 
 
 @RUNNERS.register_module()
 class OccupancyRunner(Runner):
     """Runs training and tests of a configuration.
 
-    Beside what mmengine's runner does: checkpoints hold plain data only and are written whole; those to test or to
-    resume from must fit the model exactly, pretrained ones are reported on; without a GPU, ``launcher='pytorch'``
-    runs processes that talk through gloo; loops with ``fp16=True`` run in bfloat16.
+    In addition to mmengine's runner: checkpoints hold plain data only and are written completely or not at all; those
+    to test or to resume from must fit the model exactly, and for pretrained ones the log says what was loaded; without
+    a GPU, ``launcher='pytorch'`` runs processes that communicate through gloo; loops with ``fp16=True`` run in
+    bfloat16.
     """
 
     def setup_env(self, env_cfg: dict) -> None:
@@ -118,7 +119,7 @@ class OccupancyRunner(Runner):
         return checkpoint
 
     def resume(self, filename: str, **_) -> None:
-        """Bring everything that training depends on to where a checkpoint left it.
+        """Restore everything that training depends on from a checkpoint.
 
         Settings of the optimiser and its schedules are the configuration's, also where the checkpoint had others.
 

@@ -1,4 +1,4 @@
-"""Schedules of the learning rate: the baseline's, for comparisons with it, and how any goes on in a resumed run.
+"""Schedules of the learning rate: the baseline's, for comparisons, and how any schedule continues in a resumed run.
 
 The schedule of this project needs no code of its own: mmengine's ``LinearLR`` and ``CosineAnnealingLR``.
 """
@@ -14,7 +14,7 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
 @PARAM_SCHEDULERS.register_module()
 class OccupancyBaselineLR(LRSchedulerMixin, _ParamScheduler):
-    """Linear warm-up, then a cosine over all of training, the way the baseline has them.
+    """Linear warm-up, then a cosine over all of training, like the baseline.
 
     It lags by one step, and its start and its floor are the same for all groups: the backbone, with a tenth of the
     others' rate, starts at half of its peak and ends at a twentieth of it.
@@ -44,10 +44,10 @@ class OccupancyBaselineLR(LRSchedulerMixin, _ParamScheduler):
 
 
 def replay(schedulers: Sequence[_ParamScheduler], iterations: int, epoch_length: int) -> None:
-    """Bring new schedulers to where they are after so many iterations.
+    """Advance new schedulers by a number of iterations.
 
-    What they set before is set again, to the last bit. Saved states would bring back the length and the rate that the
-    schedule had before: a longer run would stay at the floor that the shorter one ended at.
+    They reproduce their earlier rates to the last bit. Saved states would restore the length and the rate of the
+    earlier schedule: a longer run would stay at the floor at which the shorter one ended.
 
     Raises:
         ValueError: one depends on more than the place.

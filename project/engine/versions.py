@@ -1,4 +1,4 @@
-"""What a run was made with: versions of the project, of the libraries that matter, and the devices."""
+"""The environment of a run: versions of the project and of its main libraries, and the devices."""
 
 import platform
 import subprocess

@@ -1,4 +1,4 @@
-"""Weights of a checkpoint into a model: strictly, or what matches of a pretrained one; never silently."""
+"""Loads weights into a model: strictly, or the matching ones of a pretrained checkpoint; never silently."""
 
 from collections.abc import Iterable
 
@@ -35,7 +35,7 @@ def load_strictly(model: nn.Module, weights: dict[str, Tensor], source: str) -> 
 
 
 def load_matching(model: nn.Module, weights: dict[str, Tensor], source: str) -> str:
-    """Load those weights whose name and shape are right, as training from pretrained weights wants.
+    """Load the weights with matching name and shape, for training from pretrained weights.
 
     The ``backbone`` and ``neck`` of an image model become ``img_backbone`` and ``img_neck``.
 

@@ -1,4 +1,4 @@
-"""Confusion matrices of voxel labels, and the figures that are read off them.
+"""Confusion matrices of voxel labels, and the scores computed from them.
 
 A matrix has a row for each label of the ground truth and a column for each predicted label, 0-17, and counts voxels
 in int64. Matrices of samples, processes or distance bands add up, so nothing else has to be kept. Ground truth 0

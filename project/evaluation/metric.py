@@ -22,13 +22,13 @@ from project.taxonomy import LABEL_NAMES
 class OccupancyMetric(BaseMetric):
     """Per-class IoU, mIoU and geometric IoU of predicted voxel labels, in percent; classes are those of the dataset.
 
-    Predictions are counted and forgotten; what stays of a keyframe is its confusion matrix. Keeping one a keyframe,
-    and not only their sum, lets the processes of a distributed run drop the keyframes that a sampler handed out twice
-    to give all processes equally many.
+    Predictions are counted and not kept; only the confusion matrix of each keyframe is. With one matrix for each
+    keyframe, and not only their sum, the processes of a distributed run can drop keyframes that a sampler repeated to
+    give all processes the same number.
 
     Args:
         mask: ``'camera'`` or ``'lidar'``: count only voxels of that visibility mask.
-        bands: ascending distances in metres that part distance bands, e.g. ``(20, 35)``.
+        bands: ascending edges of distance bands in metres, e.g. ``(20, 35)``.
         geometric: whether the table has a row for the geometric IoU.
         json_path: file for the result as JSON.
         about: entries that the JSON starts with.

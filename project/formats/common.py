@@ -1,4 +1,4 @@
-"""What every label format shares: the keyframe that names a file, the labels it holds, and safe reading and writing."""
+"""Shared by all label formats: the labels of a keyframe, and safe reading and writing."""
 
 import errno
 import lzma
@@ -185,7 +185,7 @@ def check_grid(labels: OccupancyLabels, grid: VoxelGrid) -> None:
 
 _ASIDE = re.compile(r'\..+\.(?P<host>[^.]*)\.(?P<process>\d+)$')
 _ABANDONED_S = 3600
-"""No file takes this long to write."""
+"""Writing a file never takes this long."""
 
 
 def _aside(path: Path) -> Path:
@@ -194,7 +194,7 @@ def _aside(path: Path) -> Path:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether a file was being written by :func:`written_whole` in a process that is there no more."""
+    """Whether a process that no longer exists was writing this file with :func:`written_whole`."""
     found = _ASIDE.match(path.name)
     if found is None or not path.is_file():
         return False
@@ -218,7 +218,7 @@ def _is_running(process: int) -> bool:
 def written_whole(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file that appears under its name only once it is written completely; folders are made as needed.
 
-    Where the body fails nothing is left behind, and an older file of that name stays as it was.
+    If the body fails, nothing is left behind, and an older file of that name is kept.
 
     Raises:
         OSError: the file cannot be written; the error names it.
@@ -232,7 +232,7 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
         os.replace(aside, path)
     except BaseException as error:
         aside.unlink(missing_ok=True)
-        # A disk that is full shows when buffers are flushed, where nobody knows names.
+        # A full disk is noticed when buffers are flushed, and that error names no file.
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(aside), aside):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
@@ -242,7 +242,7 @@ def written_whole(path: str | Path) -> Iterator[BinaryIO]:
 def named_errors(path: str | Path, expected: str) -> Iterator[None]:
     """Turn what a damaged file makes its reader raise into a ValueError that names the file and what it should hold.
 
-    A file that is missing or cannot be read at all stays the OSError that it is.
+    The OSError of a file that is missing or cannot be read is not changed.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Which files of a folder are labels or predictions, in which layout and of which keyframes: their paths tell."""
+"""Finds the labels or predictions in a folder; their paths give layout and keyframes."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _NAMES = ('sample_token', 'lidar_token', 'lidar_file')
 """Fields of :class:`Keyframe` that name one keyframe."""
 
 _LIDAR_ENDINGS = ('bin', 'pcd', 'las', 'laz', 'ply')
-"""How names of lidar files end, ``.pcd.bin`` in nuScenes; among files of other kinds they are known by it."""
+"""Endings of lidar file names, ``.pcd.bin`` in nuScenes; they distinguish these from other files."""
 
 _PLACEHOLDERS = Keyframe(**{field.name: f'{{{field.name}}}' for field in fields(Keyframe)})
 
@@ -53,7 +53,7 @@ def find_files(folder: str | Path, layouts: Iterable[str]) -> list[KeyframeFiles
 
 
 def expected_path(layout: str) -> str:
-    """What the files of a layout are called, for people: ``gts/*/*/labels.npz``."""
+    """Names of the files of a layout, for messages: ``gts/*/*/labels.npz``."""
     return '<sample token>.npz' if layout == DENSE else _glob(_template(layout))
 
 
@@ -81,7 +81,7 @@ def _template(layout: str) -> str:
 
 
 def _matches(folder: Path, template: str) -> list[tuple[Path, dict[str, str]]]:
-    """Files in order of their paths, each with what its path tells."""
+    """Files in order of their paths, each with the fields of its path."""
     pattern = re.compile(re.sub(r'\\\{(\w+)\\\}', _group, re.escape(template)))
     files = folder.glob(re.sub(r'\{\w+\}', '*', template))
     matches = ((file, pattern.fullmatch(file.relative_to(folder).as_posix())) for file in files)

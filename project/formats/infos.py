@@ -24,17 +24,17 @@ from project.sources.records import BoxRecords, CameraRecord, Keyframe, Keyframe
 from project.taxonomy import NOISE, OPENOCC_CLASSES, Taxonomy
 
 INFO_VERSION = '2.0'
-"""Raised when what an index holds changes its meaning; 2.0 has paths from the dataroot, labels and the rig."""
+"""Increased when the content of an index changes its meaning; 2.0 has paths from the dataroot, labels and the rig."""
 
 DETECTION_CLASSES = OPENOCC_CLASSES[:10]
 """Classes of boxes in the order of nuScenes detection, mmdet3d's ``bbox_label_3d``."""
 
 NO_VELOCITY_AFTER_S = 1.5
-"""Annotations further apart than this tell nothing about velocity (nuscenes-devkit's ``max_time_diff``)."""
+"""No velocity is computed from annotations further apart than this (nuscenes-devkit's ``max_time_diff``)."""
 
 
 def metainfo(version: str, taxonomy: Taxonomy | None = None, rig: Rig | None = None) -> dict:
-    """What an index says of all its keyframes.
+    """Entries of an index that apply to all its keyframes.
 
     Args:
         version: e.g. ``v1.0-trainval``.
@@ -178,7 +178,7 @@ def _label_file(record: KeyframeRecord) -> dict[str, str]:
 
 
 def _image_info(camera: CameraRecord, global_from_lidar: np.ndarray) -> dict:
-    # The car moves between the sweep and the image, so the way leads through both ego poses.
+    # The car moves between the sweep and the image, so the transform uses both ego poses.
     camera_from_lidar = np.linalg.inv(camera.global_from_ego @ camera.ego_from_camera) @ global_from_lidar
     size = {} if camera.size_px is None else dict(zip(('width', 'height'), map(int, camera.size_px), strict=True))
     return {
@@ -209,7 +209,7 @@ def _instances(
                 'bbox_label_3d': label,
                 'occupancy_label': box_labels.label(category),
                 'bbox_3d': boxes_3d[i].tolist(),
-                # Fewer than none means that nobody counted.
+                # A negative number means that points were not counted.
                 'bbox_3d_isvalid': any(points),
                 'velocity': local_velocities[i, :2].tolist(),
                 'num_lidar_pts': points[0],
@@ -267,7 +267,7 @@ def _velocities(records: Sequence[KeyframeRecord]) -> list[np.ndarray]:
 def interned(value):
     """The same plain data with one object for each distinct string.
 
-    Pickle writes equal strings and the same string differently, and where strings come from must not show in the bytes.
+    Pickle writes equal strings and the same string differently, but the origin of strings must not change the bytes.
     """
     if isinstance(value, str):
         return sys.intern(value)

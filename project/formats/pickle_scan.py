@@ -1,4 +1,4 @@
-"""A look at a pickle's bytes before it is read: lengths and places that lie would make the reader fill the memory.
+"""Checks a pickle's bytes before it is read: with false lengths and indices the reader would fill the memory.
 
 Python's own reader believes them: twelve bytes that name place 4,000,000,000 of its table take 64 GB.
 """

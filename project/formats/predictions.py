@@ -1,4 +1,4 @@
-"""Predictions as benchmarks take them: one dense array a keyframe, in ``<sample token>.npz``.
+"""Predictions in the layout of benchmarks: one dense array for each keyframe, in ``<sample token>.npz``.
 
 Occ3D's submissions hold ``arr_0`` (saved by position), SparseOcc's ``pred``, label files ``semantics``; a ``flow`` may
 stand beside it.

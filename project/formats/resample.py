@@ -1,4 +1,4 @@
-"""Labels of one grid on another, coarser one: how any format becomes the target of any model, or its ground truth."""
+"""Resamples labels to a coarser grid, so that any format can be the target or ground truth of any model."""
 
 from dataclasses import dataclass
 
@@ -29,9 +29,9 @@ class DenseLabels:
 def on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> DenseLabels:
     """Labels on a grid of equal or larger voxels.
 
-    A voxel holds the voxels of the labels whose centres lie in it. It is free only if all of them are (thin things must
-    not drown in the air around them), and otherwise gets its label by the vote of the others
-    (:func:`project.formats.vote.majority`). It is visible if one of them is. Voxels that are not wholly within the
+    A voxel holds the voxels of the labels whose centres lie in it. It is free only if all of them are (otherwise free
+    space around thin things would win), and else gets its label by the vote of the others
+    (:func:`project.formats.vote.majority`). It is visible if one of them is. Voxels that are not completely inside the
     labels' range are unobserved.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What folders of labels and predictions say of their classes, and which classes a format can hold."""
+"""The classes that folders of labels and predictions state, and the classes that a format can hold."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,11 @@ LABELS_FILE = 'labels.json'
 """Beside predictions of other classes than those of nuScenes: names and colours of their labels."""
 
 FIXED_CLASSES = (occ3d.NAME, surroundocc.NAME, openoccupancy.NAME, openocc.NAME)
-"""Formats whose files mean the 16 classes of nuScenes-lidarseg to everybody who reads them."""
+"""Formats whose files always have the 16 classes of nuScenes-lidarseg."""
 
 
 def stated(root: Path, layout: str) -> dict[str, Any]:
-    """What a folder says of its labels or predictions; nothing where they are somebody else's.
+    """The statements of a folder about its labels or predictions; empty for folders of other programs.
 
     Args:
         root: root folder of the layout.
@@ -45,7 +45,7 @@ def stated(root: Path, layout: str) -> dict[str, Any]:
 
 
 def write_labels(folder: Path, labels: LabelSet) -> None:
-    """State beside predictions what their labels are, unless they are those of nuScenes, which is what all assume."""
+    """State the classes beside predictions, unless they are those of nuScenes, which everybody assumes."""
     if labels != LabelSet():
         with written_whole(folder / LABELS_FILE) as file:
             file.write(json.dumps(labels.as_dict(), indent=1).encode())

@@ -22,8 +22,8 @@ def vote(grid: VoxelGrid, indices: np.ndarray, labels: np.ndarray) -> OccupancyL
 def majority(positions: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Most frequent label at each position.
 
-    Counts are whole numbers, so that the order of the votes does not matter. Noise yields to every class, however many
-    its votes; between classes with equal votes the lower label wins.
+    Counts are whole numbers, so that the order of the votes does not matter. Noise loses against every class, even with
+    more votes; between classes with equal votes the lower label wins.
 
     Args:
         positions: (N,) non-negative integers, such as positions in a flattened grid.

@@ -1,4 +1,4 @@
-"""Calibration of a camera as users give it: its intrinsics, and its pose in the frame of the model's grid."""
+"""Reads the calibration of a camera from the user: intrinsics, and its pose in the frame of the model's grid."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ def image_from_grid(name: str, camera: Mapping[str, Any], frame: str, size: tupl
         (4, 4) float64 homogeneous pixels from the grid's frame.
 
     Raises:
-        ValueError: something is missing, or cannot be right.
+        ValueError: something is missing or impossible.
     """
     pose = f'{frame}_from_camera'
     missing = [key for key in ('intrinsics', pose) if key not in camera]

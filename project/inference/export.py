@@ -1,4 +1,4 @@
-"""Models as files for use elsewhere: what loads them needs neither this project nor mmdet3d."""
+"""Exports models as files; a program that loads them needs neither this project nor mmdet3d."""
 
 import json
 import os
@@ -33,7 +33,7 @@ OPSET = 18
 
 
 def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int, int]) -> None:
-    """Write a model, and beside it ``<path>.json`` with all that its user must know.
+    """Write a model, and beside it ``<path>.json`` with everything that its user must know.
 
     Args:
         predictor: the model; the file is for its device and its precision.
@@ -42,7 +42,8 @@ def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int,
         size: rows and columns of the images as they are read; the file takes no others.
 
     Raises:
-        ValueError: the format needs what is not here or cannot be had of this model, or the file cannot be written.
+        ValueError: the format needs a tool that is missing or does not support this model, or the file cannot be
+            written.
     """
     path, description = Path(path), Path(f'{path}.json')
     if format == 'onnx' and predictor.amp:
@@ -67,7 +68,7 @@ def export(predictor: Predictor, path: str | Path, format: str, size: tuple[int,
 
 
 def describe(predictor: Predictor, size: tuple[int, int]) -> dict[str, Any]:
-    """What the user of a file must know of a model, as JSON can hold it.
+    """Description of a model for the user of its file, as JSON can hold it.
 
     Raises:
         ValueError: the images go through a step that cannot be exported.
@@ -117,7 +118,7 @@ def _window(step: FitSurroundImages, size: tuple[int, int]) -> tuple[float, tupl
 
 
 def _particulars(model: nn.Module, window: tuple | None, size: tuple[int, int], scale: float) -> dict[str, Any]:
-    """What only users of some models must know."""
+    """Parts of the description that only some models have."""
     if isinstance(model, OccupancyLift):
         return {'window': window or (0, 0, int(size[0] * scale), int(size[1] * scale))}
     if window is not None:
@@ -150,7 +151,7 @@ def trace(predictor: Predictor, about: dict[str, Any]) -> ExportedProgram:
 
 
 def _check_tools(format: str, path: Path) -> None:
-    """Whether what writes a file of that format is here; tracing the model first would take minutes."""
+    """Check that the tools for that format are installed, before minutes are spent on tracing the model."""
     if format == 'aoti' and path.suffix != '.pt2':
         raise ValueError(f'{path.name}: the name of a file of AOTInductor must end in .pt2')
     if format == 'aoti' and not shutil.which(os.environ.get('CXX', 'g++')):

@@ -1,4 +1,4 @@
-"""Models that configs describe, with the weights of a checkpoint."""
+"""Loads the model of a config with the weights of a checkpoint."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from project.engine.weights import load_strictly, weights_of
 def load_model(config: Config, checkpoint: str | Path, device: str | torch.device | None = None) -> nn.Module:
     """The model of a config with the weights of a checkpoint, in evaluation.
 
-    Its ``dataset_meta`` is what the checkpoint says of the data that it was trained on: ``label_names``, ``palette``
-    (see :mod:`project.label_set`) and ``cameras``; it is empty for checkpoints of other programs.
+    Its ``dataset_meta`` describes the data that it was trained on: ``label_names``, ``palette`` (see
+    :mod:`project.label_set`) and ``cameras``; it is empty for checkpoints of other programs.
 
     Args:
         config: of an experiment.

@@ -1,4 +1,4 @@
-"""A model that takes plain images and their calibration."""
+"""Predicts from plain images and their calibration."""
 
 import itertools
 from collections import deque
@@ -24,7 +24,7 @@ from project.taxonomy import CAMERAS
 
 
 class Moment(NamedTuple):
-    """N images of one moment, (N, 4, 4) projections into them, the (4, 4) pose of the grid's frame, and a number."""
+    """One frame: N images, (N, 4, 4) projections into them, the (4, 4) pose of the grid's frame, and a number."""
 
     images: list[np.ndarray]
     image_from_grid: np.ndarray
@@ -35,8 +35,8 @@ class Moment(NamedTuple):
 class Predictor:
     """A model that labels the voxels around a car from the images of its cameras; :func:`project.load` makes one.
 
-    Where the model was trained on queues of T keyframes, the T - 1 moments before are kept; it is then to be called at
-    the rate of its keyframes, 2 Hz on nuScenes.
+    If the model was trained on queues of T keyframes, the T - 1 previous frames are kept. Then call it at the rate of
+    its keyframes, 2 Hz on nuScenes.
 
     Args:
         config: file of an experiment; its test pipeline prepares the images.
@@ -96,7 +96,7 @@ class Predictor:
             The voxels that are not free; ``dense()`` of it is an (X, Y, Z) uint8 array of labels 0-17.
 
         Raises:
-            FileNotFoundError, ValueError: an image, a calibration or a pose is missing, or cannot be right.
+            FileNotFoundError, ValueError: an image, a calibration or a pose is missing or impossible.
         """
         moment = self._moment(images, calibration, global_from_grid)
         batch = pseudo_collate([self._prepare([*self._past, moment])])
@@ -106,7 +106,7 @@ class Predictor:
         return OccupancyLabels.from_dense(self.grid, sample.pred_occupancy.cpu().numpy())
 
     def forget(self) -> None:
-        """Forget the moments before: the next one is the first of another drive."""
+        """Drop the previous frames: the next frame starts another drive."""
         self._past.clear()
 
     def _moment(self, images: Mapping, calibration: Mapping, global_from_grid: ArrayLike | None) -> Moment:
@@ -128,7 +128,7 @@ class Predictor:
         return Moment(arrays, np.stack(projections), pose, next(self._numbers))
 
     def _prepare(self, moments: list[Moment]) -> dict:
-        """What the test pipeline makes of the moments up to now; the first stands in for those before it."""
+        """Run the test pipeline on the frames up to now; the first one is repeated for missing earlier frames."""
         unknown = self.queue_length - len(moments)
         moments = [moments[0]] * unknown + moments
         results = {

@@ -1,4 +1,4 @@
-"""What an exported file computes: everything between the images as they are read and the labels."""
+"""The computation in an exported file: everything from the images as read to the labels."""
 
 import torch
 from mmengine.structures import BaseDataElement

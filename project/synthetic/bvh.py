@@ -37,7 +37,7 @@ class Tree:
 
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What :func:`nearest` wants."""
+        """The arrays for :func:`nearest`."""
         return self.boxes, self.children, self.triangles
 
 

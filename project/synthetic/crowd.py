@@ -1,4 +1,4 @@
-"""Actors, and a crowd of them that keep clear of each other."""
+"""Actors, and a crowd of actors that keep clear of each other."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from project.synthetic.routes import Motion
 from project.synthetic.streets import Plan
 
 NEAR = 62.0
-"""Farthest that road users are placed from the ego car's way."""
+"""Largest distance of road users from the ego car's path."""
 CLEARANCE = 0.1
 EGO_SIZE = (2.1, 5.2)
-"""(width, length) of the car with the sensors, metres."""
+"""(width, length) of the ego car, metres."""
 TICK_S = 0.1
 
 
@@ -37,7 +37,7 @@ class Actor:
 
     @classmethod
     def still(cls, kind: str, place: tuple[float, float], yaw: float) -> 'Actor':
-        """Something that never moves from its place (x, y)."""
+        """An actor that stays at its place (x, y)."""
         return cls(kind, Motion.still(*place, yaw), parked=True)
 
 
@@ -61,7 +61,7 @@ class Crowd:
         self._moving = [_cover(ego.at(self._times), *EGO_SIZE)]
 
     def add(self, *actors: Actor) -> bool:
-        """Take actors in unless one of them touches something; they may touch each other."""
+        """Add actors unless one of them touches something; they may touch each other."""
         covers = []
         for actor in actors:
             width, length, _ = model(actor.kind).size
@@ -76,7 +76,7 @@ class Crowd:
         return True
 
     def near(self, place: tuple[float, float], reach: float = NEAR) -> bool:
-        """Whether a place is within reach of the ego car's way."""
+        """Whether a place is within reach of the ego car's path."""
         return bool(np.hypot(*(self.way - place).T).min() < reach)
 
 

@@ -18,7 +18,7 @@ from project.taxonomy import LABEL_NAMES, LEARNING_MAP, RAW_EGO, RAW_NAMES, RAW_
 COLUMNS = ('x', 'y', 'z', 'intensity', 'ring', 'time')
 
 POSE_US = 10_000
-"""Time between the poses of the car that are told."""
+"""Time between the given poses of the car."""
 
 
 def sensor_file(scene: Scene, channel: str, timestamp_us: int, keyframe: bool) -> str:

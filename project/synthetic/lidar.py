@@ -16,7 +16,7 @@ from project.synthetic.solids import box, joined
 from project.taxonomy import NOISE, RAW_EGO
 
 STATIC, MISSED, EGO = -1, -2, -3
-"""What a beam hit, where it is no actor."""
+"""What a beam hit if it hit no actor."""
 
 RANGE_SIGMA = 0.012
 LOST = 0.015
@@ -27,7 +27,7 @@ WEAKEST = 1.5
 
 @dataclass(frozen=True)
 class Returns:
-    """What the beams of a sweep meet, firing by firing, 32 beams each, without noise.
+    """The hits of the beams of a sweep, firing by firing, 32 beams each, without noise.
 
     Attributes:
         origins: (N, 3) float64 town frame, where each beam starts.
@@ -53,7 +53,7 @@ class Returns:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a lidar reports for a sweep of N returns.
+    """The output of a lidar for a sweep of N returns.
 
     Attributes:
         points: (N, 5) float32 x, y, z (lidar frame at the end of the sweep, motion of the ego car compensated),
@@ -144,7 +144,7 @@ def _poses(scene: Scene, time: float, lidar: Lidar) -> np.ndarray:
 
 
 def scan(scene: Scene, channel: str, number: int) -> Sweep:
-    """What a lidar reports for a sweep.
+    """The output of a lidar for a sweep.
 
     Args:
         scene: the scene.

@@ -1,4 +1,4 @@
-"""What surfaces are made of: colour for the cameras, brightness for the lidar."""
+"""Materials of surfaces: colour for the cameras, brightness for the lidar."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Material(IntEnum):
-    """What a surface is made of; `PAINT` takes the colour of the instance."""
+    """Material of a surface; `PAINT` takes the colour of the instance."""
 
     PAINT = 0
     GLASS = 1

@@ -13,7 +13,7 @@ from project.synthetic.shading import shade
 NEAREST = 0.15
 """Depth in metres in front of which nothing is drawn."""
 SKY, TOWN = -2, -1
-"""What a pixel shows, where it is no actor."""
+"""What a pixel shows if it shows no actor."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Picture:
 
 
 def render(scene: Scene, channel: str, time: float) -> Picture:
-    """What a camera sees at a time, in seconds since the first keyframe.
+    """The image of a camera at a time, in seconds since the first keyframe.
 
     Pixel (column, row) shows what the ray through its centre meets, u = column + 0.5 and v = row + 0.5 of the intrinsic
     matrix.

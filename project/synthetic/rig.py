@@ -1,4 +1,4 @@
-"""The sensors of the cars that can record a synthetic world: where they sit, how they look, and when they read."""
+"""The sensors of the cars that can record a synthetic world: their places, fields of view and timing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where road users go: lines through the streets, and when they are where on them."""
+"""Paths of road users: lines through the streets, and motion along them."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ BRAKING = 2.5
 
 @dataclass(frozen=True)
 class Motion:
-    """Where something is over time; between the moments linear, before and after them constant.
+    """Position over time; linear between the given times, constant before and after them.
 
     Attributes:
         times: (K,) seconds since the scene's first keyframe, ascending.
@@ -25,7 +25,7 @@ class Motion:
 
     @classmethod
     def still(cls, x: float, y: float, yaw: float) -> 'Motion':
-        """Something that does not move."""
+        """The motion of something that does not move."""
         return cls(np.zeros(1), np.array([[x, y, yaw]], float))
 
     def at(self, time: float | np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One scene of a synthetic world: everything in it, and where everything is at any time.
+"""One scene of a synthetic world: everything in it, with its place at any time.
 
 Everything is built in the town frame; the global frame, in which nuScenes' tables are written, is turned and shifted
 against it.

@@ -1,4 +1,4 @@
-"""Who is on the streets of a town: vehicles, people and things that stand about, and the car with the sensors."""
+"""The traffic of a town: vehicles, people, objects on the street, and the ego car."""
 
 from dataclasses import dataclass, replace
 
@@ -32,7 +32,7 @@ LEAD_M = 30.0
 
 @dataclass(frozen=True)
 class Route:
-    """The drive of the car with the sensors: along a street, round a corner, with a stop in a long scene.
+    """The drive of the ego car: along a street, round a corner, with a stop in a long scene.
 
     Attributes:
         street: index of the street along x that it starts on.
@@ -64,7 +64,7 @@ class Route:
 
 
 def ego_route(plan: Plan, duration: float, rng: np.random.Generator) -> Route:
-    """Choose the drive of the car with the sensors."""
+    """Choose the drive of the ego car."""
     street, crossing = int(rng.integers(2, BLOCKS - 1)), int(rng.integers(2, BLOCKS))
     forward = bool(rng.random() < 0.5)
     speed = rng.uniform(6.5, 8.5)
@@ -85,7 +85,7 @@ def followers(plan: Plan, route: Route, duration: float, count: int) -> list[Act
 
 
 def populate(crowd: Crowd, difficulties: Difficulties, quiet_until: float, rng: np.random.Generator) -> list[Actor]:
-    """Fill a crowd with everybody around the ego car's way.
+    """Fill a crowd with everybody around the ego car's path.
 
     Args:
         crowd: the ego car and the obstacles.

@@ -1,4 +1,4 @@
-"""What is where in a synthetic world, from its geometry alone; nothing here reads sensor data or labels.
+"""Exact labels of a synthetic world, from its geometry alone; nothing here reads sensor data or labels.
 
 A surface passes through a voxel when at least 1 mm^2 of it lies inside. Surfaces are the outsides of closed solids, cut
 exactly at the voxels' faces; what lies inside another part of the same solid or below the ground is no surface. All

@@ -1,4 +1,4 @@
-"""What a synthetic world contains; stored in the world as JSON, so that its geometry can be rebuilt from it."""
+"""Settings of a synthetic world; stored in the world as JSON, so that its geometry can be rebuilt from it."""
 
 import json
 import re

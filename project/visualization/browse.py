@@ -1,4 +1,4 @@
-"""What ``tools/browse_dataset.py`` does: samples as the network gets them, as pictures."""
+"""Implements ``tools/browse_dataset.py``: draws samples as the network gets them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def browse(
     """Write a picture of each sample; yields the files.
 
     The images went through the pipeline and the model's preprocessor, as in training for the split ``train``; for
-    the picture their normalisation is undone. What GridMask took away shows in the colour of the mean.
+    the picture their normalisation is undone. Pixels removed by GridMask have the mean colour.
 
     Args:
         config: file.

@@ -1,4 +1,4 @@
-"""What is shown of one keyframe, and how a prediction differs from the truth."""
+"""One keyframe to show, and the difference between its prediction and the truth."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +16,7 @@ NOTHING = 255
 
 DIFFERENCE_NAMES = ('right', 'wrong class', 'missed', 'invented')
 DIFFERENCE_PALETTE = np.array([(176, 184, 192), (240, 180, 0), (0, 104, 190), (213, 60, 0)], np.uint8)
-"""(4, 3) uint8 RGB; told apart also by readers who confuse red and green."""
+"""(4, 3) uint8 RGB; readers who confuse red and green can distinguish them, too."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Box:
 
 @dataclass(frozen=True)
 class CameraImage:
-    """A camera and where its picture is.
+    """A camera and its image.
 
     Attributes:
         name: e.g. ``CAM_FRONT``.
@@ -105,7 +105,7 @@ class Frame:
 
     @cached_property
     def layers(self) -> list['Layer']:
-        """What there is to see: labels, or a prediction, or both (labels are then the truth) and their difference."""
+        """The layers to show: labels, or a prediction, or both (labels are then the truth) and their difference."""
         layers = []
         for name, codes in (('truth' if self.compared else 'labels', self.truth), ('prediction', self.prediction)):
             if codes is not None:

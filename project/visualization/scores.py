@@ -1,4 +1,4 @@
-"""How good the prediction of one frame is."""
+"""Scores of the prediction of one frame."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ def frame_scores(frame: Frame, mask: str | None = None) -> FrameScores:
     if frame.truth is None or frame.prediction is None:
         lacking = 'truth' if frame.truth is None else 'prediction'
         raise ValueError(f'frame {frame.token}: has no {lacking}, and a score compares the two')
-    # The evaluation loads torch and mmengine, which pictures of labels alone can do without.
+    # Imported here: the evaluation loads torch and mmengine, which pictures of labels do not need.
     import torch
 
     from project.evaluation.confusion import class_iou, confusion_matrices, geometric_iou, mean_iou

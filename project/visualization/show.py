@@ -1,4 +1,4 @@
-"""What ``tools/visualize.py`` does: choose frames of a source and send them to pictures, videos or pages."""
+"""Implements ``tools/visualize.py``: chooses frames of a source and writes pictures, videos or pages."""
 
 import re
 from argparse import Namespace
@@ -50,7 +50,7 @@ def check(arguments: Namespace) -> None:
     """Find what is wrong with the arguments before anything is read or written.
 
     Raises:
-        ValueError: an argument is impossible, or has no use beside the others.
+        ValueError: an argument is impossible, or has no effect together with the others.
     """
     path = Path(arguments.source)
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Which errors are told in one sentence."""
+"""Errors that the user can fix are shown as one sentence."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
 """A scene of three keyframes, made by hand of a few points whose labels can be worked out on paper.
 
-The car drives 1 m a keyframe along x; there is one sweep halfway between two keyframes. Everything is told in global
+The car drives 1 m a keyframe along x; there is one sweep halfway between two keyframes. Everything is in global
 coordinates, and the lidar is turned a quarter and stands 2 m over the ground at z = 0.
 """
 

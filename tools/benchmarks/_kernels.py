@@ -1,4 +1,4 @@
-"""What the kernels of a GPU spend their time on, by kind."""
+"""Time of GPU kernels by kind."""
 
 import re
 from collections import Counter

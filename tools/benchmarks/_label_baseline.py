@@ -1,4 +1,4 @@
-"""The plain way to make dense labels, to compare with: what one would write first.
+"""The plain method to make dense labels, for comparison: what one would write first.
 
 Points in a tracked box move with it and, in sweeps, take its category; other points of sweeps take the label of the
 nearest labelled point within half a metre; each voxel takes the label that most of its points have.

@@ -45,7 +45,7 @@ AnyProtocol = VoxelProtocol | RayProtocol
 
 
 def with_labels(protocol: AnyProtocol, labels: LabelSet) -> AnyProtocol:
-    """The protocol for labels of other classes: it shows and averages those that there are.
+    """The protocol for labels of other classes: it shows and averages the existing ones.
 
     Raises:
         ValueError: the classes of the protocol are fixed, and these are others.

@@ -45,7 +45,7 @@ class Source:
 
 
 def open_predictions(path: Path, protocol: EvaluationProtocol) -> Source:
-    """Find out in which layout predictions are: a submission, or the folder of a label format.
+    """Detect the layout of predictions: a submission, or the folder of a label format.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
@@ -55,7 +55,7 @@ def open_predictions(path: Path, protocol: EvaluationProtocol) -> Source:
 
 
 def open_labels(path: Path, protocol: EvaluationProtocol) -> Source:
-    """Find the labels of a protocol's format in a folder, which may hold others beside.
+    """Find the labels of a protocol's format in a folder, which may also hold others.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
@@ -84,7 +84,7 @@ def _open(path: Path, protocol: EvaluationProtocol, kind: str, layouts: tuple[st
 
 
 def check_same_labels(predictions: Source, labels: LabelSet) -> None:
-    """Make sure that predictions and ground truth mean the same by their labels, where predictions say what they mean.
+    """Make sure that predictions and ground truth have the same classes, if the predictions state theirs.
 
     Raises:
         ValueError: they do not.

@@ -1,4 +1,4 @@
-"""What all protocols share: what they compare, what they count, and what comes out."""
+"""The interface of all protocols: their input, counts and scores."""
 
 import math
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class RayReadings:
-    """What the R rays of one keyframe hit, origin after origin.
+    """The hits of the R rays of one keyframe, one origin after the other.
 
     Attributes:
         classes: (R,) uint8 labels 0-17; 17 where a ray hits nothing.
@@ -74,7 +74,7 @@ class Scores:
     bands: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_json(self) -> dict:
-        """All of it as plain data; NaN becomes None."""
+        """The scores as plain data; NaN becomes None."""
         return _plain(self.__dict__)
 
 
@@ -96,7 +96,7 @@ class EvaluationProtocol(Protocol):
     label_set: LabelSet
 
     def prepare(self, truth: Volume | RayReadings, origins: np.ndarray | None = None) -> Volume | RayReadings:
-        """Do once what :meth:`count` needs of a ground truth, however many predictions are compared with it.
+        """Prepare a ground truth for :meth:`count`, once for all predictions that are compared with it.
 
         Args:
             truth: the ground truth of a keyframe.

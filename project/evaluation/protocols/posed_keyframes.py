@@ -1,4 +1,4 @@
-"""Which keyframes a split has, what label formats call them, and where the rays of each start."""
+"""The keyframes of a split: their names in label formats, and the origins of their rays."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -38,10 +38,9 @@ class ProtocolMetric(BaseMetric):
             ),
         ]
 
-    Predictions are counted and forgotten. A process that is alone adds the counts up at once; several keep those of
-    each keyframe (31 kB for rays) until all are through, because samplers hand some keyframes out twice to give all
-    processes equally many. A protocol works on the model's grid whatever it is; where that is not the benchmark's, the
-    title says so.
+    Predictions are counted and not kept. A single process adds the counts up at once; several processes keep those of
+    each keyframe (31 kB for rays) until the end, because samplers repeat some keyframes to give all processes the same
+    number. A protocol works on any grid of a model; if it is not the benchmark's grid, the title says so.
 
     Args:
         protocols: names of protocols, see :mod:`project.evaluation.protocols`.

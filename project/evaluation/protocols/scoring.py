@@ -1,4 +1,4 @@
-"""Scoring whole folders: which keyframes, read from where, compared and added up."""
+"""Scores whole folders: chooses keyframes, reads and compares them, and adds up the counts."""
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -94,7 +94,7 @@ class Evaluation:
                 for counts in progress(pool.map(lambda keyframe: self.count(methods, keyframe), keyframes)):
                     totals = [total(pair) for pair in zip(totals, counts, strict=True)]
             finally:
-                # After an error nobody waits for the keyframes that are left.
+                # After an error the remaining keyframes are skipped.
                 pool.shutdown(cancel_futures=True)
         scores = [self.protocol.score(counts, len(keyframes)) for counts in totals]
         if all(math.isnan(value) for result in scores for value in next(iter(result.classes.values())).values()):
@@ -133,7 +133,7 @@ class Evaluation:
 
 @contextmanager
 def _about(source: Source, keyframe: Keyframe) -> Iterator[None]:
-    """Put the name of what is compared before an error that does not say it."""
+    """Add the name of the compared source to an error that lacks it."""
     try:
         yield
     except ValueError as error:

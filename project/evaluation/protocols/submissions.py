@@ -17,7 +17,7 @@ from project.formats.pickles import load_plain
 from project.grid import VoxelGrid
 
 ABOUT = ('method', 'team', 'authors', 'e-mail', 'institution / company', 'country / region')
-"""What the OpenOcc challenge asks of a submission besides its results."""
+"""Fields of an OpenOcc submission besides its results."""
 
 _LARGEST_BYTES, _LARGEST_RATIO, _PIECE = 1 << 30, 100, 1 << 20
 """An archive that unpacks to more than both is no submission: rays shrink to a third or a tenth."""

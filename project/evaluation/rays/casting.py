@@ -1,4 +1,4 @@
-"""Where rays end in a voxel grid: all rays of a frame at once, on the CPU (numba) or on a GPU (Triton).
+"""Casts all rays of a frame through a voxel grid, on the CPU (numba) or on a GPU (Triton).
 
 A ray visits voxels in the order of Amanatides and Woo, "A Fast Voxel Traversal Algorithm for Ray Tracing" (1987),
 from the voxel that holds its origin. It ends in the first occupied voxel or, where it meets none, in the last voxel

@@ -1,4 +1,4 @@
-"""Cameras as bundles of rays: what the ray caster needs to know of them."""
+"""Cameras as bundles of rays, for the ray caster."""
 
 import math
 from dataclasses import dataclass

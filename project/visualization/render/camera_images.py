@@ -33,7 +33,7 @@ def overlaid(grid: VoxelGrid, layer: Layer, occupied: np.ndarray, camera: Camera
 
 
 def around(grid: VoxelGrid, cameras: Sequence[CameraImage]) -> tuple[list[CameraImage], list[CameraImage]]:
-    """Cameras as they surround a picture: those that look ahead, from left to right, and below those that look back."""
+    """Cameras in the order around a picture: those that look ahead from left to right, then those that look back."""
     ahead = forward(grid)
     left = np.cross((0, 0, 1), ahead)
     views = [camera.image_from_grid[2, :3] for camera in cameras]

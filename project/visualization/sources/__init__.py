@@ -1,1 +1,1 @@
-"""Where frames come from: folders of labels and predictions, a model, samples of the data pipeline."""
+"""Sources of frames: folders of labels and predictions, a model, samples of the data pipeline."""

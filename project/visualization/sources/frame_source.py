@@ -1,4 +1,4 @@
-"""What all sources of frames have in common."""
+"""The interface of all sources of frames."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from project.visualization.frame import Frame
 
 
 class FrameSource(Protocol):
-    """Where frames come from.
+    """A source of frames.
 
     Attributes:
         scenes: tokens of the frames of each scene, in order of time where that is known.

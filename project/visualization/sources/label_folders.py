@@ -145,7 +145,7 @@ def find_predictions(folder: str | Path) -> KeyframeFiles:
 
 
 def find_keyframes(known: list[KeyframeFiles], dataroot: Path | None, version: str | None) -> Keyframes | None:
-    """What tells scenes and order of files: the index beside them or, where that does not know them, the dataset.
+    """The keyframes that give scenes and order of files: from the index beside them or, if it lacks them, the dataset.
 
     Args:
         known: the files, those of labels first.

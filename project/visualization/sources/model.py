@@ -1,4 +1,4 @@
-"""Frames that a model predicts on the spot, from a config and a checkpoint."""
+"""Frames predicted on demand by a model, from a config and a checkpoint."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is known of keyframes beside their voxels: scenes and order, boxes, lidar points and camera images.
+"""Data of keyframes besides their voxels: scenes and order, boxes, lidar points and camera images.
 
 It comes from the index that data_converter.py writes beside its labels, or from the tables of nuScenes.
 """

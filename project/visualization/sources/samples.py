@@ -1,4 +1,4 @@
-"""Frames from what the data pipeline packs and the model returns; plain torch."""
+"""Makes frames from samples of the data pipeline and predictions of a model; plain torch."""
 
 import numpy as np
 from torch import Tensor

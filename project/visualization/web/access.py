@@ -1,4 +1,4 @@
-"""Which requests the viewer's server answers: those of its own page, under an address that cannot be a trick.
+"""Decides which requests the viewer's server answers: those of its own page, under a safe address.
 
 A page of another site can make the browser send requests to this machine. It must not read the answers, neither as
 that other site (the browser then sends its Origin) nor by letting its own name point here (DNS rebinding: the browser

@@ -1,4 +1,4 @@
-"""Frames for the browser page, made one at a time in a thread of their own."""
+"""Makes frames for the browser page, one at a time in their own thread."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from project.visualization.sources.frame_source import FrameSource
 from project.visualization.web.page import encode_frame
 
 LOOK_AHEAD_SECONDS = 0.5
-"""When the next frame is made ready after one was asked for: once the browser, on the same cores, has drawn that."""
+"""Delay before the next frame is prepared: by then the browser, on the same cores, has drawn the current one."""
 KEPT_FRAMES = 16
 
 Key = tuple[str, int]
 
 
 class Shown(NamedTuple):
-    """What the page gets of a frame.
+    """A frame in the form that the page needs.
 
     Attributes:
         frame: as the source gave it.
@@ -34,10 +34,10 @@ class Shown(NamedTuple):
 
 
 class FrameMaker:
-    """Makes frames of a source, each once, while those that are ready are given at once.
+    """Makes each frame of a source once; frames that are ready are returned at once.
 
-    A source may be a model, so only one thread asks it. The frame that was asked for last is made first: somebody who
-    drags a slider waits for where it stops. When nothing is asked for a while, the frame after the last is made ready.
+    A source may be a model, so only one thread uses it. The latest request is served first: a user who drags a slider
+    waits for the frame where it stops. When no request comes for a while, the next frame is prepared.
 
     Args:
         source: where frames come from.
@@ -74,7 +74,7 @@ class FrameMaker:
     def _future(self, key: Key) -> Future[Shown]:
         with self._lock:
             future = self._made.get(key)
-            # A frame that failed is tried anew: its file may have been mended.
+            # A frame that failed is tried again: its file may have been repaired.
             if future is None or (future.done() and future.exception()):
                 future = self._made[key] = Future()
             self._made.move_to_end(key)

@@ -49,7 +49,7 @@ def write_page(path: str | Path, frames: Iterable[Frame]) -> None:
 
 
 def manifest(scenes: dict[str, list[dict]], first: Frame) -> dict:
-    """What the page knows before it loads a frame.
+    """Data that the page needs before it loads a frame.
 
     Args:
         scenes: ``{'index': place in the scene, 'token': token}`` of each frame of each scene.

@@ -20,7 +20,7 @@ IDLE_SECONDS = 30
 
 
 class ViewerServer(ThreadingHTTPServer):
-    """Serves frames of a source; nothing else of this machine has an address here.
+    """Serves frames of a source, and nothing else of this machine.
 
     Args:
         source: where frames come from.
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *arguments) -> None:
-        """Keep quiet; errors show in the page."""
+        """Log nothing; errors show in the page."""
 
 
 def serve(source: FrameSource, scene: str, indices: list[int], address: str) -> None:

@@ -1,4 +1,4 @@
-"""How well poses agree is told in metres."""
+"""The agreement of poses is measured in metres."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Points of a sweep are thinned, and told apart into ground and the rest."""
+"""Points of a sweep are thinned, and separated into ground and others."""
 
 import numpy as np
 import pytest
