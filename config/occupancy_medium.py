@@ -13,7 +13,7 @@ queue_length = 3
 train_pipeline = [
     dict(type='LoadSurroundImages'),
     dict(type='ScaleSurroundImages', factor=0.5),
-    dict(type='DistortSurroundImages'),
+    dict(type='DistortSurroundImages', on_device=True),
     dict(type='LoadOccupancyLabels', grid=_base_.grid),
     dict(type='PackOccupancyInputs'),
 ]

@@ -13,6 +13,7 @@ the oldest keyframe first and the present one last. Each of the B data samples h
 - ``frame_tokens``: T names of these keyframes;
 - ``ori_shape``, ``img_shape``, ``pad_shape``: (H, W) of the images as loaded, as scaled, and as padded;
 - ``cameras``: names of the N cameras;
+- ``distortions``: what the preprocessor does to the colours of each image, in training only;
 - ``sample_token``, ``scene_name``, ``timestamp`` (s), ``image_files``, ``label_file``, ``grid`` (a VoxelGrid).
 """
 

@@ -66,48 +66,6 @@ def fitted(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.nda
     return result, transform
 
 
-def distorted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A uint8 image with random brightness, contrast, saturation, hue and order of channels, each every other time.
-
-    The photometric distortion of SSD (Liu et al., 2016), rounded to whole values after each conversion of colours.
-    """
-    brightness = rng.uniform(-32, 32) if rng.random() < 0.5 else 0.0
-    contrast = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else 1.0
-    saturation = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else 1.0
-    hue = rng.uniform(-18, 18) if rng.random() < 0.5 else 0.0
-    contrast_first = rng.random() < 0.5
-    image = _mapped(image, contrast if contrast_first else 1.0, brightness)
-    if saturation != 1 or hue != 0:
-        image = _recoloured(image, saturation, hue)
-    image = _mapped(image, 1.0 if contrast_first else contrast, 0.0)
-    return _reordered(image, rng.permutation(3)) if rng.random() < 0.5 else image
-
-
-def _mapped(image: np.ndarray, gain: float, offset: float) -> np.ndarray:
-    if gain == 1 and offset == 0:
-        return image
-    return cv2.LUT(image, _table(gain * (np.arange(256) + offset)))
-
-
-def _recoloured(image: np.ndarray, saturation: float, hue_deg: float) -> np.ndarray:
-    steps = np.arange(256)
-    # OpenCV has hues of 0-179 in steps of two degrees in 8 bits.
-    tables = (_table((steps + round(hue_deg / 2)) % 180), _table(steps * saturation), _table(steps))
-    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-    return cv2.cvtColor(cv2.LUT(hsv, np.stack(tables, axis=-1)[None]), cv2.COLOR_HSV2BGR)
-
-
-def _reordered(image: np.ndarray, order: np.ndarray) -> np.ndarray:
-    # NumPy's image[..., order] is as fast, but separates the channels in memory, which slows down all later steps.
-    result = np.empty_like(image)
-    cv2.mixChannels([image], [result], np.stack([order, np.arange(3)], axis=1).ravel().tolist())
-    return result
-
-
-def _table(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
 def grid_mask(height: int, width: int, rng: np.random.Generator, ratio: float = 0.5) -> np.ndarray:
     """GridMask (Chen et al., 2020): (H, W) bool, which pixels stay when a regular grid of rectangles is cut out.
 

@@ -5,6 +5,7 @@ from mmdet3d.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from project.datasets.distortion import distorted_batch
 from project.datasets.images import grid_mask
 from project.datasets.random_generator import new_generator
 
@@ -51,6 +52,8 @@ class OccupancyDataPreprocessor(BaseDataPreprocessor):
         shape = [self._padded(max(image.shape[axis] for image in images)) for axis in (-2, -1)]
         batch = self.mean.new_zeros(len(images), *images[0].shape[:-2], *shape)
         for image, padded, sample in zip(images, batch, samples, strict=True):
+            if distortions := sample.metainfo.get('distortions'):
+                image = distorted_batch(image, distortions)
             height, width = image.shape[-2:]
             inner = padded[..., :height, :width]
             torch.sub(image, self.mean, out=inner).div_(self.std)

@@ -7,11 +7,12 @@ from mmdet3d.registry import TRANSFORMS
 
 from project.datasets import images
 from project.datasets.data_sample import OccupancyDataSample
+from project.datasets.distortion import distorted, draw_distortion
 from project.datasets.random_generator import new_generator
 
 META_KEYS = (
     'sample_token', 'scene_name', 'timestamp', 'image_files', 'label_file', 'grid',
-    'lidar2img', 'global_from_grid', 'frame_exists', 'frame_tokens', 'ori_shape', 'img_shape', 'cameras',
+    'lidar2img', 'global_from_grid', 'frame_exists', 'frame_tokens', 'ori_shape', 'img_shape', 'cameras', 'distortions',
 )  # fmt: skip
 
 
@@ -70,12 +71,24 @@ class ScaleSurroundImages(BaseTransform):
 
 @TRANSFORMS.register_module()
 class DistortSurroundImages(BaseTransform):
-    """Photometric distortion of each image on its own; they must still be uint8."""
+    """Photometric distortion of each image on its own; they must still be uint8.
+
+    Args:
+        on_device: only draw ``distortions``; the preprocessor applies them where the model runs, which is most of the
+            work of loading processes. Must be the last transform that changes images.
+    """
+
+    def __init__(self, on_device: bool = False):
+        self.on_device = on_device
 
     def transform(self, results: dict) -> dict:
-        """Distort ``imgs``."""
+        """Distort ``imgs``, or add ``distortions``."""
         rng = new_generator()
-        results['imgs'] = [images.distorted(image, rng) for image in results['imgs']]
+        drawn = [draw_distortion(rng) for _ in results['imgs']]
+        if self.on_device:
+            results['distortions'] = drawn
+        else:
+            results['imgs'] = [distorted(image, each) for image, each in zip(results['imgs'], drawn, strict=True)]
         return results
 
 

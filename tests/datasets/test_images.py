@@ -4,26 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from project.datasets.images import distorted, grid_mask, read_image, scaled, scaled_projection
-
-
-class Fixed:
-    """Answers `random` with the given numbers, `uniform` with the given values."""
-
-    def __init__(self, chances: list[float], values: list[float] = ()):
-        self.chances, self.values = iter(chances), iter(values)
-
-    def random(self) -> float:
-        return next(self.chances)
-
-    def uniform(self, low: float, high: float) -> float:
-        return next(self.values)
-
-    def permutation(self, size: int) -> np.ndarray:
-        return np.array([2, 0, 1])
-
-
-NEVER, ALWAYS = 0.9, 0.1
+from project.datasets.images import grid_mask, read_image, scaled, scaled_projection
 
 
 @pytest.fixture
@@ -49,29 +30,6 @@ def test_a_jpeg_is_read_whole_or_not_at_all(tmp_path, options):
             path.write_bytes(content[:length])
             with pytest.raises(ValueError, match=r'a\.jpg: not an image that can be read, or only a part'):
                 read_image(path)
-
-
-def test_no_distortion_leaves_the_image_alone(image):
-    np.testing.assert_array_equal(distorted(image, Fixed([NEVER] * 6)), image)
-
-
-@pytest.mark.parametrize('contrast_first', [ALWAYS, NEVER])
-def test_brightness_and_contrast(image, contrast_first):
-    out = distorted(image, Fixed([ALWAYS, ALWAYS, NEVER, NEVER, contrast_first, NEVER], [20.0, 1.5]))
-    brightened = image + 20.0 if contrast_first == ALWAYS else np.clip(image + 20.0, 0, 255)
-    np.testing.assert_array_equal(out, np.clip(np.rint(1.5 * brightened), 0, 255))
-
-
-def test_channels_change_places(image):
-    np.testing.assert_array_equal(distorted(image, Fixed([NEVER] * 5 + [ALWAYS])), image[..., [2, 0, 1]])
-
-
-def test_hue_turns_red_to_green_and_saturation_fades_to_grey():
-    red = np.full((2, 2, 3), (0, 0, 255), np.uint8)
-    turned = distorted(red, Fixed([NEVER, NEVER, NEVER, ALWAYS, NEVER, NEVER], [120.0]))
-    np.testing.assert_array_equal(turned, np.full((2, 2, 3), (0, 255, 0)))
-    faded = distorted(red, Fixed([NEVER, NEVER, ALWAYS, NEVER, NEVER, NEVER], [0.0]))
-    np.testing.assert_array_equal(faded, np.full((2, 2, 3), 255))
 
 
 def test_scaling_halves_by_averaging_and_keeps_the_dtype():

@@ -125,6 +125,18 @@ def test_same_seed_same_augmentation(root):
     assert not torch.equal(draw(1), draw(2))
 
 
+def test_distortion_left_to_the_device_gives_the_images_of_the_pipeline(root):
+    preprocessor = OccupancyDataPreprocessor()
+
+    def images(**options) -> torch.Tensor:
+        torch.manual_seed(3)
+        sample = make_dataset(root, {'type': 'DistortSurroundImages', **options})[0]
+        return preprocessor(pseudo_collate([sample]), training=True)['inputs']['imgs']
+
+    assert torch.equal(images(on_device=True), images())
+    assert not torch.equal(images(), preprocessor(pseudo_collate([make_dataset(root)[0]]))['inputs']['imgs'])
+
+
 def test_grid_mask_only_in_training_and_the_same_for_all_cameras(root):
     preprocessor = OccupancyDataPreprocessor(mean=(-1, -1, -1), pad_divisor=2, grid_mask_probability=1.0)
     data = [make_dataset(root)[i] for i in (1, 2)]
