@@ -51,7 +51,6 @@ from project.labels.run.survey import Survey, complete_scenes, survey
 from project.sources.base import PointLayout, Scene, Scenes, SceneSource
 from project.sources.naming import UniquelyNamed
 from project.sources.opening import SOURCES, open_source
-from project.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from project.execution.dask_clusters import ClusterChoice
@@ -160,7 +159,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--label-mapping',
         type=Path,
         metavar='YAML',
-        help='file with a "learning_map" for other classes: the label of each lidarseg index (16 classes)',
+        help='file with a "learning_map" for other classes: the label of each category, by number or name',
     )
     options = parser.parse_args(arguments)
     options.save_path = options.save_path or options.dataroot / 'occupancy'
@@ -178,12 +177,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         cluster = cluster_choice(options)
         settings = make_settings(options)
-        mapping = options.label_mapping
-        taxonomy = Taxonomy.nuscenes().with_label_mapping(mapping) if mapping else None
         with report.status(f'reading what is in {options.dataroot}'):
             source = open_source(
-                options.dataroot, options.source, options.version, options.scenes, taxonomy, options.lidar or (),
-                point_layout(options),
+                options.dataroot, options.source, options.version, options.scenes, options.label_mapping,
+                options.lidar or (), point_layout(options),
             )  # fmt: skip
             source = EverySweep(source) if options.every_sweep else source
             source = UniquelyNamed(source) if options.unique_names else source

@@ -4,13 +4,9 @@ Labels are 0 = noise / other, 1-16 = the classes below, 17 = free; 255 = unobser
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-import yaml
-
-from project.errors import UserError
 
 NOISE = 0
 FREE = 17
@@ -115,79 +111,6 @@ class Taxonomy:
             palette=PALETTE,
         )
 
-    def with_label_mapping(self, path: str | Path) -> 'Taxonomy':
-        """Other labels for the same categories.
-
-        Args:
-            path: YAML with ``learning_map`` (label of each category, by its number or its name) and, optionally,
-                ``labels_16`` (name of each label), ``palette`` (``[red, green, blue]`` of each label) and ``labels``
-                (name of each category, which must then be that of this taxonomy). A label that is given to other
-                categories than before needs a name.
-
-        Raises:
-            ValueError: the file is no such YAML, misses a category or holds a label outside 0-16.
-        """
-        try:
-            content = yaml.safe_load(Path(path).read_bytes())
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            raise UserError(f'{path}: not a YAML file ({error})') from None
-        if not isinstance(content, dict) or 'learning_map' not in content:
-            raise UserError(f'{path}: needs the key "learning_map", a label for each category')
-        learned = self._learned(_table(content, 'learning_map', path), path)
-        for index, name in _table(content, 'labels', path).items():
-            if index not in range(len(self.categories)) or self.categories[index] != name:
-                raise UserError(f'{path}: labels has {index}: {name}, which is not how the categories count')
-        named = _table(content, 'labels_16', path)
-        labels = tuple(str(named.get(label, default)) for label, default in enumerate(self._names(len(CLASSES) + 1)))
-        for category, label in enumerate(learned):
-            kept = any(
-                learned[other] == label for other in np.flatnonzero(self.label_of == label) if other < len(learned)
-            )
-            if label and label not in named and not kept:
-                raise UserError(
-                    f'{path}: labels_16 has no name for the label {label}, to which {self.categories[category]} goes'
-                )
-        used = [labels[label] for label in sorted({NOISE, *learned})]
-        twice = sorted({name for name in used if used.count(name) > 1})
-        if twice:
-            raise UserError(f'{path}: labels_16 calls two labels {twice[0]}')
-        palette = self._colours(labels, _table(content, 'palette', path), path)
-        return replace(self, labels=labels, label_of=_padded(learned), palette=palette)
-
-    def _learned(self, mapping: dict, path: str | Path) -> list[int]:
-        known = {key for number, name in enumerate(self.categories) for key in (number, name)}
-        unknown = [key for key in mapping if key not in known]
-        missing = [number for number, name in enumerate(self.categories) if not {number, name} & mapping.keys()]
-        if unknown or missing:
-            what = (
-                f'an entry for {unknown[0]}, which is no category'
-                if unknown
-                else f'no entry for the categories {missing}'
-            )
-            raise UserError(f'{path}: learning_map has {what}')
-        learned = [mapping[number if number in mapping else name] for number, name in enumerate(self.categories)]
-        wrong = [label for label in learned if type(label) is not int or not 0 <= label <= len(CLASSES)]
-        if wrong:
-            raise UserError(f'{path}: learning_map holds {wrong[0]}; labels are whole numbers from 0 to {len(CLASSES)}')
-        return learned
-
-    def _names(self, count: int) -> tuple[str, ...]:
-        return (*self.labels, *[''] * (count - len(self.labels)))
-
-    def _colours(self, labels: Sequence[str], given: dict, path: str | Path) -> np.ndarray:
-        """Colours of labels: as given, else those that their names have, else those that no name has taken."""
-        by_name = dict(zip(LABEL_NAMES, PALETTE.tolist(), strict=True)) | dict(
-            zip(self.labels, self.palette.tolist(), strict=False)
-        )
-        left = [by_name[name] for name in CLASSES if name not in labels]
-        palette = self.palette.copy()
-        for label, name in enumerate(labels):
-            colour = given.get(label) or by_name.get(name) or (left.pop(0) if name and left else palette[label])
-            if np.shape(colour) != (3,) or not all(type(part) is int and 0 <= part <= 255 for part in list(colour)):
-                raise UserError(f'{path}: palette has {label}: {colour}; colours are like [255, 158, 0]')
-            palette[label] = colour
-        return palette
-
 
 def _has_like_sides(name: str) -> bool:
     """Whether things of a nuScenes category have two sides alike; an excavator's arm is on one of them."""
@@ -196,10 +119,3 @@ def _has_like_sides(name: str) -> bool:
 
 def _padded(labels: Sequence[int]) -> np.ndarray:
     return np.array([*labels, *[NOISE] * (256 - len(labels))], np.uint8)
-
-
-def _table(content: dict, key: str, path: str | Path) -> dict:
-    table = content.get(key, {})
-    if not isinstance(table, dict):
-        raise UserError(f'{path}: {key} must be a table such as "0: noise", not {table}')
-    return table

@@ -162,16 +162,13 @@ def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneR
     from project.checking.run import check_scenes, sampled
     from project.checking.scene_check import SceneReport
     from project.sources.opening import open_source
-    from project.taxonomy import Taxonomy
 
     def wanted(scene) -> bool:
         return task.labels is None or any(map(task.labels.has, scene.keyframes))
 
     console = Console(stderr=True)
-    mapping = options.label_mapping
-    taxonomy = Taxonomy.nuscenes().with_label_mapping(mapping) if mapping else None
     with console.status(f'reading what is in {options.dataroot}'):
-        source = open_source(options.dataroot, options.source, options.version, options.scenes, taxonomy)
+        source = open_source(options.dataroot, options.source, options.version, options.scenes, options.label_mapping)
         chosen, broken, complete = sampled(source, options.sample, wanted)
     if not (chosen or broken):
         raise ValueError(f'{options.labels}: no label is of a keyframe of {options.dataroot}')

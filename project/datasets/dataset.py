@@ -8,6 +8,7 @@ import numpy as np
 from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
+from project.datasets.labels import LoadOccupancyLabels
 from project.formats import infos
 from project.label_set import LabelSet
 from project.taxonomy import CLASSES
@@ -100,7 +101,8 @@ class NuScenesOccupancyDataset(BaseDataset):
             raise ValueError(f'{self.ann_file}: its recordings have no cameras, and models here see nothing else')
         self._metainfo.update(metainfo, cameras=self.cameras)
         for step in self.pipeline.transforms:
-            self._metainfo.update(getattr(step, 'stated', {}))
+            if isinstance(step, LoadOccupancyLabels):
+                self._metainfo.update(step.stated(self._metainfo))
         self._metainfo['classes'] = LabelSet.stated_in(self._metainfo).class_names
 
     def _keyframe(self, entries: list[dict], frames: list[dict], index: int, position: dict[str, int]) -> dict:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -12,8 +13,8 @@ from project.formats import FORMATS, points
 from project.formats.common import MASKS, OccupancyLabels
 from project.formats.resample import DenseLabels, on_grid
 from project.grid import VoxelGrid
-from project.label_set import LabelSet, category_labels
-from project.taxonomy import UNOBSERVED, Taxonomy
+from project.label_mapping import Labelling, relabelled
+from project.taxonomy import UNOBSERVED
 
 
 @TRANSFORMS.register_module()
@@ -56,7 +57,7 @@ class LoadOccupancyLabels(BaseTransform):
         self.grid = VoxelGrid.of(grid)
         self.name = format
         self.mask = mask
-        self.taxonomy = Taxonomy.nuscenes().with_label_mapping(label_mapping) if label_mapping else None
+        self.label_mapping = label_mapping
         self.baseline_compatible = baseline_compatible
 
     @property
@@ -64,12 +65,15 @@ class LoadOccupancyLabels(BaseTransform):
         """The format's module; not an attribute, because modules cannot be copied or sent to other processes."""
         return FORMATS[self.name]
 
-    @property
-    def stated(self) -> dict:
-        """Labels and categories of the mapping, in the form of an index; empty without a mapping."""
-        if self.taxonomy is None:
+    def stated(self, metainfo: Mapping[str, Any]) -> dict[str, Any]:
+        """Labels and categories of an index after the mapping; empty without a mapping.
+
+        Raises:
+            UserError, OSError: the mapping cannot be used for these categories.
+        """
+        if self.label_mapping is None:
             return {}
-        return {**LabelSet.of(self.taxonomy).as_dict(), 'category_labels': category_labels(self.taxonomy)}
+        return relabelled(Labelling.stated_in(metainfo), self.label_mapping).as_dict()
 
     def transform(self, results: dict) -> dict:
         """Load the file that ``occupancy_path`` names, below ``label_root``.
@@ -102,10 +106,10 @@ class LoadOccupancyLabels(BaseTransform):
 
         Args:
             file: the file.
-            category_labels: label of each category of points, as an index states it; that of nuScenes by default.
+            category_labels: label of each category of points, as the dataset states it; that of nuScenes by default.
         """
         if self.format is points:
-            stored, labels = self._of_points(file, self.stated.get('category_labels', category_labels))
+            stored, labels = self._of_points(file, category_labels)
         else:
             stored = self.format.read(file)
             labels = on_grid(stored, self.grid)

@@ -8,7 +8,6 @@ from project.sources.base import PointLayout, SceneSource
 from project.sources.folder.source import SCENE_FILE, FolderSource
 from project.sources.nuscenes.source import NuScenesSource
 from project.sources.py123d import LOGS, Py123dSource
-from project.taxonomy import Taxonomy
 
 SOURCES = ('nuscenes', 'folder', 'py123d')
 
@@ -27,7 +26,7 @@ def open_source(
     kind: str | None = None,
     version: str | None = None,
     scene_names: Sequence[str] | None = None,
-    taxonomy: Taxonomy | None = None,
+    label_mapping: Path | None = None,
     lidars: Sequence[str] = (),
     points: PointLayout | None = None,
 ) -> SceneSource:
@@ -38,7 +37,8 @@ def open_source(
         kind: one of :data:`SOURCES`; by default what is in the folder tells.
         version: which folder of tables, of nuScenes only.
         scene_names: scenes to load; all by default.
-        taxonomy: other labels for the categories of nuScenes, of nuScenes only.
+        label_mapping: YAML with other labels for the categories of the recordings, see
+            :func:`project.label_mapping.relabelled`.
         lidars: the lidars to use, of nuScenes only.
         points: how files hold points, of nuScenes only.
 
@@ -48,11 +48,11 @@ def open_source(
     """
     kind = kind or source_of(dataroot)
     if kind == 'nuscenes':
-        return NuScenesSource(dataroot, version, scene_names, taxonomy, lidars, points=points)
-    if version or taxonomy or lidars or points:
+        return NuScenesSource(dataroot, version, scene_names, label_mapping, lidars, points=points)
+    if version or lidars or points:
         raise UserError(
-            f'{dataroot}: is read as {kind}; options of tables of nuScenes do not count. '
-            'taxonomy.yaml there says what categories become'
+            f'{dataroot}: is read as {kind}; --version, --lidar, --point_columns and --intensity_max are '
+            'for tables of nuScenes'
         )
     names = list(scene_names) if scene_names else None
-    return FolderSource(dataroot, names) if kind == 'folder' else Py123dSource(dataroot, names)
+    return (FolderSource if kind == 'folder' else Py123dSource)(dataroot, names, label_mapping)

@@ -14,6 +14,7 @@ import numpy as np
 
 from project.errors import UserError
 from project.geometry.rigid import inverse
+from project.label_mapping import with_label_mapping
 from project.sources.base import Lidar, Rig, Scene, cameras_of
 from project.sources.box_tracks import DatedBoxes, annotations_of, box_records, tracks_at
 from project.sources.keyframes import choose_keyframes, images_at, keyframe_named, token, with_poses_of_car
@@ -37,6 +38,7 @@ class Py123dSource:
         dataroot: folder that holds ``logs``, where the library has written them, and perhaps ``taxonomy.yaml``. With
             it, categories of boxes are those of the data set; without it, the dozen categories of the library.
         scene_names: names of logs; all by default.
+        label_mapping: YAML with other labels for the categories, see :func:`project.label_mapping.relabelled`.
         keyframe_every_s: seconds between keyframes.
 
     Raises:
@@ -44,7 +46,13 @@ class Py123dSource:
         ValueError: there are no logs or not those asked for.
     """
 
-    def __init__(self, dataroot: Path, scene_names: list[str] | None = None, keyframe_every_s: float = 0.5):
+    def __init__(
+        self,
+        dataroot: Path,
+        scene_names: list[str] | None = None,
+        label_mapping: Path | None = None,
+        keyframe_every_s: float = 0.5,
+    ):
         self.dataroot, self.keyframe_every_s = dataroot, keyframe_every_s
         self.left_out: Sequence[str] = ()
         logs = open_logs(dataroot)
@@ -58,6 +66,8 @@ class Py123dSource:
         taxonomy = dataroot / TAXONOMY_FILE
         self.native = taxonomy.is_file()
         self.taxonomy = read_taxonomy(taxonomy) if self.native else taxonomy_of_boxes(_default_categories())
+        if label_mapping is not None:
+            self.taxonomy = with_label_mapping(self.taxonomy, label_mapping)
 
     def load(self, name: str) -> Scene:
         """A log as a scene.

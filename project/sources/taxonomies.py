@@ -1,6 +1,7 @@
 """Taxonomies of recordings that have categories of their own, from a YAML file or from the names of their boxes."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,12 @@ _COLOUR_OF = dict(zip(CLASSES, range(1, FREE), strict=True))
 _COLOUR_OF |= {GROUND: _COLOUR_OF['driveable_surface'], STATIC: _COLOUR_OF['manmade']}
 
 _KINDS = ('movable', 'ground', 'static')
+
+_LIKE_SIDES = frozenset(
+    ('ambulance', 'bicycle', 'bicyclist', 'bus', 'car', 'caravan', 'cyclist', 'lorry', 'motorcycle', 'motorcyclist',
+     'taxi', 'trailer', 'train', 'tram', 'truck', 'van', 'vehicle')
+)  # fmt: skip
+"""Words of names of what has two sides alike; an excavator's arm is on one of them."""
 
 
 def taxonomy_of_boxes(categories: Iterable[str]) -> Taxonomy:
@@ -48,7 +55,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
         raise UserError(f'{path}: is not a YAML file ({error})') from None
     if not isinstance(content, dict):
         raise UserError(f'{path}: needs the keys {", ".join(_KINDS)}')
-    unknown = sorted(set(content) - {*_KINDS, 'porous', 'own_vehicle', 'palette'})
+    unknown = sorted(set(content) - {*_KINDS, 'porous', 'symmetric', 'own_vehicle', 'palette'})
     if unknown:
         raise UserError(f'{path}: has the key {unknown[0]}, which is not known')
     return make_taxonomy(content, path)
@@ -59,8 +66,9 @@ def make_taxonomy(content: Mapping, where: Path | str) -> Taxonomy:
 
     Args:
         content: ``movable``, ``ground`` and ``static``, each a table from category to label (no label means noise); and
-            optionally ``porous``, a list of static categories, ``own_vehicle``, a category, and ``palette``, a table
-            from label to red, green and blue.
+            optionally ``porous``, a list of static categories, ``symmetric``, a list of movable ones whose left and
+            right sides are alike (by default, names that mean vehicles), ``own_vehicle``, a category, and ``palette``,
+            a table from label to red, green and blue.
         where: what to name in messages.
     """
     tables = [_table(content, kind, where) for kind in _KINDS]
@@ -84,10 +92,10 @@ def make_taxonomy(content: Mapping, where: Path | str) -> Taxonomy:
     label_of = np.zeros(256, np.uint8)
     for category, label in {name: label for table in tables for name, label in table.items()}.items():
         label_of[names.index(category)] = numbers[label]
-    porous = content.get('porous') or []
-    missing = [name for name in porous if name not in tables[2]]
-    if missing:
-        raise UserError(f'{where}: porous names {missing[0]}, which is no static category')
+    porous = _listed(content, 'porous', tables[2], 'static', where) or ()
+    symmetric = _listed(content, 'symmetric', tables[0], 'movable', where)
+    if symmetric is None:
+        symmetric = [name for name, label in tables[0].items() if _has_like_sides(name, label)]
     return Taxonomy(
         categories=tuple(names),
         ground=range(first_ground, first_static),
@@ -97,6 +105,7 @@ def make_taxonomy(content: Mapping, where: Path | str) -> Taxonomy:
         labels=labels,
         label_of=label_of,
         palette=_palette(labels, _given(content, 'palette', where)),
+        symmetric=frozenset(names.index(name) for name in symmetric),
     )
 
 
@@ -115,6 +124,25 @@ def _table(content: Mapping, kind: str, where: Path | str) -> dict[str, str | No
     return {category: None if label == 'noise' else label for category, label in table.items()}
 
 
+def _listed(content: Mapping, key: str, known: Container[str], kind: str, where: Path | str) -> Sequence[str] | None:
+    """The categories that a key lists; None without it."""
+    names = content.get(key)
+    if names is not None and not isinstance(names, list | tuple):
+        raise UserError(f'{where}: {key} must be a list of categories, not {names}')
+    missing = [name for name in names or () if name not in known]
+    if missing:
+        raise UserError(f'{where}: {key} names {missing[0]}, which is no {kind} category')
+    return names
+
+
+def _has_like_sides(category: str, label: str | None) -> bool:
+    if category in RAW_NAMES:
+        return RAW_NAMES.index(category) in Taxonomy.nuscenes().symmetric
+    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', f'{category} {label or ""}')
+    words = set(re.findall('[a-z]+', spaced.lower()))
+    return bool(words & _LIKE_SIDES) and 'construction' not in words
+
+
 def _labels(tables: list[dict[str, str | None]], where: Path | str) -> tuple[str, ...]:
     """Names of labels: the classes of nuScenes if all labels are among them, else the labels in order of occurrence."""
     labels = dict.fromkeys(label for table in tables for label in table.values() if label)
@@ -122,8 +150,8 @@ def _labels(tables: list[dict[str, str | None]], where: Path | str) -> tuple[str
         return ('noise', *CLASSES)
     if len(labels) > len(CLASSES):
         raise UserError(
-            f'{where}: has {len(labels)} labels ({", ".join(labels)}); {len(CLASSES)} are possible: let several '
-            'categories have one label, or none'
+            f'{where}: has {len(labels)} labels ({", ".join(labels)}); {len(CLASSES)} are possible: a taxonomy.yaml '
+            'in the folder of the recordings can give several categories one label, or none (docs/own_data.md)'
         )
     return ('noise', *labels)
 

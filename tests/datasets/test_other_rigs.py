@@ -144,3 +144,18 @@ def test_a_mapping_of_the_pipeline_names_the_classes(tmp_path):
     dataset = open_recording(tmp_path, {'type': 'LoadSurroundImages'}, loading)
     assert dataset.metainfo['classes'] == ('anything',)
     assert dataset[0]['data_samples'].gt_occupancy[3, 2, 0] == 3
+
+
+def test_a_mapping_of_the_pipeline_is_for_the_categories_of_the_index(tmp_path):
+    write_recording(tmp_path, two_classes())
+    mapping = tmp_path / 'own.yaml'
+    mapping.write_text('learning_map: {noise: 0, tram: 1, street: 2, house: 4}\nlabels_16: {4: house}\n')
+    grid = {'frame': 'lidar', 'extent': (0, 0, 0, 5, 5, 3), 'voxel_size': 1.0}
+    loading = {'type': 'LoadOccupancyLabels', 'format': 'points', 'grid': grid, 'label_mapping': str(mapping)}
+    dataset = open_recording(tmp_path, {'type': 'LoadSurroundImages'}, loading)
+    assert dataset.metainfo['classes'] == ('tram', 'ground', 'house')
+    target = dataset[0]['data_samples'].gt_occupancy
+    assert (target[1, 2, 0], target[3, 2, 0]) == (1, 4)
+    mapping.write_text('learning_map: {noise: 0, tram: 1}\n')
+    with pytest.raises(ValueError, match='own.yaml: learning_map has no entry for'):
+        open_recording(tmp_path, {'type': 'LoadSurroundImages'}, loading)

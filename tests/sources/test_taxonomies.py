@@ -4,7 +4,7 @@ import yaml
 
 from project.errors import UserError
 from project.sources.taxonomies import read_taxonomy, taxonomy_of_boxes
-from project.taxonomy import CLASSES, MOST_CATEGORIES, PALETTE, Taxonomy
+from project.taxonomy import CLASSES, MOST_CATEGORIES, PALETTE, RAW_NAMES, Taxonomy
 
 OWN = {
     'movable': {'Car': 'vehicle', 'Van': 'vehicle', 'Misc': 'noise'},
@@ -53,6 +53,19 @@ def test_as_many_categories_as_there_are_numbers_are_possible(tmp_path):
         read(tmp_path, movable=most | {'one more': 'vehicle'})
 
 
+def test_vehicles_have_two_sides_alike_unless_the_file_says_otherwise(tmp_path):
+    taxonomy = read(tmp_path)
+    assert {taxonomy.categories[number] for number in taxonomy.symmetric} == {'Car', 'Van'}
+    assert read(tmp_path, symmetric=['Misc']).symmetric == {3} and read(tmp_path, symmetric=[]).symmetric == set()
+    names = ['REGULAR_VEHICLE', 'BoxTruck', 'construction_vehicle', 'Pedestrian', 'Caravel', 'vehicle.car', 'animal']
+    alike = taxonomy_of_boxes(names)
+    assert {alike.categories[number] for number in alike.symmetric} == {'REGULAR_VEHICLE', 'BoxTruck', 'vehicle.car'}
+    of_nuscenes = taxonomy_of_boxes(RAW_NAMES[1:24])
+    assert {of_nuscenes.categories[number] for number in of_nuscenes.symmetric} == {
+        RAW_NAMES[number] for number in Taxonomy.nuscenes().symmetric
+    }
+
+
 @pytest.mark.parametrize(
     'changes,message',
     [
@@ -61,8 +74,10 @@ def test_as_many_categories_as_there_are_numbers_are_possible(tmp_path):
         ({'ground': {}}, 'needs a category of ground'),
         ({'static': {'Car': 'wall', 'tree': None}}, 'the category Car occurs twice'),
         ({'porous': ['Car']}, 'porous names Car, which is no static category'),
+        ({'symmetric': ['tree']}, 'symmetric names tree, which is no movable category'),
+        ({'symmetric': 'Car'}, 'symmetric must be a list of categories, not Car'),
         ({'statics': {}}, 'has the key statics, which is not known'),
-        ({'movable': {f'c{n}': f'c{n}' for n in range(13)}}, 'has 17 labels'),
+        ({'movable': {f'c{n}': f'c{n}' for n in range(13)}}, r'has 17 labels .* taxonomy.yaml in the folder'),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, changes, message):

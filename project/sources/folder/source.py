@@ -7,6 +7,7 @@ import numpy as np
 
 from project.errors import UserError
 from project.geometry.rigid import poses
+from project.label_mapping import with_label_mapping
 from project.sources.base import Lidar, PointLayout, Rig, Scene, cameras_of
 from project.sources.box_tracks import DatedBoxes, annotations_of, box_records, tracks_at
 from project.sources.folder.schema import CameraFields, LidarFields, Pose, SceneFile, read_scene_file
@@ -29,12 +30,13 @@ class FolderSource:
     Args:
         dataroot: the folder.
         scene_names: scenes to load; all by default.
+        label_mapping: YAML with other labels for the categories, see :func:`project.label_mapping.relabelled`.
 
     Raises:
         ValueError: there are no scenes or not those asked for, or a file is damaged; the message names it.
     """
 
-    def __init__(self, dataroot: Path, scene_names: list[str] | None = None):
+    def __init__(self, dataroot: Path, scene_names: list[str] | None = None, label_mapping: Path | None = None):
         self.dataroot = dataroot
         self.left_out: Sequence[str] = ()
         self.version = dataroot.resolve().name
@@ -50,14 +52,8 @@ class FolderSource:
         self.splits: Mapping[str, frozenset[str]] = {
             split: frozenset(name for name, file in files.items() if file.split == split) for split in ('train', 'val')
         }
-        taxonomy = dataroot / TAXONOMY_FILE
-        if taxonomy.is_file():
-            self.taxonomy = read_taxonomy(taxonomy)
-        else:
-            labelled = [name for name, file in files.items() if any(sweep.categories for sweep in file.sweeps)]
-            if labelled:
-                raise UserError(f'{taxonomy}: missing, and {labelled[0]}/{SCENE_FILE} has categories of points')
-            self.taxonomy = taxonomy_of_boxes(sorted({box.category for file in files.values() for box in file.boxes}))
+        taxonomy = _taxonomy(dataroot, files)
+        self.taxonomy = with_label_mapping(taxonomy, label_mapping) if label_mapping else taxonomy
 
     def load(self, name: str) -> Scene:
         """A scene as plain arrays.
@@ -74,6 +70,16 @@ class FolderSource:
             # The message names the field; here the file is known.
             raise UserError(f'{path}: {error}') from None
         return scene
+
+
+def _taxonomy(dataroot: Path, files: Mapping[str, SceneFile]) -> Taxonomy:
+    stated = dataroot / TAXONOMY_FILE
+    if stated.is_file():
+        return read_taxonomy(stated)
+    labelled = [name for name, file in files.items() if any(sweep.categories for sweep in file.sweeps)]
+    if labelled:
+        raise UserError(f'{stated}: missing, and {labelled[0]}/{SCENE_FILE} has categories of points')
+    return taxonomy_of_boxes(sorted({box.category for file in files.values() for box in file.boxes}))
 
 
 def _scene(file: SceneFile, name: str, dataroot: Path, taxonomy: Taxonomy) -> Scene:

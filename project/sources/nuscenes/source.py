@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from project.errors import UserError
+from project.label_mapping import with_label_mapping
 from project.sources.base import PointLayout, Scene, Scenes
 from project.sources.naming import folder_name
 from project.sources.nuscenes.categories import taxonomy_of
@@ -38,7 +39,7 @@ class NuScenesSource:
         dataroot: str | Path,
         version: str | None = None,
         scene_names: Sequence[str] | None = None,
-        taxonomy: Taxonomy | None = None,
+        label_mapping: Path | None = None,
         lidars: Sequence[str] = (),
         labelled: bool = True,
         points: PointLayout | None = None,
@@ -49,8 +50,8 @@ class NuScenesSource:
             dataroot: folder that holds the folder of tables.
             version: name of that folder; None if there is only one.
             scene_names: names of the scenes wanted; all by default.
-            taxonomy: other labels for the categories of nuScenes; by default those of ``taxonomy.yaml`` in the
-                dataroot, or else of the tables.
+            label_mapping: YAML with other labels for the categories; those are of ``taxonomy.yaml`` in the dataroot, or
+                else of the tables.
             lidars: channels of the lidars to use, first the one that defines keyframes; all by default.
             labelled: whether labels will be made; otherwise only keyframes are available.
             points: layout of files of points; that of nuScenes by default.
@@ -64,9 +65,8 @@ class NuScenesSource:
         self._tables = read_tables(self.dataroot / self.version, scene_names, labelled)
         self._points = points or PointLayout()
         self.taxonomy, self._category_of = self._categories()
-        if taxonomy is not None and taxonomy.categories != self.taxonomy.categories:
-            raise UserError('--label_mapping: is for the categories of nuScenes-lidarseg, and the tables have others')
-        self.taxonomy = taxonomy or self.taxonomy
+        if label_mapping is not None:
+            self.taxonomy = with_label_mapping(self.taxonomy, label_mapping)
         self.scene_names = tuple(self._tables.scenes)
         self.left_out = tuple(self._tables.left_out)
 
