@@ -14,6 +14,7 @@ import yaml
 import project
 from project.formats import infos, voxels
 from project.formats.stated import LABELS_FILE
+from project.sources.taxonomies import read_taxonomy
 from project.synthetic.rig import TWO_LIDARS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,11 +28,12 @@ OWN = {
 NAMES = ('vehicle', 'person', 'cycle', 'thing', 'street', 'path', 'building', 'plant')
 
 
-def shell(root: Path, *command) -> str:
+def shell(root: Path, *command, refused: str = '') -> str:
     environment = {**os.environ, 'DATA_ROOT': str(root), 'CUDA_VISIBLE_DEVICES': ''}
     words = [sys.executable, *map(str, command)]
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert (done.returncode != 0) == bool(refused), done.stdout[-2000:] + done.stderr[-4000:]
+    assert refused in done.stderr and (not refused or 'Traceback' not in done.stderr), done.stderr[-4000:]
     return done.stdout
 
 
@@ -85,3 +87,20 @@ def test_train_test_and_predict(recording, tmp_path):
     }
     predicted = model.predict(images, calibration).dense()
     np.testing.assert_array_equal(predicted, np.load(predictions / f'{keyframe["token"]}.npz')['arr_0'])
+
+    # Labels of the same recording with other classes: whoever uses the checkpoint with them is told.
+    mapping = tmp_path / 'mapping.yaml'
+    categories = read_taxonomy(recording / 'taxonomy.yaml').categories
+    learned = {name: int(name != 'noise') for name in categories}
+    mapping.write_text(yaml.safe_dump({'learning_map': learned, 'labels_16': {1: 'anything'}}))
+    other = recording / 'other_classes'
+    shell(recording, 'data_converter.py', '--dataroot', recording, '--save_path', other, '--label_mapping', mapping)
+    for split in ('train', 'val'):
+        options += [f'{split}_dataloader.dataset.ann_file=other_classes/nuscenes_infos_{split}.pkl']
+    options += ['test_dataloader.dataset.ann_file=other_classes/nuscenes_infos_val.pkl']
+    refused = 'epoch_2.pth: its model was trained for other classes'
+    shell(recording, 'tools/test.py', CONFIG, checkpoint, '--cfg-options', *options, refused=refused)
+    again = ['tools/train.py', CONFIG, '--work-dir', tmp_path, '--resume', '--cfg-options', 'train_cfg.max_epochs=3']
+    shell(recording, *again, *options, refused=refused)
+    show = ['tools/visualize.py', CONFIG, checkpoint, '--png', tmp_path / 'a.png', '--cfg-options', *options]
+    shell(recording, *show, refused=refused)

@@ -132,7 +132,10 @@ class NuScenesOccupancyDataset(BaseDataset):
         names = self.cameras or ()
         missing = [channel for channel in names if channel not in entry['images']]
         if missing:
-            raise ValueError(f'{self.ann_file}: keyframe {entry["token"]} has no image of {missing}')
+            raise ValueError(
+                f'{self.ann_file}: keyframe {entry["token"]} has no image of {missing}; it has those of '
+                f'{list(entry["images"])}. cameras=[...] of the dataset chooses which to use'
+            )
         cameras = [entry['images'][channel] for channel in names]
         ego_from_lidar = np.array(entry['lidar_points']['lidar2ego'])
         grid_from_lidar = ego_from_lidar if self.frame == 'ego' else np.eye(4)

@@ -13,6 +13,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
 from project.engine.checkpoint import read_checkpoint, write_checkpoint
+from project.engine.classes import check_classes
 from project.engine.message_hub import hub_state, restore_hub
 from project.engine.schedule import replay
 from project.engine.versions import versions
@@ -106,17 +107,27 @@ class OccupancyRunner(Runner):
             The whole checkpoint.
 
         Raises:
-            FileNotFoundError, ValueError: one sentence that names the file and the fault.
+            FileNotFoundError, ValueError: one sentence that names the file and the fault; with `strict`, that may be
+                that its model was trained for other classes than those of the data.
         """
         checkpoint = read_checkpoint(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         if strict:
+            self._check_classes(checkpoint, filename)
             load_strictly(self.bare_model, weights_of(checkpoint), filename)
             self.logger.info(f'loaded all weights from {filename}')
         else:
             self.logger.info(load_matching(self.bare_model, weights_of(checkpoint), filename))
         self._has_loaded = True
         return checkpoint
+
+    def _check_classes(self, checkpoint: dict, filename: str) -> None:
+        trained = checkpoint.get('meta', {}).get('dataset_meta') or {}
+        for loop in (self._train_loop, self._val_loop, self._test_loop):
+            if isinstance(loop, BaseLoop):
+                dataset = loop.dataloader.dataset
+                data = str(getattr(dataset, 'ann_file', 'the data'))
+                check_classes(trained, filename, getattr(dataset, 'metainfo', {}), data)
 
     def resume(self, filename: str, **_) -> None:
         """Restore everything that training depends on from a checkpoint.

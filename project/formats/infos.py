@@ -61,7 +61,11 @@ def metainfo(version: str, taxonomy: Taxonomy | None = None, rig: Rig | None = N
 
 
 def rig_of(metainfo: dict) -> Rig:
-    """The sensors that an index names: cameras in order, lidars and how their files hold points."""
+    """The sensors that an index names: cameras in order, lidars and how their files hold points.
+
+    How long a turn takes, which moment the time stamp of a sweep names, and whether points are deskewed matters where
+    labels are made of sweeps. Those who read the index show the points of a keyframe as its file has them.
+    """
     lidars = []
     for lidar in metainfo['rig']['lidars']:
         fields: dict[str, Any] = {

@@ -24,8 +24,9 @@ CLASSES = 18
 class ToyDataset(Dataset):
     """Features of fixed labels; in training with noise from all three generators that transforms use."""
 
-    def __init__(self, length: int, test_mode: bool = False):
+    def __init__(self, length: int, test_mode: bool = False, label_names: list[str] | None = None):
         self.length, self.test_mode = length, test_mode
+        self.metainfo = {} if label_names is None else {'label_names': label_names}
 
     def __len__(self) -> int:
         return self.length

@@ -15,7 +15,7 @@ from project.errors import UserError
 from project.formats import FORMATS, Keyframe, voxels
 from project.formats.common import is_abandoned, written_whole
 from project.formats.stated import SETTINGS_FILE, check_classes
-from project.label_set import LabelSet
+from project.label_set import LabelSet, category_labels
 from project.labels.poses.refinement import PoseReport
 from project.labels.run.settings import Settings
 from project.plain_files import read_json
@@ -74,14 +74,14 @@ def prepare_folder(settings: Settings, version: str, scenes: Sequence[Scene]) ->
     Raises:
         ValueError: the folder has labels of a format that were made with other settings, and they may not be removed;
             or labels of another format that were made with corrected poses while these use the given ones, or the other
-            way round.
+            way round, or with other classes.
         OSError: the folder cannot be read or written.
     """
     with locked(settings.save_path):
         remove_asides(settings.save_path)
         stated = _read_settings(settings.save_path)
-        _check_poses(stated, settings)
         taxonomy = scenes[0].taxonomy if scenes else Taxonomy.nuscenes()
+        _check_other_formats(stated, settings, taxonomy)
         for name in settings.formats:
             check_classes(name, LabelSet.of(taxonomy))
         made = {name: settings.made(name, version, taxonomy) for name in settings.formats}
@@ -116,10 +116,16 @@ def state_poses(save_path: Path, reports: Mapping[str, PoseReport | None]) -> No
             file.write(json.dumps(stated, indent=1).encode())
 
 
-def _check_poses(stated: Mapping[str, dict], settings: Settings) -> None:
-    """Make sure that all formats in the folder use the same poses: the index holds one pose for each keyframe."""
+def _check_other_formats(stated: Mapping[str, dict], settings: Settings, taxonomy: Taxonomy) -> None:
+    """Make sure that all formats in the folder use the same poses and classes: the index holds one pose for each
+    keyframe and one name for each label."""
     for name in set(stated) & set(FORMATS) - set(settings.formats):
         there = any(settings.save_path.glob(FORMATS[name].path(_ANY_KEYFRAME).as_posix()))
+        if there and stated[name].get('category_labels', category_labels(taxonomy)) != category_labels(taxonomy):
+            raise UserError(
+                f'{settings.save_path / SETTINGS_FILE}: the labels of the format {name} have other classes than those '
+                'of now would have; choose another --save_path, or make all formats again with --overwrite'
+            )
         if there and stated[name].get('refine_poses', False) != settings.refine_poses:
             option = '--no-refine-poses' if settings.refine_poses else '--refine-poses'
             raise UserError(

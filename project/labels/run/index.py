@@ -5,7 +5,8 @@ from pathlib import Path
 
 from project.formats import infos
 from project.labels.run.folder import locked
-from project.sources.base import Scene
+from project.labels.run.recordings import joined
+from project.sources.base import Rig, Scene
 from project.sources.nuscenes.splits import SPLITS
 
 
@@ -22,20 +23,31 @@ def write_infos(
         save_path: root folder of the labels.
         version: e.g. ``v1.0-trainval``.
         splits: scene names of ``train`` and ``val``, of the source.
-        labelled: the scenes that have labels, all of one rig and one taxonomy.
+        labelled: the scenes that have labels, all of one taxonomy. The index states the sensors that any of them has;
+            each keyframe lists its own.
         failed: names of scenes that have no labels or not all of them.
 
     Returns:
         Number of keyframes of each split.
+
+    Raises:
+        UserError: scenes differ in what the index says of all of them.
     """
     paths = {split: save_path / f'nuscenes_infos_{split}.pkl' for split in SPLITS}
     with locked(save_path):
         earlier = [content for path in paths.values() if (content := _earlier(path, version))]
         scenes = {name: entries for content in earlier for name, entries in _scenes(content).items()}
-        scenes |= {scene.name: infos.scene_infos(scene.records, scene.taxonomy, scene.rig) for scene in labelled}
         metainfo = earlier[0]['metainfo'] if earlier else infos.metainfo(version)
-        for scene in labelled[:1]:
-            metainfo = infos.metainfo(version, scene.taxonomy, scene.rig)
+        stay = set(scenes) - set(failed)
+        rig: Rig | None = None
+        for scene in labelled:
+            scenes[scene.name] = infos.scene_infos(scene.records, scene.taxonomy, scene.rig)
+            rig, taxonomy = joined(rig or scene.rig, scene.rig, scene.name), scene.taxonomy
+            stay.discard(scene.name)
+        if rig is not None:
+            # Of scenes that were labelled earlier, the index keeps the sensors as well.
+            rig = joined(infos.rig_of(metainfo), rig, scene.name) if stay else rig
+            metainfo = infos.metainfo(version, taxonomy, rig)
         counts = {}
         for split, path in paths.items():
             names = [name for name in sorted(scenes) if _belongs(name, split, splits) and name not in failed]

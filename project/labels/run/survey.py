@@ -8,9 +8,11 @@ from pathlib import Path
 from project.errors import FIXABLE, UserError, what_is_wrong
 from project.formats import FORMATS, points, surroundocc
 from project.labels.run.index import earlier_keyframes
+from project.labels.run.recordings import check_taxonomy, joined
 from project.labels.run.settings import Settings
-from project.sources.base import Scene, Scenes, SceneSource
+from project.sources.base import Rig, Scene, Scenes, SceneSource
 from project.sources.file_checks import check_files
+from project.taxonomy import Taxonomy
 
 
 @dataclass
@@ -57,10 +59,12 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
         with_files: whether to check that each needed file exists.
 
     Raises:
-        UserError: labels of two keyframes would have the same file.
+        UserError: labels of two keyframes would have the same file, or scenes cannot be in one folder of labels.
     """
     seen = Survey(left_out=list(source.left_out))
     owners: dict[str, str] = {}
+    rig: Rig | None = None
+    taxonomy: Taxonomy | None = None
     for name in source.scene_names:
         try:
             scene = source.load(name)
@@ -72,6 +76,9 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
             seen.complete.append(name)
             _look_at(scene, settings, seen, with_files)
             _check_names(scene, settings, owners)
+            rig, taxonomy = rig or scene.rig, taxonomy or scene.taxonomy
+            check_taxonomy(taxonomy, scene)
+            rig = joined(rig, scene.rig, name)
     _check_earlier_names(settings, source.version, set(source.scene_names), owners)
     return seen
 

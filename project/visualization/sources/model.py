@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmdet3d.registry import DATASETS
 from mmengine.dataset import pseudo_collate
 
+from project.engine.classes import check_classes
 from project.engine.config_files import read_config
 from project.formats import infos
 from project.inference.loading import load_model
@@ -31,7 +32,7 @@ class ModelSource:
         labels: names and colours of the labels.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing, or the checkpoint is not of this model.
+        FileNotFoundError, ValueError: a file is missing, or the checkpoint is not of this model or of other classes.
     """
 
     def __init__(
@@ -47,7 +48,8 @@ class ModelSource:
         index = infos.read(self.dataset.ann_file)
         entries = index['data_list'] if dataroot else ()
         self.keyframes = Keyframes(entries, index['metainfo'], Path(dataroot) if dataroot else None)
-        self.model: Any = load_model(content, checkpoint)
+        self.model = cast(Any, load_model(content, checkpoint))
+        check_classes(self.model.dataset_meta, str(checkpoint), self.dataset.metainfo, self.dataset.ann_file)
         self.scenes: dict[str, list[str]] = {}
         self._places: dict[tuple[str, int], int] = {}
         for place in range(len(self.dataset)):

@@ -7,6 +7,7 @@ import pytest
 
 from project.formats import infos
 from project.labels.run.index import write_infos
+from project.sources.base import Lidar
 from project.sources.nuscenes.source import NuScenesSource
 
 NAMES = ('scene-0061', 'scene-0103')
@@ -55,3 +56,22 @@ def test_scenes_follow_splits_that_change(scenes, tmp_path):
     assert (scenes_of(tmp_path), scenes_of(tmp_path, 'val')) == (['scene-0103'], ['scene-0061'])
     write_infos(tmp_path, 'v1.0-mini', dict.fromkeys(('train', 'val'), frozenset(NAMES)), [])
     assert scenes_of(tmp_path) == scenes_of(tmp_path, 'val') == list(NAMES)
+
+
+def test_scenes_of_two_cars_in_one_run_and_one_after_the_other(scenes, tmp_path):
+    first, second = scenes.values()
+    other = replace(second, rig=replace(second.rig, cameras=('roof',), lidars=(Lidar('rear'),)))
+    cameras = [*first.rig.cameras, 'roof']
+
+    def stated(root):
+        return infos.read(root / 'nuscenes_infos_train.pkl')['metainfo']['rig']
+
+    write_infos(tmp_path, 'v1.0-mini', FOR_TRAINING, [first, other])
+    assert stated(tmp_path)['cameras'] == cameras
+    assert [lidar['name'] for lidar in stated(tmp_path)['lidars']] == ['LIDAR_TOP', 'rear']
+    for scene in (first, other):
+        write_infos(tmp_path / 'later', 'v1.0-mini', FOR_TRAINING, [scene])
+    assert stated(tmp_path / 'later')['cameras'] == cameras and scenes_of(tmp_path / 'later') == list(NAMES)
+    # What is labelled again does not leave its old sensors behind.
+    write_infos(tmp_path / 'later', 'v1.0-mini', FOR_TRAINING, [first, second])
+    assert stated(tmp_path / 'later')['cameras'] == cameras[:-1]
