@@ -77,7 +77,7 @@ def test_where_no_labels_are_yet_other_settings_take_the_place(tmp_path):
 
 @pytest.mark.parametrize('name', FORMATS)
 def test_overwriting_removes_labels_of_another_making_before_it_states_the_new_one(tmp_path, name, monkeypatch):
-    first, second = (Settings(tmp_path, (name,), n, overwrite=True) for n in (3, 0))
+    first, second = (Settings(tmp_path, (name,), num_sweeps=n, overwrite=True) for n in (3, 0))
     prepare_folder(first, 'v1.0-mini', [ONE, TWO])
     paths = label(first, ONE, TWO)
 
