@@ -57,7 +57,8 @@ class LiftProgram(nn.Module):
     def forward(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
         """(X, Y, Z) uint8 labels; arguments as of :class:`Program`."""
         top, left, height, width = self.window
-        pixels = images[:, top : top + height, left : left + width].movedim(-1, 1)
+        # Numbers of 8 bits may only be cast in TensorRT, so this comes first.
+        pixels = images.float()[:, top : top + height, left : left + width].movedim(-1, 1)
         batch = {'inputs': {'imgs': [pixels]}, 'data_samples': [BaseDataElement()]}
         pixels = self.model.data_preprocessor(batch)['inputs']['imgs']
         u, v, depth, last = image_from_grid.unbind(1)

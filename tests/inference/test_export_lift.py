@@ -48,6 +48,35 @@ def test_a_file_gives_the_labels_of_the_model(checkpoint, tmp_path, name):
     expected = model.predict(images, calibration).dense()
     assert (exported.predict(images, calibration) == expected).mean() > 0.999
     assert len(np.unique(expected)) > 3
+    if path.suffix == '.onnx':
+        check_for_tensorrt(path)
+
+
+TENSORRT_OPERATORS = {
+    'Add', 'And', 'ArgMax', 'AveragePool', 'BatchNormalization', 'Cast', 'Clip', 'Concat', 'ConstantOfShape', 'Conv', 'CumSum', 'Div',
+    'Einsum', 'Expand', 'Floor', 'Gather', 'GatherElements', 'Greater', 'GreaterOrEqual', 'Less', 'Log', 'MatMul',
+    'MaxPool', 'Min', 'Mul', 'Neg', 'Pow', 'ReduceSum', 'Relu', 'Reshape', 'Resize', 'ScatterElements', 'Slice',
+    'Softmax', 'Split', 'Sqrt', 'Squeeze', 'Sub', 'Transpose', 'Unsqueeze',
+}  # fmt: skip
+"""Operators that TensorRT 10 builds without plugins, of those that are in use here (docs/deployment.md)."""
+
+
+def check_for_tensorrt(path):
+    """The graph has fixed shapes, no other operators, and 8-bit numbers at its borders only, where they are cast."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
+    assert {node.op_type for node in graph.node} <= TENSORRT_OPERATORS
+    for end in (*graph.input, *graph.output):
+        assert all(axis.dim_value > 0 for axis in end.type.tensor_type.shape.dim), end.name
+    inputs, outputs = ({end.name for end in ends} for ends in (graph.input, graph.output))
+    eight_bits = {
+        value.name for value in (*graph.value_info, *graph.input, *graph.output)
+        if value.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    }  # fmt: skip
+    assert eight_bits <= inputs | outputs
+    for node in graph.node:
+        assert node.op_type == 'Cast' or not eight_bits & {*node.input, *node.output}, node.op_type
 
 
 def test_images_that_do_not_scale_to_whole_pixels_are_refused(checkpoint, tmp_path, capsys):
