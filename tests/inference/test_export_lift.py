@@ -54,8 +54,8 @@ def test_a_file_gives_the_labels_of_the_model(checkpoint, tmp_path, name):
 
 TENSORRT_OPERATORS = {
     'Add', 'And', 'ArgMax', 'AveragePool', 'BatchNormalization', 'Cast', 'Clip', 'Concat', 'ConstantOfShape', 'Conv',
-    'CumSum', 'Div', 'Einsum', 'Expand', 'Floor', 'Gather', 'GatherElements', 'Greater', 'GreaterOrEqual', 'Less', 'Log',
-    'MatMul', 'MaxPool', 'Min', 'Mul', 'Neg', 'Pow', 'ReduceSum', 'Relu', 'Reshape', 'Resize', 'ScatterElements',
+    'CumSum', 'Div', 'Einsum', 'Expand', 'Floor', 'Gather', 'GatherElements', 'Greater', 'GreaterOrEqual', 'Less',
+    'Log', 'MatMul', 'MaxPool', 'Min', 'Mul', 'Neg', 'Pow', 'ReduceSum', 'Relu', 'Reshape', 'Resize', 'ScatterElements',
     'Slice', 'Softmax', 'Split', 'Sqrt', 'Squeeze', 'Sub', 'Transpose', 'Unsqueeze',
 }  # fmt: skip
 """Operators that TensorRT 10 builds without plugins, of those that are in use here (docs/deployment.md)."""
