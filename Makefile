@@ -2,6 +2,7 @@
 # make demo       from nothing to pictures, in out/demo
 # make test       the checks that decide what lands
 # make slow-test  the long ones
+# make package    the wheel and the sdist, in out/dist
 # make docs       the documentation site, in out/site
 # make tutorials  the notebooks of docs/tutorials, run from top to bottom
 # make lint       style and types
@@ -11,7 +12,7 @@
 # make pictures   the README's pictures, from the demo's files
 # make clean      remove .venv, out and what was built
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow-test docs tutorials lint lock audit format pictures clean
+.PHONY: help setup demo test slow-test package docs tutorials lint lock audit format pictures clean
 
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -34,6 +35,9 @@ slow-test: setup
 	pytest -q -m slow
 
 # NO_MKDOCS_2_WARNING: the theme announces its successor in each build.
+package: setup
+	uv build --quiet --out-dir out/dist
+
 docs: setup
 	NO_MKDOCS_2_WARNING=1 mkdocs build
 	@echo 'docs: python -m http.server --directory out/site, then open http://127.0.0.1:8000'
@@ -50,10 +54,10 @@ format: setup
 	ruff check --fix .
 	ruff format .
 
-# Versions that are locked stay unless they must change; `uv pip compile --upgrade` and these options raises them.
+# One version for both Pythons. Versions that are locked stay unless they must change; `uv pip compile --upgrade` and these options raises them.
 lock: setup
 	uv pip compile requirements.txt pyproject.toml --extra dev --extra viz --universal --python-version 3.11.5 \
-	    --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command 'make lock' \
+	    --fork-strategy fewest --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command 'make lock' \
 	    --output-file requirements.lock --quiet
 
 # Strict, so that a package that the service did not answer for is an error.

@@ -32,7 +32,7 @@ def load(config: str | Path, checkpoint: str | Path, device: str | None = None, 
     """A trained model that predicts from plain arrays: ``project.load(...).predict(images, calibration)``.
 
     Args:
-        config: file of an experiment, such as ``config/occupancy.py``.
+        config: file of an experiment, such as ``config/occupancy.py``, or the name of a shipped one.
         checkpoint: file with the weights of the config's model.
         device: where to compute, such as ``'cuda:0'`` or ``'cpu'``; by default a GPU where there is one.
         amp: compute in bfloat16: several times as fast on a GPU.

@@ -7,16 +7,41 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
-_MISSING = [name for name in ('numpy', 'numba', 'msgspec', 'rich') if find_spec(name) is None]
-if _MISSING:
-    print(
-        f'error: {sys.executable} has no package {", ".join(_MISSING)}: run make setup, then source .venv/bin/activate',
-        file=sys.stderr,
-    )
-    sys.exit(2)
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def _require(packages: Sequence[str], remedy: str) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        print(f'error: {sys.executable} has no package {", ".join(missing)}: {remedy}', file=sys.stderr)
+        sys.exit(2)
+
+
+_require(('numpy', 'numba', 'msgspec', 'rich'), 'run make setup, then source .venv/bin/activate')
+
+
+def require_model() -> None:
+    """End in one sentence where what a model needs is not installed.
+
+    Raises:
+        SystemExit: with the code 2, after that sentence.
+    """
+    remedy = "pip install 'occupancy-bevformer[model]', or make setup in a checkout"
+    _require(('torch', 'mmengine', 'mmcv', 'mmdet3d'), remedy)
+
+
+def invocation(command: str, script: str) -> str:
+    """How the command that runs was called, for its help: by its name, or as a script of a checkout.
+
+    Args:
+        command: its name on a console, such as ``occ-test``.
+        script: its script, from the root of the checkout.
+    """
+    return f'python {script}' if Path(sys.argv[0]).resolve() == _ROOT / script else command
 
 
 class Terminated(KeyboardInterrupt):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data_converter import main, parse_arguments
+from project.commands.occ_convert import main, parse_arguments
 from project.formats import FORMATS, infos, voxels
 from project.formats.stated import stated
 from project.label_set import LabelSet

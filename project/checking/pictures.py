@@ -1,6 +1,5 @@
 """Pictures of a keyframe: its labels, and the result of the rays."""
 
-import cv2
 import numpy as np
 
 from project.checking.scene_check import KeyframeReport, SceneReport
@@ -9,6 +8,7 @@ from project.taxonomy import FREE
 from project.visualization.frame import Frame, Layer
 from project.visualization.render.drawing import caption
 from project.visualization.render.picture import render_voxels
+from project.visualization.render.pixels import jpeg
 from project.visualization.render.viewpoints import following_view, overhead_view
 
 COLOURS = {'labels': (205, 210, 216), 'stops rays too early': (213, 60, 0), 'empty, but rays end here': (0, 104, 190)}
@@ -37,7 +37,4 @@ def keyframe_pictures(scene: SceneReport, keyframe: KeyframeReport, labels: Occu
 
 def _jpeg(picture: np.ndarray, title: str) -> bytes:
     caption(picture, title[0].upper() + title[1:], 16)
-    done, content = cv2.imencode('.jpg', picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    if not done:
-        raise ValueError('a picture could not be encoded as JPEG')
-    return content.tobytes()
+    return jpeg(picture, quality=85)

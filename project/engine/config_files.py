@@ -14,6 +14,9 @@ from mmengine.runner import Runner
 
 NEEDED = ('model', 'train_dataloader', 'test_dataloader')
 
+SHIPPED = (Path(__file__).parents[1] / 'configs', Path(__file__).resolve().parents[2] / 'config')
+"""Where configurations are: in an installed package, and in a checkout."""
+
 _OPTIONAL = (
     'activation_checkpointing', 'compile', 'custom_imports', 'efficient_conv_bn_eval', 'find_unused_parameters',
     'model_wrapper_cfg', 'sync_bn',
@@ -37,7 +40,7 @@ def read_config(path: str | Path, options: Sequence[str] = (), needed: Sequence[
     """The configuration of an experiment; from then on names mean parts in mmdet3d's registries.
 
     Args:
-        path: a Python file.
+        path: a Python file, or the name of a shipped configuration, such as ``occupancy_tiny``.
         options: ``KEY=VALUE`` replacements of entries.
         needed: entries that it must have.
 
@@ -45,8 +48,7 @@ def read_config(path: str | Path, options: Sequence[str] = (), needed: Sequence[
         FileNotFoundError: there is no such file.
         ValueError: it is not a configuration of an experiment, or an option is no KEY=VALUE or replaces nothing.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'there is no configuration {path}; the folder config has those that are shipped')
+    path = find_config(path)
     try:
         config = Config.fromfile(path)
     except Exception as error:  # a configuration is a program, and may fail in any way
@@ -61,6 +63,23 @@ def read_config(path: str | Path, options: Sequence[str] = (), needed: Sequence[
     _check_numbers(config)
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     return config
+
+
+def find_config(name: str | Path) -> Path:
+    """The file of a configuration: the one of that name, or a shipped one, such as ``occupancy_tiny``.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    folder = next(folder for folder in SHIPPED if folder.is_dir())
+    shipped = folder / f'{path.stem}.py'
+    if path.parent in (Path(), Path('config')) and path.suffix in ('', '.py') and shipped.is_file():
+        return shipped
+    known = ', '.join(sorted(file.stem for file in folder.glob('*.py')))
+    raise FileNotFoundError(f'there is no configuration {name}; those that are shipped are {known}')
 
 
 def _reason(error: Exception) -> str:

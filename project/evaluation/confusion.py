@@ -5,9 +5,9 @@ in int64. Matrices of samples, processes or distance bands add up, so nothing el
 (noise) and 255 (unobserved) is not counted unless a caller says otherwise.
 """
 
+from typing import Any
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from project.grid import VoxelGrid
 from project.taxonomy import FREE, LABEL_NAMES, NOISE, UNOBSERVED
@@ -15,16 +15,19 @@ from project.taxonomy import FREE, LABEL_NAMES, NOISE, UNOBSERVED
 SEMANTIC = slice(NOISE + 1, FREE)
 """Rows and columns of the 16 classes."""
 
+IGNORED = (NOISE, UNOBSERVED)
+"""True labels whose voxels are left out."""
+
 
 def confusion_matrices(
-    prediction: Tensor,
-    truth: Tensor,
-    mask: Tensor | None = None,
-    bands: Tensor | None = None,
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    mask: np.ndarray | None = None,
+    bands: np.ndarray | None = None,
     num_bands: int = 1,
-    ignored: tuple[int, ...] = (NOISE, UNOBSERVED),
-) -> Tensor:
-    """Count pairs of true and predicted label.
+    ignored: tuple[int, ...] = IGNORED,
+) -> np.ndarray:
+    """Count pairs of true and predicted label; :mod:`project.evaluation.tensors` does the same with tensors.
 
     Args:
         prediction: any shape, integer, labels 0-17.
@@ -35,27 +38,46 @@ def confusion_matrices(
         ignored: true labels whose voxels are left out; 255 must be among them where it occurs.
 
     Returns:
-        (num_bands, 18, 18) int64 ``[band, truth, prediction]``, on the device of `prediction`.
+        (num_bands, 18, 18) int64 ``[band, truth, prediction]``.
 
     Raises:
         ValueError: the shapes differ, or a label is none of the above.
     """
+    check_shapes(prediction, truth, mask)
+    size = len(LABEL_NAMES)
+    counted = np.ones(truth.shape, bool) if mask is None else mask.astype(bool)
+    for label in ignored:
+        counted &= truth != label
+    predicted, true = prediction[counted], truth[counted]
+    if true.size:
+        check_labels('prediction', int(predicted.min()), int(predicted.max()))
+        check_labels('ground truth', int(true.min()), int(true.max()))
+    cells = true.astype(np.int64) * size + predicted.astype(np.int64)
+    if bands is not None:
+        cells += np.broadcast_to(bands, truth.shape)[counted] * size**2
+    return np.bincount(cells, minlength=num_bands * size**2).reshape(num_bands, size, size)
+
+
+def check_shapes(prediction: Any, truth: Any, mask: Any = None) -> None:
+    """Make sure that arrays or tensors have one shape.
+
+    Raises:
+        ValueError: they have not.
+    """
     if prediction.shape != truth.shape or (mask is not None and mask.shape != truth.shape):
         shapes = [tuple(array.shape) for array in (prediction, truth, mask) if array is not None]
         raise ValueError(f'prediction, ground truth (and mask) must have one shape, not {shapes}')
-    size = len(LABEL_NAMES)
-    counted = torch.ones_like(truth, dtype=torch.bool) if mask is None else mask.bool()
-    for label in ignored:
-        counted = counted & (truth != label)
-    # int32 holds any cell number, and is what a GPU counts fastest.
-    predicted, true = prediction[counted].int(), truth[counted].int()
-    for name, labels in (('prediction', predicted), ('ground truth', true)):
-        if labels.numel() and not (labels.min() >= 0 and labels.max() < size):
-            raise ValueError(f'the {name} holds labels from {labels.min()} to {labels.max()}; labels are 0-{size - 1}')
-    cells = true * size + predicted
-    if bands is not None:
-        cells += bands.expand(truth.shape)[counted].int() * size**2
-    return torch.bincount(cells, minlength=num_bands * size**2).view(num_bands, size, size)
+
+
+def check_labels(name: str, least: int, greatest: int) -> None:
+    """Make sure that the least and the greatest label of something are labels.
+
+    Raises:
+        ValueError: they are not.
+    """
+    last = len(LABEL_NAMES) - 1
+    if least < 0 or greatest > last:
+        raise ValueError(f'the {name} holds labels from {least} to {greatest}; labels are 0-{last}')
 
 
 def distance_bands(grid: VoxelGrid, edges: tuple[float, ...]) -> np.ndarray:

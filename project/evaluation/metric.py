@@ -11,7 +11,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
-from project.evaluation.confusion import confusion_matrices, distance_bands
+from project.evaluation.confusion import distance_bands
+from project.evaluation.tensors import confusion_matrices
 from project.evaluation.voxel_scores import VoxelScores, band_names
 from project.formats.common import MASKS, written_whole
 from project.label_set import LabelSet

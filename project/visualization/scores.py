@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from project.evaluation.confusion import class_iou, confusion_matrices, geometric_iou, mean_iou
 from project.taxonomy import FREE
 from project.visualization.frame import Frame
 
@@ -36,16 +37,10 @@ def frame_scores(frame: Frame, mask: str | None = None) -> FrameScores:
     if frame.truth is None or frame.prediction is None:
         lacking = 'truth' if frame.truth is None else 'prediction'
         raise ValueError(f'frame {frame.token}: has no {lacking}, and a score compares the two')
-    # Imported here: the evaluation loads torch and mmengine, which pictures of labels do not need.
-    import torch
-
-    from project.evaluation.confusion import class_iou, confusion_matrices, geometric_iou, mean_iou
-
     # Voxels that are free in both, nine tenths of all, count in no IoU.
     compared = (frame.truth != FREE) | (frame.prediction != FREE)
     if mask is not None:
         compared &= frame.mask(mask)
-    truth, prediction = (torch.from_numpy(labels[compared]) for labels in (frame.truth, frame.prediction))
-    matrix = confusion_matrices(prediction, truth)[0].numpy()
+    matrix = confusion_matrices(frame.prediction, frame.truth, compared)[0]
     classes = list(frame.labels.classes)
     return FrameScores(class_iou(matrix, classes), mean_iou(matrix, classes), geometric_iou(matrix))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mmengine.dataset import pseudo_collate
 
-import data_converter
+from project.commands import occ_convert
 from project.datasets import NuScenesOccupancyDataset, OccupancyDataPreprocessor
 from project.formats import FORMATS
 
@@ -19,7 +19,7 @@ def labels(tiny_world, tmp_path_factory):
     folder = tmp_path_factory.mktemp('labels')
     chosen = [argument for name in FORMATS for argument in ('--format', name)]
     arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
-    assert data_converter.main(arguments + chosen) == 0
+    assert occ_convert.main(arguments + chosen) == 0
     return folder
 
 

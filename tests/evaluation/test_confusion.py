@@ -7,12 +7,25 @@ import numpy as np
 import pytest
 import torch
 
-from project.evaluation.confusion import class_iou, confusion_matrices, distance_bands, geometric_iou, mean_iou
+from project.evaluation import confusion, tensors
+from project.evaluation.confusion import class_iou, distance_bands, geometric_iou, mean_iou
 from project.grid import VoxelGrid
 from project.taxonomy import CLASSES, FREE
 
 SHAPE = (7, 5, 3)
 GOLDEN = Path(os.environ.get('OCCUPANCY_GOLDEN', Path(__file__).parents[3] / 'shared/golden')) / 'metric.npz'
+
+
+@pytest.fixture(params=['numpy', 'torch'])
+def confusion_matrices(request):
+    """Counts tensors as tensors, or as the arrays that the definition takes; returns an array."""
+    if request.param == 'torch':
+        return lambda *arguments, **options: tensors.confusion_matrices(*arguments, **options).numpy()
+
+    def count(*arguments, **options):
+        return confusion.confusion_matrices(*(argument.numpy() for argument in arguments), **options)
+
+    return count
 
 
 def random_labels(seed: int, with_unobserved: bool = False) -> torch.Tensor:
@@ -30,33 +43,33 @@ def slow_matrix(prediction: torch.Tensor, truth: torch.Tensor, counted: torch.Te
     return matrix
 
 
-def test_matrix_counts_every_pair_outside_noise_and_unobserved():
+def test_matrix_counts_every_pair_outside_noise_and_unobserved(confusion_matrices):
     prediction, truth = random_labels(0), random_labels(1, with_unobserved=True)
     expected = slow_matrix(prediction, truth, torch.ones(SHAPE))
-    assert (confusion_matrices(prediction, truth)[0].numpy() == expected).all()
+    assert (confusion_matrices(prediction, truth)[0] == expected).all()
 
 
-def test_mask_and_bands_part_the_counts():
+def test_mask_and_bands_part_the_counts(confusion_matrices):
     prediction, truth = random_labels(2), random_labels(3)
     mask = random_labels(4) > 8
     bands = torch.arange(SHAPE[0]).view(-1, 1, 1) % 3
     matrices = confusion_matrices(prediction, truth, mask, bands, num_bands=3)
     for band in range(3):
         expected = slow_matrix(prediction, truth, mask & (bands == band).expand(SHAPE))
-        assert (matrices[band].numpy() == expected).all()
+        assert (matrices[band] == expected).all()
     assert (matrices.sum(0) == confusion_matrices(prediction, truth, mask)[0]).all()
 
 
-def test_counts_do_not_stop_at_the_limits_of_small_integers():
+def test_counts_do_not_stop_at_the_limits_of_small_integers(confusion_matrices):
     ones = torch.ones(1 << 17, dtype=torch.uint8)
     assert confusion_matrices(ones, ones)[0, 1, 1] == 1 << 17
 
 
-def test_figures_of_a_case_worked_out_by_hand():
+def test_figures_of_a_case_worked_out_by_hand(confusion_matrices):
     #        barrier x3, bicycle x2, free x3   | barrier is found twice, once called bicycle
     truth = torch.tensor([1, 1, 1, 2, 2, FREE, FREE, FREE], dtype=torch.uint8)
     predicted = torch.tensor([1, 1, 2, 2, FREE, 1, FREE, 3], dtype=torch.uint8)
-    matrix = confusion_matrices(predicted, truth)[0].numpy()
+    matrix = confusion_matrices(predicted, truth)[0]
     iou = class_iou(matrix)
     assert iou[:2].tolist() == [2 / 4, 1 / 3]
     assert np.isnan(iou[2:]).all(), 'bus is predicted but does not occur'
@@ -70,7 +83,7 @@ def test_figures_of_nothing_are_not_a_number():
 
 
 @pytest.mark.parametrize('wrong', [18, 254])
-def test_unknown_labels_are_refused(wrong):
+def test_unknown_labels_are_refused(wrong, confusion_matrices):
     labels = torch.ones(SHAPE, dtype=torch.uint8)
     bad = labels.clone()
     bad[1, 2, 0] = wrong
@@ -80,7 +93,7 @@ def test_unknown_labels_are_refused(wrong):
         confusion_matrices(labels, bad)
 
 
-def test_shapes_must_agree():
+def test_shapes_must_agree(confusion_matrices):
     labels = torch.ones(SHAPE, dtype=torch.uint8)
     with pytest.raises(ValueError, match=r'\(5, 7, 3\)'):
         confusion_matrices(labels.transpose(0, 1), labels)
@@ -98,12 +111,12 @@ def test_bands_follow_the_horizontal_distance():
 
 @pytest.mark.skipif(not GOLDEN.exists(), reason=f'no golden numbers at {GOLDEN} (set OCCUPANCY_GOLDEN)')
 @pytest.mark.parametrize('case', ['all_classes', 'class9_never_in_target', 'random'])
-def test_numbers_of_the_baseline(case):
+def test_numbers_of_the_baseline(case, confusion_matrices):
     golden = np.load(GOLDEN)
     if f'{case}.pred' not in golden:
         pytest.skip(f'{GOLDEN} has no case {case}')
     prediction, target = (torch.from_numpy(golden[f'{case}.{name}']) for name in ('pred', 'target'))
-    matrix = confusion_matrices(prediction, target)[0].numpy()
+    matrix = confusion_matrices(prediction, target)[0]
     assert (matrix.sum(axis=1)[1:FREE] == golden[f'{case}.total_seen']).all()
     assert (matrix.sum(axis=0)[1:FREE] == golden[f'{case}.total_positive']).all()
     assert (matrix.diagonal()[1:FREE] == golden[f'{case}.total_correct']).all()

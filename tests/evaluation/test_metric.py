@@ -7,9 +7,10 @@ import pytest
 import torch
 from mmdet3d.registry import METRICS
 
-from project.evaluation.confusion import confusion_matrices, mean_iou
+from project.evaluation.confusion import mean_iou
 from project.evaluation.metric import OccupancyMetric
 from project.evaluation.prediction_hook import OccupancyPredictionsHook
+from project.evaluation.tensors import confusion_matrices
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (-7, -5, -1, 7, 5, 5), 2)

@@ -8,7 +8,7 @@ import torch
 from tiny_model import CONFIG
 from torch import nn
 
-import data_converter
+from project.commands import occ_convert
 from project.formats import infos
 
 
@@ -17,7 +17,7 @@ def labels(tiny_world, tmp_path_factory) -> Path:
     """Labels and index of the synthetic world."""
     folder = tmp_path_factory.mktemp('labels')
     arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
-    assert data_converter.main(arguments) == 0
+    assert occ_convert.main(arguments) == 0
     return folder
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_converter import main as convert
+from project.commands.occ_check import main, parse_arguments
+from project.commands.occ_convert import main as convert
 from project.formats import voxels
-from tools.check_labels import main, parse_arguments
 
 REAL = Path(__file__).parents[3] / 'shared' / 'real' / 'nuscenes_sequence'
 

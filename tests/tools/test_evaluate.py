@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from project.commands.occ_evaluate import main
 from project.evaluation.protocols import Volume, build_protocol, total
 from project.evaluation.protocols.posed_keyframes import OriginFinder, read_keyframes
 from project.evaluation.protocols.submissions import write_dense
 from project.formats import FORMATS, Keyframe, OccupancyLabels, infos
 from project.sources.nuscenes.source import NuScenesSource
 from project.taxonomy import FREE
-from tools.evaluate import main
 
 KEYFRAMES = [Keyframe('scene-0103', 'aa', f'bb{i}', f'cc{i}', f'n__LIDAR_TOP__{i}.pcd.bin') for i in range(3)]
 
@@ -161,8 +161,8 @@ def test_poses_from_nuscenes_itself(tiny_world, tmp_path):
         (['openocc0', 'labels', '--protocol', 'baseline'], 'no labels for the protocol baseline'),
         (['method0', 'labels', '--protocol', 'occ3d', '--write', 'openocc', 'out'], 'scene_name'),
         (['method0', 'labels', '--protocol', 'openocc', '--infos', 'val.pkl'], "OpenOcc's classes 0-16"),
-        (['labels/gts', 'labels', '--protocol', 'occ3d', '--device', 'banana'], '--device banana: torch cannot use it'),
-        (['labels/gts', 'labels', '--protocol', 'occ3d', '--device', 'cuda:99'], '--device cuda:99: torch cannot'),
+        (['labels/gts', 'labels', '--protocol', 'occ3d', '--device', 'banana'], 'device banana: torch cannot use it'),
+        (['labels/gts', 'labels', '--protocol', 'occ3d', '--device', 'cuda:99'], 'device cuda:99: torch cannot'),
         (['method0', 'labels', '--protocol', 'occ3d', '--json', 'val.pkl/x'], 'val.pkl is a file, not a folder'),
         (['method0', 'labels', '--protocol', 'occ3d', '--write', 'occ3d', 'val.pkl'], 'val.pkl is a file'),
     ],

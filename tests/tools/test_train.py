@@ -84,14 +84,14 @@ def test_another_models_checkpoint_is_one_sentence(trained, tmp_path):
     ],
 )
 def test_a_test_that_cannot_end_well_does_not_begin(tmp_path, monkeypatch, capsys, wrong, sentence):
+    from project.commands.occ_test import program
     from project.engine import OccupancyRunner
-    from tools.test import main
 
     (tmp_path / 'a.pth').touch()
     monkeypatch.setattr(sys, 'argv', ['test.py', 'config/occupancy_tiny.py', str(tmp_path / 'a.pth'), *wrong])
     monkeypatch.setattr(OccupancyRunner, 'from_cfg', None)
     with pytest.raises(SystemExit, match='2'):
-        main()
+        program()
     said = capsys.readouterr().err
     assert 'error: ' in said and sentence in said
 

@@ -11,10 +11,10 @@ import torch
 from mmdet3d.registry import MODELS
 from PIL import Image
 
-import data_converter
+from project.commands import occ_convert, occ_visualize
 from project.engine.config_files import read_config
 from project.taxonomy import PALETTE
-from tools import browse_dataset, visualize
+from tools import browse_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ def labels(tiny_world: Path, tmp_path_factory) -> Path:
     """Labels of the synthetic world in two formats."""
     folder = tmp_path_factory.mktemp('labels')
     arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
-    assert data_converter.main([*arguments, '--format', 'occ3d', '--format', 'voxels']) == 0
+    assert occ_convert.main([*arguments, '--format', 'occ3d', '--format', 'voxels']) == 0
     return folder
 
 
@@ -51,7 +51,7 @@ def test_labels_become_pictures_videos_and_a_page(tiny_world: Path, labels: Path
     targets = [argument for file in files for argument in (f'--{file.suffix[1:]}', str(file))]
     chosen = ['--format', 'occ3d', '--scene', 'scene-0103', '--frames', '0:2']
     with_frames = [str(labels), '--dataroot', str(tiny_world), *chosen, '--width', '640']
-    assert visualize.main([*with_frames, '--png', str(tmp_path / 'folder'), *targets[2:]]) == 0
+    assert occ_visualize.main([*with_frames, '--png', str(tmp_path / 'folder'), *targets[2:]]) == 0
     pictures = sorted(path.name for path in (tmp_path / 'folder').iterdir())
     assert pictures == ['scene-0103_000.png', 'scene-0103_001.png']
     sheet = np.asarray(Image.open(tmp_path / 'folder' / 'scene-0103_000.png'))
@@ -67,9 +67,9 @@ def test_a_model_predicts_on_the_spot(tiny_world: Path, labels: Path, tmp_path: 
     options = ['--cfg-options', *config_options(tiny_world, labels)]
     command = [str(config), str(tmp_path / 'a.pth'), '--frames', '1', '--png', str(tmp_path / 'a.png')]
     command += ['--dataroot', str(tiny_world)]
-    assert visualize.main([*command, *options]) == 0
+    assert occ_visualize.main([*command, *options]) == 0
     alone = [str(labels), '--png', str(tmp_path / 'b.png')]
-    assert visualize.main(alone) == 0
+    assert occ_visualize.main(alone) == 0
     # Truth, prediction, difference and images take more room than labels alone.
     assert Image.open(tmp_path / 'a.png').height > Image.open(tmp_path / 'b.png').height
 
@@ -121,7 +121,7 @@ def test_a_missing_data_set_is_named(tmp_path: Path, capsys):
 )
 def test_one_sentence_says_what_is_wrong(labels: Path, tmp_path: Path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert visualize.main([str(labels) if argument == 'LABELS' else argument for argument in arguments]) == 2
+    assert occ_visualize.main([str(labels) if argument == 'LABELS' else argument for argument in arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.startswith('error: ')
@@ -132,8 +132,11 @@ def test_one_sentence_says_what_is_wrong(labels: Path, tmp_path: Path, monkeypat
 def test_help_needs_no_heavy_package(tool: str):
     # mmdet3d and mmengine need torch.
     blocked = 'import sys; sys.modules.update(torch=None, nuscenes=None)'
-    code = f'{blocked}; sys.argv = ["tool", "--help"]; from tools import {tool}; {tool}.main()'
+    script = f'tools/{tool}.py'
+    code = (
+        f'{blocked}; sys.argv = [{script!r}, "--help"]; import runpy; runpy.run_path({script!r}, run_name="__main__")'
+    )
     environment = {**os.environ, 'COLUMNS': '120'}
     done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert f'python tools/{tool}.py' in done.stdout
+    assert f'python {script}' in done.stdout

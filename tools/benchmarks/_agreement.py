@@ -8,7 +8,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch import Tensor
 
-from project.evaluation.confusion import confusion_matrices, mean_iou
+from project.evaluation.confusion import mean_iou
+from project.evaluation.tensors import confusion_matrices
 
 
 def agreement(plain: Tensor, fast: Tensor) -> dict[str, float]:

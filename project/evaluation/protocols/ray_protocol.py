@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
+from project.evaluation.arrays import as_numpy
 from project.evaluation.protocols.interface import Counts, RayReadings, Scores, Volume, mean, ratio
 from project.evaluation.rays import cast_rays, ray_fan
 from project.evaluation.voxel_scores import band_names
@@ -67,11 +67,11 @@ class RayProtocol:
         if NOISE not in self.labels:
             occupied &= volume.semantics != NOISE
         voxels, depths = (ends.ravel() for ends in cast_rays(occupied, self.grid, origins, self.directions))
-        occupied, semantics = _numpy(occupied).ravel()[voxels], _numpy(volume.semantics).ravel()[voxels]
+        occupied, semantics = as_numpy(occupied).ravel()[voxels], as_numpy(volume.semantics).ravel()[voxels]
         classes = np.where(occupied & (voxels >= 0), semantics, FREE).astype(np.uint8)
         flow = None
         if self.flow and volume.flow is not None:
-            flow = np.where(voxels[:, None] >= 0, _numpy(volume.flow).reshape(-1, 2)[voxels], 0)
+            flow = np.where(voxels[:, None] >= 0, as_numpy(volume.flow).reshape(-1, 2)[voxels], 0)
         return self._rounded(RayReadings(classes, depths, flow))
 
     def prepare(self, truth: Volume | RayReadings, origins: np.ndarray | None = None) -> RayReadings:
@@ -147,10 +147,6 @@ class RayProtocol:
     def _rounded(self, readings: RayReadings) -> RayReadings:
         flow = None if readings.flow is None else readings.flow.astype(self.dtype).astype(np.float32)
         return RayReadings(readings.classes, readings.depths.astype(self.dtype).astype(np.float32), flow)
-
-
-def _numpy(array: np.ndarray | torch.Tensor) -> np.ndarray:
-    return array.cpu().numpy() if isinstance(array, torch.Tensor) else array
 
 
 def _flow_errors(prediction: RayReadings, truth: RayReadings, kept: np.ndarray) -> np.ndarray | None:

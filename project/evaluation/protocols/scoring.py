@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from project.evaluation.names import RAYS
 from project.evaluation.protocols.inputs import Source
@@ -116,7 +115,9 @@ class Evaluation:
         """Prediction or labels of a keyframe, voxels on the device."""
         content = source.read(getattr(keyframe, source.named_by))
         if isinstance(content, Volume) and self.device != 'cpu':
-            content = replace(content, semantics=torch.as_tensor(content.semantics).to(self.device))
+            from project.evaluation.tensors import on_device
+
+            content = replace(content, semantics=on_device(content.semantics, self.device))
         return content
 
     def ray_origins(self, keyframe: Keyframe, sources: Sequence[Source]) -> np.ndarray | None:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import torch
 
+from project.evaluation.arrays import as_numpy, is_tensor, like
 from project.evaluation.confusion import class_iou, confusion_matrices, distance_bands, geometric_iou, mean_iou
 from project.evaluation.protocols.interface import Counts, RayReadings, Scores, Volume
 from project.evaluation.voxel_scores import band_names
@@ -52,21 +52,18 @@ class VoxelProtocol:
         """Count pairs of true and predicted label, except free with free."""
         if not isinstance(prediction, Volume):
             raise ValueError(f'{self.name} compares voxels; a file of rays has none')
-        predicted = torch.as_tensor(prediction.semantics)
-        true = torch.as_tensor(truth.semantics).to(predicted.device)
+        predicted = prediction.semantics
+        true = like(truth.semantics, predicted)
         if predicted.shape != true.shape or tuple(predicted.shape) != self.grid.shape:
             shapes = f'a prediction of shape {tuple(predicted.shape)} and labels of shape {tuple(true.shape)}'
             raise ValueError(f'{shapes} do not fit {self.name}, which scores {self.grid.shape}')
         # Most voxels are free in both. No score needs their number, and counting them would take most of the time.
         counted = (predicted != FREE) | (true != FREE)
         if self.camera_mask:
-            counted &= torch.as_tensor(truth.mask_camera).to(counted.device)
-        bands = self._bands.to(counted.device).expand(self.grid.shape)[counted]
+            counted &= like(truth.mask_camera, predicted)
+        bands = like(self._bands, predicted)
         ignored = (UNOBSERVED,) if self.noise else (NOISE, UNOBSERVED)
-        matrices = confusion_matrices(
-            predicted[counted], true[counted], bands=bands, num_bands=len(self.edges) + 1, ignored=ignored
-        )
-        return {'matrices': matrices.cpu().numpy()}
+        return {'matrices': _matrices(predicted, true, counted, bands, len(self.edges) + 1, ignored)}
 
     def score(self, counts: Counts, frames: int) -> Scores:
         """Per-class IoU, mIoU and geometric IoU, everywhere and by distance."""
@@ -83,8 +80,8 @@ class VoxelProtocol:
         return [*([NOISE] if self.noise else []), *self.label_set.classes]
 
     @cached_property
-    def _bands(self) -> torch.Tensor:
-        return torch.from_numpy(distance_bands(self.grid, self.edges))
+    def _bands(self) -> np.ndarray:
+        return distance_bands(self.grid, self.edges)
 
     def _summary(self, matrix: np.ndarray) -> dict[str, float]:
         return {'mIoU': 100 * mean_iou(matrix, self._labels), 'geometric IoU': 100 * geometric_iou(matrix)}
@@ -93,3 +90,12 @@ class VoxelProtocol:
         voxels = 'only voxels of the camera mask' if self.camera_mask else 'all voxels, no mask'
         noise = '' if self.noise else ', noise left out'
         return f'{self.name}: {len(self._labels)} classes, {voxels}{noise}'
+
+
+def _matrices(predicted, *others) -> np.ndarray:
+    """Confusion matrices, counted by numpy or, of tensors, by torch."""
+    if not is_tensor(predicted):
+        return confusion_matrices(predicted, *others)
+    from project.evaluation import tensors
+
+    return as_numpy(tensors.confusion_matrices(predicted, *others))

@@ -7,16 +7,17 @@ operations in the same order, so their results are equal.
 """
 
 import warnings
+from typing import Any
 
 import numba
 import numpy as np
-import torch
 
+from project.evaluation.arrays import as_numpy, is_tensor
 from project.grid import VoxelGrid
 
 
 def cast_rays(
-    occupied: np.ndarray | torch.Tensor, grid: VoxelGrid, origins: np.ndarray, directions: np.ndarray
+    occupied: Any, grid: VoxelGrid, origins: np.ndarray, directions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cast every direction from every origin.
 
@@ -24,7 +25,7 @@ def cast_rays(
     may lie outside the grid; its rays then start with the voxel where they enter.
 
     Args:
-        occupied: (X, Y, Z) bool; a CUDA tensor is worked on where it is.
+        occupied: (X, Y, Z) bool array or tensor; a CUDA tensor is worked on where it is.
         grid: the grid of these voxels.
         origins: (O, 3) float, the grid's frame, metres.
         directions: (D, 3) float, the grid's frame; depths are in units of their length.
@@ -44,15 +45,13 @@ def cast_rays(
     # In units of voxels, but with the ray's own parameter: distances along it stay metres.
     origins = (origins - grid.minimum) / grid.voxel_size
     directions = directions / grid.voxel_size
-    if isinstance(occupied, torch.Tensor) and occupied.is_cuda:
+    if is_tensor(occupied) and occupied.is_cuda:
         caster = _cuda_caster()
         if caster is not None:
             return caster(occupied, origins, directions)
-    if isinstance(occupied, torch.Tensor):
-        occupied = occupied.cpu().numpy()
     voxels = np.empty((len(origins), len(directions)), np.int32)
     depths = np.empty(voxels.shape, np.float32)
-    _cast(np.ascontiguousarray(occupied).ravel(), grid.shape, origins, directions, voxels, depths)
+    _cast(np.ascontiguousarray(as_numpy(occupied)).ravel(), grid.shape, origins, directions, voxels, depths)
     return voxels, depths
 
 

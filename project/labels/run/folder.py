@@ -177,7 +177,7 @@ def _outdated(name: str, was: dict, made: dict, settings: Settings, scenes: Sequ
 
 def _commit() -> list[str]:
     """The commit of this project, where it runs in a clone of its repository and there is git."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).resolve().parents[3]
     if not (root / '.git').exists():
         return []
     command = ['git', '-C', str(root), 'describe', '--always', '--dirty', '--exclude=*', '--abbrev=12']

@@ -7,6 +7,9 @@ from project.plain_files import read_json
 
 SPLITS = ('train', 'val')
 
+OFFICIAL = Path(__file__).with_name('official_splits.json')
+"""Scene names of each official split, as nuscenes-devkit lists them."""
+
 
 def read_splits(dataroot: Path, version: str) -> dict[str, frozenset[str]]:
     """Scene names of ``train`` and ``val``: those of ``splits.json`` among the tables (where
@@ -18,10 +21,7 @@ def read_splits(dataroot: Path, version: str) -> dict[str, frozenset[str]]:
     custom = dataroot / version / 'splits.json'
     if custom.is_file():
         return _read_custom_splits(custom)
-    # Imported late: the devkit takes longer to import than a small dataset to convert.
-    from nuscenes.utils.splits import create_splits_scenes
-
-    official = create_splits_scenes()
+    official = read_json(OFFICIAL)
     prefix = 'mini_' if version == 'v1.0-mini' else ''
     return {split: frozenset(official[prefix + split]) for split in SPLITS}
 

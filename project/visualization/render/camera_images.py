@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from project.grid import VoxelGrid
 from project.visualization.frame import CameraImage, Layer
 from project.visualization.render.camera import Camera
+from project.visualization.render.pixels import resized
 from project.visualization.render.raycast import MISS, cast, shaded
 from project.visualization.render.viewpoints import forward
 
@@ -21,7 +21,7 @@ def overlaid(grid: VoxelGrid, layer: Layer, occupied: np.ndarray, camera: Camera
     image = load_image(camera)
     scale = width_px / image.shape[1]
     height_px = round(image.shape[0] * scale)
-    image = cv2.resize(image, (width_px, height_px), interpolation=cv2.INTER_AREA)
+    image = resized(image, width_px, height_px)
     image_from_grid = np.diag([scale, scale, 1]) @ camera.image_from_grid
     hits = cast(grid, occupied, Camera.projecting(image_from_grid, width_px, height_px))
     seen = hits.positions > MISS
@@ -68,10 +68,11 @@ def load_image(camera: CameraImage) -> np.ndarray:
     """
     if isinstance(camera.image, np.ndarray):
         return camera.image
-    image = cv2.imread(str(camera.image), cv2.IMREAD_COLOR)
-    if image is None:
-        raise _unreadable(camera.image)
-    return np.ascontiguousarray(image[..., ::-1])
+    try:
+        with Image.open(camera.image) as image:
+            return np.array(image.convert('RGB'))
+    except OSError as error:
+        raise _unreadable(camera.image) from error
 
 
 def _unreadable(file: Path) -> ValueError:

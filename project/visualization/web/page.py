@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-import cv2
 import numpy as np
 
 from project.formats.common import written_whole
@@ -16,6 +15,7 @@ from project.taxonomy import FREE
 from project.visualization.frame import DIFFERENCE_NAMES, DIFFERENCE_PALETTE, CameraImage, Frame
 from project.visualization.render.camera import Camera
 from project.visualization.render.camera_images import image_size, load_image
+from project.visualization.render.pixels import jpeg, resized
 from project.visualization.render.viewpoints import ego_car, following_pose, overhead_pose
 from project.visualization.scores import frame_scores
 
@@ -165,9 +165,8 @@ def _scores(frame: Frame, mask: str | None) -> dict:
 def small_jpeg(camera: CameraImage) -> bytes:
     """A camera's image as a JPEG of :data:`IMAGE_WIDTH_PX`."""
     image = load_image(camera)
-    size = (IMAGE_WIDTH_PX, round(image.shape[0] * IMAGE_WIDTH_PX / image.shape[1]))
-    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])[1].tobytes()
+    height_px = round(image.shape[0] * IMAGE_WIDTH_PX / image.shape[1])
+    return jpeg(resized(image, IMAGE_WIDTH_PX, height_px), quality=75)
 
 
 def _part(name: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cluster_work import label_killed
 
-import data_converter
+from project.commands import occ_convert
 from project.execution.processes import Processes
 from project.labels.run.convert import convert
 from project.labels.run.settings import Settings
@@ -38,8 +38,8 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_scene_changes_no_byte(tiny_w
 
 def test_the_command_on_a_cluster_writes_what_it_writes_alone(tiny_world, tmp_path, capfd):
     options = ['--dataroot', str(tiny_world), '--no-refine-poses', '--save_path']
-    assert data_converter.main([*options, str(tmp_path / 'one'), '--workers', '1']) == 0
-    assert data_converter.main([*options, str(tmp_path / 'two'), '--cluster', 'local:2']) == 0
+    assert occ_convert.main([*options, str(tmp_path / 'one'), '--workers', '1']) == 0
+    assert occ_convert.main([*options, str(tmp_path / 'two'), '--cluster', 'local:2']) == 0
     assert 'the dashboard of the cluster is http://127.0.0.1:' in capfd.readouterr().err
     assert files_of(tmp_path / 'two') == files_of(tmp_path / 'one')
 
@@ -48,6 +48,6 @@ def test_the_command_on_a_cluster_writes_what_it_writes_alone(tiny_world, tmp_pa
 def test_a_cluster_that_is_not_there_is_named(tiny_world, tmp_path, capfd, monkeypatch, place):
     monkeypatch.setattr('project.execution.dask_clusters.CONNECT_S', 1)
     options = ['--dataroot', str(tiny_world), '--save_path', str(tmp_path), '--cluster', place]
-    assert data_converter.main(options) == 2
+    assert occ_convert.main(options) == 2
     assert f'error: --cluster {place}' in capfd.readouterr().err
     assert not list(tmp_path.rglob('*.npz'))

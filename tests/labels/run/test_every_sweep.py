@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from handmade import EGO_FROM_LIDAR, START, WALL_POINTS, car_at, make_scene
 
-import data_converter
+from project.commands import occ_convert
 from project.formats import FORMATS
 from project.geometry.rigid import inverse
 from project.labels.pipeline import label_scene
@@ -79,10 +79,10 @@ def test_the_command(tmp_path, capsys):
     world, out = tmp_path / 'world', tmp_path / 'labels'
     make_world(world, WorldSettings(scenes=1, keyframes=3, images=False))
     command = ['--dataroot', str(world), '--save_path', str(out), '--every-sweep', '--workers', '1']
-    assert data_converter.main(command) == 0
+    assert occ_convert.main(command) == 0
     files = sorted(path.stem for path in (out / 'voxels').rglob('*.npz'))
     times = [int(name) for name in files if name.isdigit()]
     assert len(files) == 21 and len(times) == 18
     np.testing.assert_allclose(np.diff(sorted(times)), 50_000, atol=60_000)
-    assert data_converter.main([*command, '--format', 'occ3d']) == 2
+    assert occ_convert.main([*command, '--format', 'occ3d']) == 2
     assert '--no-masks' in capsys.readouterr().err

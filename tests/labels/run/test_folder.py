@@ -1,6 +1,7 @@
 """A folder of labels states how they were made, and that stays true whatever happens."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +49,12 @@ def test_a_folder_states_each_format_and_the_manifest_says_the_same(tmp_path):
     made = json.loads((tmp_path / SETTINGS_FILE).read_text())['voxels']
     assert made == voxels.read_manifest(tmp_path)['settings']
     assert made['generator'].startswith('occupancy-bevformer ')
+
+
+@pytest.mark.skipif(not (Path(__file__).parents[3] / '.git').exists(), reason='no clone of the repository')
+def test_the_commit_is_that_of_the_repository():
+    [commit] = folder._commit()
+    assert re.fullmatch(r'[0-9a-f]{12,}(-dirty)?', commit)
 
 
 def test_commits_that_labels_were_made_with_are_listed(tmp_path, monkeypatch):

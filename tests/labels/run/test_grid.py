@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from handmade import make_scene
 
-import data_converter
+from project.commands import occ_convert
 from project.formats import voxels
 from project.grid import VoxelGrid
 from project.labels.aggregation.aggregate import aggregate
@@ -27,7 +27,7 @@ def test_labels_are_voted_on_the_grid_that_is_asked_for(tmp_path):
 
 
 def settings_of(*words: str) -> Settings:
-    return data_converter.make_settings(data_converter.parse_arguments([*words]))
+    return occ_convert.make_settings(occ_convert.parse_arguments([*words]))
 
 
 def test_the_option():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from handmade import make_scene
 
-from data_converter import main
+from project.commands.occ_convert import main
 from project.formats import infos
 from project.geometry.rigid import inverse
 from project.labels.poses.refinement import PoseReport, refined, with_poses

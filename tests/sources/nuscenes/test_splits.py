@@ -20,3 +20,10 @@ def test_custom_and_official_splits(tmp_path):
     (tmp_path / 'v1.0-mini').mkdir()
     (tmp_path / 'v1.0-mini/splits.json').write_text(json.dumps({'val': ['a'], 'other': ['b']}))
     assert read_splits(tmp_path, 'v1.0-mini') == {'train': frozenset(), 'val': {'a'}}
+
+
+def test_official_splits_are_those_of_the_devkit(tmp_path):
+    devkit = pytest.importorskip('nuscenes.utils.splits').create_splits_scenes()
+    for version, prefix in (('v1.0-trainval', ''), ('v1.0-mini', 'mini_')):
+        splits = read_splits(tmp_path, version)
+        assert splits == {split: frozenset(devkit[prefix + split]) for split in ('train', 'val')}

@@ -1,0 +1,5 @@
+"""The commands ``occ-convert``, ``occ-check``, ``occ-evaluate``, ``occ-visualize``, ``occ-train`` and ``occ-test``.
+
+Each module reads arguments, calls the package and prints. ``program`` is what a console runs, and the scripts
+``data_converter.py`` and ``tools/*.py`` of a checkout as well; ``main`` is the same for other programs.
+"""
