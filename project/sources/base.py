@@ -100,6 +100,9 @@ class Lidar:
         deskewed: whether points are given in the lidar's frame at the time stamp. If not, each point is in the lidar's
             frame at the time of its measurement, and is moved to the time stamp by the ego motion if points carry a
             time.
+        turn_from_deg: azimuth at which a turn starts, counter-clockwise from the lidar's x axis; tells when points
+            were measured if they carry no time, which needs `period_s`. None if not known.
+        clockwise: sense of the turn, seen from above.
     """
 
     name: str
@@ -107,6 +110,12 @@ class Lidar:
     period_s: float | None = None
     stamp: Literal['start', 'middle', 'end'] = 'end'
     deskewed: bool = True
+    turn_from_deg: float | None = None
+    clockwise: bool = True
+
+    def turn_s(self, period_s: float) -> np.ndarray:
+        """(2,) seconds from the time stamp of a sweep to the start and the end of its turn of `period_s`."""
+        return period_s * np.array({'start': (0, 1), 'middle': (-0.5, 0.5), 'end': (-1, 0)}[self.stamp])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from numba import njit
 from project.errors import UserError
 from project.geometry.rigid import inverse
 from project.geometry.traversal import transformed
-from project.sources.base import Scene
+from project.sources.base import Lidar, Scene
 from project.sources.read_points import read_timed_returns
 
 _POSES = 17
@@ -25,7 +25,8 @@ class Returns:
     Attributes:
         points: (N, 4 or more) float32, the first four x, y, z (metres, the lidar's frame at the sweep's time stamp)
             and intensity (0 to 255).
-        times_s: (N,) float64, seconds from the time stamp to each measurement; None if the file has no times.
+        times_s: (N,) float64, seconds from the time stamp to each measurement; None if neither the file nor what is
+            known of the lidar tells them.
     """
 
     points: np.ndarray
@@ -33,7 +34,7 @@ class Returns:
 
 
 def returns_of(scene: Scene, sweep: int) -> Returns:
-    """Read a sweep, and deskew it if its lidar does not and its points carry a time.
+    """Read a sweep, and deskew it if its lidar does not, and if points carry a time or their azimuth tells it.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged, or its times are wrong; the message names it.
@@ -43,6 +44,8 @@ def returns_of(scene: Scene, sweep: int) -> Returns:
         points, times_s = scene.read_points(sweep)
     else:
         points, times_s = read_timed_returns(file, lidar, int(scene.timestamps_us[sweep]))
+    if times_s is None:
+        times_s = _times_by_azimuth(points, lidar)
     if times_s is not None and len(times_s):
         if not np.abs(times_s).max() < _LONGEST_S:
             worst = times_s[np.abs(np.nan_to_num(times_s, nan=np.inf)).argmax()]
@@ -53,6 +56,17 @@ def returns_of(scene: Scene, sweep: int) -> Returns:
         if not lidar.deskewed:
             points = _deskewed(scene, sweep, points, times_s)
     return Returns(points, times_s)
+
+
+def _times_by_azimuth(points: np.ndarray, lidar: Lidar) -> np.ndarray | None:
+    """Seconds from the time stamp at which a turning lidar looked at each of (N, 3 or more) points, lidar frame."""
+    if lidar.turn_from_deg is None or lidar.period_s is None:
+        return None
+    turned_deg = np.degrees(np.arctan2(points[:, 1], points[:, 0], dtype=np.float64)) - lidar.turn_from_deg
+    # A point that is no number is told as measured when the turn starts.
+    share = np.nan_to_num(-turned_deg if lidar.clockwise else turned_deg) / 360 % 1
+    start_s, end_s = lidar.turn_s(lidar.period_s)
+    return start_s + share * (end_s - start_s)
 
 
 def lidar_poses(scene: Scene, sweep: int, times_s: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 from recordings import START_US, car_at, record, timed_lidar
 
 from project.geometry.rigid import poses
+from project.sources.base import Lidar
 from project.sources.returns import lidar_poses, returns_of
 from project.sources.trajectory import Trajectory
 
@@ -68,3 +69,27 @@ def test_times_that_are_none_are_refused(tmp_path):
     points.tofile(tmp_path / scene.sweep_files[5])
     with pytest.raises(ValueError, match=r'0_0\.600\.bin: a point was measured -100000 s after .* time_unit_s'):
         returns_of(scene, 5)
+
+
+@pytest.mark.parametrize('stamp', ['start', 'middle', 'end'])
+@pytest.mark.parametrize('clockwise', [True, False])
+def test_the_azimuth_tells_when_a_turning_lidar_measured(tmp_path, stamp, clockwise):
+    lidar = Lidar('top', deskewed=False, period_s=0.1, stamp=stamp, turn_from_deg=70.0, clockwise=clockwise)
+    scene = record(tmp_path, WORLD, [(lidar, MOUNT, TIMES)])
+    points, told = np.zeros((len(WORLD), 5), np.float32), np.ones(len(WORLD), bool)
+    begin = {'start': 0.0, 'middle': -0.05, 'end': -0.1}[stamp]
+    for at, place in enumerate(WORLD):
+        offset = begin
+        # The lidar turns until it looks at the point, which the car drives past meanwhile.
+        for _ in range(30):
+            seen = np.linalg.inv(car_at(TIMES[5] + offset) @ MOUNT) @ np.append(place, 1)
+            turned = np.arctan2(seen[1], seen[0]) - np.radians(70)
+            share = (-turned if clockwise else turned) / (2 * np.pi) % 1
+            told[at] &= 0.02 < share < 0.98  # a point at the seam may be seen twice, or never
+            offset = begin + 0.1 * share
+        points[at, :3] = seen[:3]
+    points.tofile(tmp_path / scene.sweep_files[5])
+    assert told.sum() > 150
+    np.testing.assert_allclose(in_global(scene, 5)[told], WORLD[told], atol=0.02)
+    as_stored = replace(scene, rig=replace(scene.rig, lidars=(replace(lidar, turn_from_deg=None),)))
+    assert np.abs(in_global(as_stored, 5) - WORLD)[told].max() > 0.3

@@ -125,7 +125,7 @@ def _way(scene: Scene, sweep: int, returns: Returns, scene_from_lidar: np.ndarra
         # The points of the sweep are given as if the lidar stood still at its time stamp; so are the rays.
         bounds_s = np.zeros(2)
     elif lidar.period_s:
-        bounds_s = lidar.period_s * np.array({'start': (0, 1), 'middle': (-0.5, 0.5), 'end': (-1, 0)}[lidar.stamp])
+        bounds_s = lidar.turn_s(lidar.period_s)
     else:
         return by_stamps
     return (scene_from_lidar @ lidar_poses(scene, sweep, bounds_s))[:, :3, 3]

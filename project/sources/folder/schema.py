@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from project.errors import UserError
+from project.sources.lidar_fields import LidarPoints
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
@@ -28,20 +29,14 @@ class Pose(_Described):
     rotation: Quaternion
 
 
-class LidarFields(_Described):
-    """A lidar; all fields but `ego_from_lidar` as in :class:`project.sources.base.Lidar` and ``PointLayout``."""
+class LidarFields(LidarPoints, kw_only=True):
+    """A lidar of the car.
+
+    Attributes:
+        ego_from_lidar: where it is.
+    """
 
     ego_from_lidar: Pose
-    columns: tuple[str, ...] = ('x', 'y', 'z', 'intensity')
-    dtype: str | tuple[str, ...] = 'float32'
-    intensity: str = 'intensity'
-    intensity_max: Annotated[float, msgspec.Meta(gt=0)] = 255.0
-    time: str = 'time'
-    time_unit_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    time_zero: Literal['stamp', 'epoch'] = 'stamp'
-    period_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    stamp: Literal['start', 'middle', 'end'] = 'end'
-    deskewed: bool = True
 
 
 class CameraFields(_Described):

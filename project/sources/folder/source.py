@@ -8,10 +8,11 @@ import numpy as np
 from project.errors import UserError
 from project.geometry.rigid import poses
 from project.label_mapping import with_label_mapping
-from project.sources.base import Lidar, PointLayout, Rig, Scene, cameras_of
+from project.sources.base import Rig, Scene, cameras_of
 from project.sources.box_tracks import DatedBoxes, annotations_of, box_records, tracks_at
-from project.sources.folder.schema import CameraFields, LidarFields, Pose, SceneFile, read_scene_file
+from project.sources.folder.schema import CameraFields, Pose, SceneFile, read_scene_file
 from project.sources.keyframes import choose_keyframes, images_at, keyframe_named, token, with_poses_of_car
+from project.sources.lidar_fields import lidar_of
 from project.sources.plausible import check_plausible
 from project.sources.records import CameraRecord, KeyframeRecord
 from project.sources.taxonomies import read_taxonomy, taxonomy_of_boxes
@@ -137,22 +138,7 @@ def _rig(file: SceneFile) -> Rig:
     own_box = Rig.nuscenes().own_box if file.own_box is None else np.array(file.own_box)
     if (own_box[0] >= own_box[1]).any():
         raise UserError(f'`own_box` has {own_box[0]} as its lowest corner and {own_box[1]} as its highest')
-    return Rig(tuple(_lidar(name, fields) for name, fields in file.lidars.items()), tuple(file.cameras), own_box)
-
-
-def _lidar(name: str, fields: LidarFields) -> Lidar:
-    types = (fields.dtype,) if isinstance(fields.dtype, str) else fields.dtype
-    try:
-        known = all(np.dtype(each).kind in 'fiu' for each in types)
-    except TypeError:
-        known = False
-    if not known or (not isinstance(fields.dtype, str) and len(types) != len(fields.columns)):
-        raise UserError(f'`lidars.{name}.dtype` is {fields.dtype}; it must be a type of numbers, or one a column')
-    layout = PointLayout(
-        fields.columns, fields.dtype, fields.intensity, fields.intensity_max, fields.time, fields.time_unit_s,
-        fields.time_zero,
-    )  # fmt: skip
-    return Lidar(name, layout, fields.period_s, fields.stamp, fields.deskewed)
+    return Rig(tuple(lidar_of(name, fields) for name, fields in file.lidars.items()), tuple(file.cameras), own_box)
 
 
 def _trajectory(file: SceneFile) -> Trajectory:

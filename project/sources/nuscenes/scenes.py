@@ -1,6 +1,6 @@
 """Makes scenes from the tables of nuScenes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from project.errors import UserError
 from project.geometry.rigid import poses
-from project.sources.base import PointLayout, Rig, Scene, cameras_of, tracks_of
+from project.sources.base import Lidar, PointLayout, Rig, Scene, cameras_of, tracks_of
 from project.sources.nuscenes import schema
 from project.sources.nuscenes.keyframe_readings import KeyframeReadings, keyframe_readings
 from project.sources.nuscenes.tables import Calibration, Tables
@@ -26,7 +26,8 @@ def make_scene(
     dataroot: Path,
     taxonomy: Taxonomy,
     lidars: Sequence[str],
-    points: PointLayout,
+    described: Mapping[str, Lidar],
+    points: PointLayout | None,
 ) -> Scene:
     """A scene as plain arrays.
 
@@ -36,7 +37,8 @@ def make_scene(
         dataroot: folder that file names start from.
         taxonomy: the categories.
         lidars: the lidars to use; the first one gives keyframes their frame and time; empty for all.
-        points: layout of files of points.
+        described: lidars that are not like nuScenes' lidar, by channel.
+        points: layout of files of points, if it differs from the described one.
 
     Raises:
         UserError: the tables do not describe the scene completely, or hold impossible values.
@@ -51,6 +53,7 @@ def make_scene(
     numbers = {reading.token: number for number, reading in enumerate(rows)}
     keyframes = tuple(record.keyframe for record in records)
     _check_labels(tables, keyframes)
+    read_as = [described.get(channel, Lidar(channel)) for channel in channels]
     rig = Rig.nuscenes(camera_order({name for record in records for name in record.cameras}))
     made = Scene(
         name=scene.name,
@@ -65,7 +68,7 @@ def make_scene(
         tracks=tracks_of(records, taxonomy),
         cameras=tuple(cameras_of(record) for record in records),
         records=tuple(records),
-        rig=replace(rig, lidars=tuple(replace(rig.lidars[0], name=channel, points=points) for channel in channels)),
+        rig=replace(rig, lidars=tuple(each if points is None else replace(each, points=points) for each in read_as)),
         taxonomy=taxonomy,
         lidars=np.array([channels.index(calibration.channel) for _, calibration in sweeps]) if channels[1:] else None,
         left_out=tuple(notes),

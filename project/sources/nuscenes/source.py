@@ -10,6 +10,7 @@ import numpy as np
 from project.errors import UserError
 from project.label_mapping import with_label_mapping
 from project.sources.base import PointLayout, Scene, Scenes
+from project.sources.lidar_fields import LIDARS_FILE, read_lidars
 from project.sources.naming import folder_name
 from project.sources.nuscenes.categories import taxonomy_of
 from project.sources.nuscenes.scenes import keyframe_records, make_scene
@@ -54,7 +55,7 @@ class NuScenesSource:
                 else of the tables.
             lidars: channels of the lidars to use, first the one that defines keyframes; all by default.
             labelled: whether labels will be made; otherwise only keyframes are available.
-            points: layout of files of points; that of nuScenes by default.
+            points: layout of files of points; by default that of ``lidars.yaml`` in the dataroot, or of nuScenes.
 
         Raises:
             UserError: tables are missing or damaged, or do not have the requested scenes or lidars.
@@ -63,7 +64,12 @@ class NuScenesSource:
         self.version = find_version(self.dataroot, version)
         self._lidars = tuple(lidars)
         self._tables = read_tables(self.dataroot / self.version, scene_names, labelled)
-        self._points = points or PointLayout()
+        self._points, self._described = points, read_lidars(self.dataroot / LIDARS_FILE)
+        channels = {each.channel for each in self._tables.calibrations.values() if each.modality == 'lidar'}
+        unknown = sorted(set(self._described) - channels)
+        if unknown:
+            known = ', '.join(sorted(channels))
+            raise UserError(f'{self.dataroot / LIDARS_FILE}: the tables have no lidar {unknown[0]}; they have {known}')
         self.taxonomy, self._category_of = self._categories()
         if label_mapping is not None:
             self.taxonomy = with_label_mapping(self.taxonomy, label_mapping)
@@ -97,7 +103,9 @@ class NuScenesSource:
         """
         row = self._tables.scenes[name]
         try:
-            scene = make_scene(self._tables, row, self.dataroot, self.taxonomy, self._lidars, self._points)
+            scene = make_scene(
+                self._tables, row, self.dataroot, self.taxonomy, self._lidars, self._described, self._points
+            )
             return replace(scene, category_of=self._category_of)
         except UserError as error:
             raise UserError(f'{self.dataroot / self.version}, {name}: {error}') from None

@@ -102,6 +102,7 @@ def changed(path: str, value) -> dict:
         (changed('sweeps', []), '`sweeps` is empty'),
         (changed('lidars.front.dtype', 'float31'), '`lidars.front.dtype` is float31'),
         (changed('lidars.front.stamp', 'late'), r'at `\$.lidars\[...\].stamp`'),
+        (changed('lidars.front.turn_from_deg', 180), '`lidars.front.turn_from_deg` needs `period_s`'),
         (changed('poses.1.timestamp_us', START_US), r'`poses\[1\].timestamp_us` is not later'),
         (changed('poses.1.rotation', [0, 0, 0, 0]), r'`poses\[1\]` has no rotation'),
         (changed('boxes.2.size', [4, 0, 1]), r'`boxes\[2\].size` is'),
