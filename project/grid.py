@@ -106,7 +106,7 @@ class VoxelGrid:
 
         def along(axis: int) -> np.ndarray:
             centres = finer.minimum[axis] + (np.arange(finer.shape[axis]) + 0.5) * finer.voxel_size[axis]
-            # A centre on a border belongs above it, also where rounding puts it a hair below.
+            # A centre on a border belongs above it, also if rounding puts it slightly below.
             layer = np.floor((centres - self.minimum[axis]) / self.voxel_size[axis] + 1e-9).astype(np.int64)
             return np.where((layer >= 0) & (layer < self.shape[axis]), layer, -1)
 

@@ -1,7 +1,7 @@
-"""Where numba keeps what it compiled: in a folder of its own for every state of this project's files.
+"""Chooses numba's cache folder: one for every state of this project's files.
 
-numba compiles a function anew when the file it stands in has changed. Constants and functions of other files become
-part of the machine code as well, and when one of those changes, numba goes on with what it has.
+numba compiles a function again when its file has changed. Constants and functions of other files become
+part of the machine code as well, and if one of those changes, numba does not notice and uses the old code.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parent
 IMPORTED = re.compile(rb'^ *(?:from|import) ([\w.]+)', re.MULTILINE)
 
 KEPT_S = 7 * 24 * 3600
-"""How long a folder is kept that nobody uses."""
+"""An unused folder is kept for this long."""
 
 
 def use_own_folder() -> None:

@@ -1,8 +1,8 @@
-"""Names and colours of labels: which of the labels 0-17 stand for something in a data set, what they are called.
+"""Names and colours of labels: which of the labels 0-17 a data set uses, and their names.
 
 Labels keep their numbers everywhere: 0 = noise, 1-16 = classes, 17 = free. A data set with fewer classes leaves some
-unused. :meth:`LabelSet.as_dict` is what files state of it, under the same keys in the manifest and the settings of a
-folder of labels, in the index of keyframes, in checkpoints, beside predictions and beside exported models.
+unused. Files store it as :meth:`LabelSet.as_dict`, with the same keys in the manifest and the settings of a folder of
+labels, in the index of keyframes, in checkpoints, beside predictions and beside exported models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class LabelSet:
 
     @classmethod
     def of(cls, taxonomy: Taxonomy) -> 'LabelSet':
-        """The labels that categories of a taxonomy become; others that it names stand for nothing."""
+        """The labels of a taxonomy's categories; other labels that it names are unused."""
         used = set(taxonomy.label_of[: len(taxonomy.categories)].tolist()) | {NOISE}
         names = [name if label in used else '' for label, name in enumerate(taxonomy.labels)]
         names += [''] * (FREE - len(names))
@@ -38,7 +38,7 @@ class LabelSet:
 
     @classmethod
     def stated_in(cls, content: Mapping[str, Any]) -> 'LabelSet':
-        """What :meth:`as_dict` made, among other content; the classes of nuScenes where it states none.
+        """The labels stored by :meth:`as_dict` in a file; the classes of nuScenes if it has none.
 
         Raises:
             ValueError: the names or colours are not those of 18 labels.
@@ -70,7 +70,7 @@ class LabelSet:
         return np.array(self.palette, np.uint8)
 
     def is_part_of(self, other: 'LabelSet') -> bool:
-        """Whether each class here is one of the other's, of the same number and name."""
+        """Whether the other set has all classes of this one, with the same numbers and names."""
         return all(self.names[label] == other.names[label] for label in self.classes)
 
 

@@ -1,6 +1,6 @@
-"""JSON, ``.npy`` and ``.npz`` that anybody may have made: no code runs, and no file takes more memory than it may.
+"""Safe reading of JSON, ``.npy`` and ``.npz`` of unknown origin: no code runs, and memory is bounded.
 
-All raise ValueError where a file is not what it should be, without its name: the caller knows what it expected.
+All raise ValueError for an invalid file, without its name: the caller adds it.
 """
 
 import io
@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 LARGEST_BYTES = 1 << 30
-"""Arrays of one file unpack to no more. The finest grid, 512 x 512 x 40, with flow in float64 takes a quarter."""
+"""Largest unpacked size of the arrays of one file. The finest grid, 512 x 512 x 40, with flow in float64 takes a
+quarter."""
 
 
 def read_json(path: str | Path) -> Any:

@@ -1,11 +1,11 @@
-"""Where a command is to write: whether it can is found out before hours of work."""
+"""Checks, before hours of work, that a command can write its result."""
 
 import os
 from pathlib import Path
 
 
 def check_target(path: str | Path, folder: bool = False) -> None:
-    """Find out before hours of work whether its result can be written.
+    """Check, before hours of work, that the result of a command can be written.
 
     Args:
         path: the file.

@@ -12,7 +12,7 @@ NOISE = 0
 FREE = 17
 UNOBSERVED = 255
 MOST_CATEGORIES = 254
-"""They are numbered from 0 in bytes, of which label making uses the last two for what is no category."""
+"""They are numbered from 0 in bytes; label making uses the last two values for points without a category."""
 
 CLASSES = (
     'barrier', 'bicycle', 'bus', 'car', 'construction_vehicle', 'motorcycle', 'pedestrian', 'traffic_cone', 'trailer',
@@ -45,7 +45,7 @@ RAW_STATIC = range(24, 31)
 """Lidarseg indices that belong to the static world (flat.* and static.*)."""
 
 RAW_EGO = 31
-"""Lidarseg index of the vehicle that carries the sensors."""
+"""Lidarseg index of the own vehicle."""
 
 LEARNING_MAP = (0, 0, 7, 7, 7, 0, 7, 0, 0, 1, 0, 0, 8, 0, 2, 3, 3, 4, 5, 0, 0, 6, 9, 10, 11, 12, 13, 14, 15, 0, 16, 0)
 """Label 0-16 of each lidarseg index 0-31: the mapping of the nuScenes-lidarseg challenge."""
@@ -72,14 +72,14 @@ class Taxonomy:
     """The categories of a recording's points and boxes, and the labels that they become.
 
     Categories are numbered so that each kind is a run: noise (0), then everything that can move, then ground, then the
-    rest of the static world. The car that carries the sensors may follow.
+    rest of the static world. The own vehicle may follow.
 
     Attributes:
         categories: name of each category; at most 254, ``categories[0]`` being noise.
         ground: categories of flat surfaces that objects stand on.
         static: categories of the static world; starts with those of `ground`.
         porous: static categories without flat surfaces, such as vegetation.
-        own_vehicle: category of the car that carries the sensors; None if points are not labelled as such.
+        own_vehicle: category of the own vehicle; None if no points are labelled as such.
         labels: name of each label, ``labels[0]`` being noise; at most 17.
         label_of: (256,) uint8 label of each category; 0 for numbers that are no category.
         palette: (18, 3) uint8 RGB of each label, the last one free.
@@ -113,7 +113,7 @@ class Taxonomy:
 
 
 def _has_like_sides(name: str) -> bool:
-    """Whether things of a nuScenes category have two sides alike; an excavator's arm is on one of them."""
+    """Whether left and right sides of a nuScenes category are alike; an excavator's arm is on one side."""
     return name.startswith('vehicle.') and name not in ('vehicle.construction', 'vehicle.ego')
 
 

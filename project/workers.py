@@ -1,4 +1,4 @@
-"""Pools of processes that leave nothing behind, and go on when one of them is killed."""
+"""Pools of processes that leave no processes behind, and continue if one of them is killed."""
 
 import multiprocessing
 import os
@@ -19,10 +19,10 @@ POLL_S = 0.2
 def worker_pool(
     workers: int, context: BaseContext, initializer: Callable[..., None] | None = None, initargs: tuple = ()
 ) -> Iterator[ProcessPoolExecutor]:
-    """Pool whose processes end when the body ends, when it fails, and when this process dies of whatever.
+    """Pool whose processes end when the body ends or fails, or when this process dies for any reason.
 
-    To be used by `submit`: `map` cancels its calls when it is stopped, over which the pool's thread stumbles in
-    Python 3.11.
+    Use it with `submit`: `map` cancels its calls when it is stopped, and the pool's thread fails at that in Python
+    3.11.
 
     Args:
         workers: number of processes.
@@ -53,12 +53,12 @@ def call_each(
 ) -> list[Any]:
     """Call a function in processes, which may be killed: for lack of memory, by a scheduler, by hand.
 
-    A pool cannot tell what a killed process was doing, and ends. What was being done then is done once more, each by
-    itself, and what a process of its own was killed by twice is given up. The rest goes on in a new pool.
+    A pool does not know which call a killed process was running, and ends. All running calls are repeated, each in its
+    own process. A call whose own process is killed twice is given up. The other calls continue in a new pool.
 
     Args:
-        function: called with the number of an argument and the argument; must not return None.
-        arguments: each is taken from here when its turn comes.
+        function: called with an argument and its number; must not return None.
+        arguments: each is taken when its call starts.
         workers: number of processes.
         context: how they are started.
         initializer: called in each of them first.
@@ -73,7 +73,7 @@ def call_each(
     waiting, interrupted = deque(range(len(arguments))), []
     while waiting:
         interrupted += _call_until_killed(function, arguments, waiting, results, workers, pool, on_wait)
-    # A pool that breaks takes calls along that had not begun, so each gets two tries of its own.
+    # A broken pool also drops calls that had not begun, so each call gets two tries in its own process.
     for number in [number for number in interrupted for _ in range(2)]:
         if number not in results:
             _call_until_killed(function, arguments, deque([number]), results, 1, pool, on_wait)
@@ -94,7 +94,7 @@ def _call_until_killed(
     with worker_pool(workers, *pool_of) as pool:
         try:
             while waiting or running:
-                # No more than there are processes, so that all of these are being worked on.
+                # No more calls than processes, so that all of them are running.
                 while waiting and len(running) < workers:
                     running[pool.submit(function, waiting[0], arguments[waiting[0]])] = waiting[0]
                     waiting.popleft()
@@ -112,7 +112,7 @@ def _call_until_killed(
 
 
 def _start(initializer: Callable[..., None] | None, initargs: tuple) -> None:
-    # Ctrl-C reaches all processes of a terminal; the first of them decides what becomes of the others.
+    # Ctrl-C reaches all processes of a terminal; the main process decides how the others end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if initializer is not None:

@@ -1,4 +1,4 @@
-"""The page on recordings of one's own: its program and its commands work, on a tiny recording made here."""
+"""The page on own recordings: its program and its commands work, on a tiny recording made here."""
 
 import csv
 import os

@@ -33,7 +33,7 @@ examples:
     python tools/make_synthetic.py --out /tmp/other --rig two-lidars --layout folder --keyframes 6 --image-size 320x180
 
 The folder loads with nuscenes-devkit 1.2.0, lidarseg included. There are no camera sweeps, no radar and no map
-expansion; ego poses, tracks and lidarseg are as in nuScenes. project.synthetic.truth tells what is where.
+expansion; ego poses, tracks and lidarseg are as in nuScenes. project.synthetic.truth has the exact labels.
 """
 
 
@@ -61,7 +61,7 @@ def main() -> int:
         return 2
     beside = {path.name for path in arguments.out.iterdir()} - {*settings.parts, SETTINGS_FILE}
     if beside:
-        print(f'still there, of what was there before: {", ".join(sorted(beside))}')
+        print(f'kept from before: {", ".join(sorted(beside))}')
     names = ', '.join(settings.names)
     print(f'{arguments.out}: {settings.scenes} scenes of {settings.keyframes} keyframes ({names})')
     return 0

@@ -29,8 +29,8 @@ def keyframe_pictures(scene: SceneReport, keyframe: KeyframeReport, labels: Occu
     above = overhead_view(grid, HEIGHT_PX, HEIGHT_PX)
     views = {
         'labels': (frame.layers[0], behind),
-        'what rays tell': (told, behind),
-        'what rays tell, from above': (told, above),
+        'rays': (told, behind),
+        'rays, from above': (told, above),
     }
     return {title: _jpeg(render_voxels(frame, layer, view), title) for title, (layer, view) in views.items()}
 

@@ -47,13 +47,13 @@ def write_page(path: Path, content: dict, pictures: dict[tuple[str, int], dict[s
 
 def _advice(advice: list[dict]) -> str:
     if not advice:
-        return '<h2>What to do</h2><p>Nothing else does not fit.</p>'
+        return '<h2>What to do</h2><p>No findings.</p>'
     rows = []
     for found in advice:
         examples = ''.join(f'<li>{escape(each)}</li>' for each in found['examples'])
         more = f'<li class="faint">and {found["cases"] - 3} more</li>' if found['cases'] > 3 else ''
         rows.append(f'<li><b>{escape(found["kind"])}</b>: {escape(found["remedy"])}<ul>{examples}{more}</ul></li>')
-    return f'<h2>What does not fit, and what to do</h2><ul>{"".join(rows)}</ul>'
+    return f'<h2>Findings, and what to do</h2><ul>{"".join(rows)}</ul>'
 
 
 def _figures(content: dict) -> str:

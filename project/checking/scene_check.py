@@ -57,7 +57,7 @@ class KeyframeReport:
             placed with; NaN if not known.
         given_ground_m: the same with the poses of the recording.
         layers: how thick labels of the ground are.
-        findings: what does not fit.
+        findings: the findings.
         ghosts, holes: int32 positions of voxels that stop rays, and of empty ones in which rays ended.
     """
 
@@ -81,7 +81,7 @@ class SceneReport:
         name: of the scene.
         label_set: names and colours of its labels.
         keyframes: those that were judged.
-        findings: what does not fit in the scene as a whole.
+        findings: findings about the scene as a whole.
         poses: what was done to its poses; None if rays are placed with the poses of the recording.
         labels: where its labels are.
         error: why it could not be judged; None if it was.

@@ -47,8 +47,8 @@ class OccupancyDataSample(Det3DDataSample):
     mask_camera = _field('mask_camera', 'bool, voxels that a camera sees; there where the label format has it.')
     gt_depths = _field(
         'gt_depths',
-        '(N, h, w) float32 depth of what a pixel of a feature map sees first, metres; inf for nothing.',
+        '(N, h, w) float32 depth of the first thing that a pixel of a feature map shows, metres; inf for nothing.',
     )
     gt_image_semantics = _field(
-        'gt_image_semantics', '(N, h, w) uint8 label of it: 0-16, 17 for nothing, 255 for what no voxel tells.'
+        'gt_image_semantics', '(N, h, w) uint8 label of it: 0-16, 17 for nothing, 255 for unknown.'
     )

@@ -17,7 +17,7 @@ import torch
 from project.formats.plain_arrays import STAND_INS
 
 _LEGACY_PICKLES = 5
-"""torch wrote so many before it wrote archives: a number, its version, the machine, the content, the keys."""
+"""Number of pickles at the start of an old torch file: a number, its version, the machine, the content, the keys."""
 
 _PLAIN = re.compile(
     r'collections\.(OrderedDict|Counter)|(__builtin__|builtins)\.(set|complex|getattr)|'

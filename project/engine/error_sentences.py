@@ -42,7 +42,7 @@ def _own(error: BaseException) -> str | None:
             return text.splitlines()[-1].partition(': ')[2]
     by_registry = isinstance(error, (KeyError, TypeError)) and frames and 'mmengine' in Path(frames[-1].filename).parts
     if by_registry and _WRONG_OPTION.search(text):
-        return f'the configuration asks for what there is not: {error.args[0]}'
+        return f'the configuration names something that does not exist: {error.args[0]}'
     return None
 
 

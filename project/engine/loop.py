@@ -76,7 +76,7 @@ class OccupancyTrainLoop(EpochBasedTrainLoop):
             then, now = (', '.join(f'{key} {value}' for key, value in each.items()) for each in (saved, actual))
             raise ValueError(
                 f'the checkpoint was made with other data or processes ({then}) than this run has ({now}): resume with '
-                'the same, or start anew from its weights with load_from'
+                'the same, or start from its weights with load_from'
             )
         self.runner.message_hub.update_info('training_data', actual)
 

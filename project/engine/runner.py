@@ -155,7 +155,7 @@ class OccupancyRunner(Runner):
         except ValueError as error:
             raise ValueError(
                 f'{filename} was made with other groups of parameters ({error}): resume with its optim_wrapper, or '
-                'start anew from its weights with load_from'
+                'start from its weights with load_from'
             ) from error
         before = self.optim_wrapper.get_lr()['lr']
         for group, own in zip(self.optim_wrapper.param_groups, settings, strict=True):

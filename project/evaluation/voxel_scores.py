@@ -1,4 +1,4 @@
-"""The result of an evaluation: as a table for people, as plain data for programs."""
+"""The result of an evaluation, as a table and as plain data."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ ABSENT = '\\'
 
 @dataclass(frozen=True)
 class VoxelScores:
-    """What was counted in one evaluation.
+    """The counts of one evaluation.
 
     Attributes:
         matrix: (18, 18) int64 confusion matrix of all voxels that count, rows are the ground truth.

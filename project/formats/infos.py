@@ -141,7 +141,7 @@ def read(path: str | Path) -> dict:
     if content.get('metainfo', {}).get('info_version') != INFO_VERSION:
         raise OldIndexError(
             f'{path}: an index of an earlier version, which does not say where files are and which classes there are; '
-            'run data_converter.py again, which writes it anew'
+            'run data_converter.py again, which writes a new one'
         )
     return content
 

@@ -1,4 +1,4 @@
-"""mmdet's ResNet, laid out for a GPU: channels last, and one pass for what follows a convolution."""
+"""mmdet's ResNet for GPUs: channels last, and one pass for norm, residual and ReLU after a convolution."""
 
 from collections.abc import Callable
 
@@ -48,13 +48,13 @@ class OccupancyResNet(ResNet):
         return self
 
     def _apply(self, fn: Callable, recurse: bool = True) -> 'OccupancyResNet':
-        """Move or convert the network; what is folded is of the tensors of before."""
+        """Move or convert the network, and drop the folded copy, which has the old tensors."""
         super()._apply(fn, recurse)
         self._folded = {}
         return self
 
     def folds(self, device_type: str) -> bool:
-        """Whether weights are folded for what is computed now: a prediction on a GPU in bfloat16."""
+        """Whether folded weights are used now: for a prediction on a GPU in bfloat16."""
         if self.training or torch.is_grad_enabled() or device_type != 'cuda' or not torch.is_autocast_enabled('cuda'):
             return False
         if self._foldable is None:
@@ -62,7 +62,8 @@ class OccupancyResNet(ResNet):
         return self._foldable and FROZEN_NORM.choose('cuda').name != 'torch'
 
     def folded(self) -> FoldedResNet:
-        """The network for predictions in the type that autocast has now. CUDA graphs know its place: it stays."""
+        """The network for predictions in autocast's current dtype. CUDA graphs use its memory, so it is never
+        replaced."""
         dtype = torch.get_autocast_dtype('cuda')
         if dtype not in self._folded:
             self._folded[dtype] = FoldedResNet(self, dtype)

@@ -37,7 +37,7 @@ class OccupancyTimmBackbone(nn.Module):
         self.pretrained, self.norm_eval = pretrained, norm_eval
 
     def init_weights(self) -> None:
-        """Take timm's weights, when training starts and if so wanted; a model that is only tested needs none."""
+        """Load timm's weights at the start of training, if wanted; a model that is only tested needs none."""
         if self.pretrained:
             self.model.load_state_dict(self.create(pretrained=True).state_dict())
 

@@ -1,4 +1,4 @@
-"""Which queries each camera sees: only those are computed there."""
+"""Selects the queries that each camera sees; only these are computed for it."""
 
 from dataclasses import dataclass
 

@@ -107,7 +107,7 @@ def check_columns(file: object, content: bytes, points: np.ndarray, layout: Poin
     with np.errstate(invalid='ignore'):
         near = (np.abs(points[:ROWS, :3]) < _FARTHEST_M).all(axis=1)
     if near.mean() < 0.5:
-        raise UserError(f'{file}: {100 * (1 - near.mean()):.0f} % of its points are no points; the download is damaged')
+        raise UserError(f'{file}: {100 * (1 - near.mean()):.0f} % of its points are invalid; the download is damaged')
 
 
 def _other_layouts(content: bytes) -> Iterator[tuple[str, int]]:

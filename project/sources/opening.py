@@ -13,7 +13,7 @@ SOURCES = ('nuscenes', 'folder', 'py123d')
 
 
 def source_of(dataroot: Path) -> str:
-    """The source that a folder is of, by what is in it: ``nuscenes`` where nothing tells otherwise."""
+    """The kind of source of a folder, by its content; ``nuscenes`` if nothing else is recognised."""
     if next(dataroot.glob(f'*/{SCENE_FILE}'), None) and not next(dataroot.glob('*/sample_data.json'), None):
         return 'folder'
     if next(dataroot.glob(f'{LOGS}/*/*/sync.arrow'), None):
@@ -34,7 +34,7 @@ def open_source(
 
     Args:
         dataroot: the folder.
-        kind: one of :data:`SOURCES`; by default what is in the folder tells.
+        kind: one of :data:`SOURCES`; by default the content of the folder decides.
         version: which folder of tables, of nuScenes only.
         scene_names: scenes to load; all by default.
         label_mapping: YAML with other labels for the categories of the recordings, see

@@ -78,7 +78,7 @@ class Scene:
         return self._on_ground(self.ego.at(time), EGO_SIZE)
 
     def global_from_ego(self, time: float) -> np.ndarray:
-        """Pose of the ego car as the tables tell it: true but for the difficulties that concern it."""
+        """Pose of the ego car in the tables: true except for the difficulties that change it."""
         pose = self.global_from_town @ self.town_from_ego(time)
         if self.settings.difficulties.pose_noise:
             x, y, yaw = self._drift(time)
@@ -103,7 +103,7 @@ class Scene:
         return np.array([self.town_from_actor(index, time) for index in indices]).reshape(-1, 4, 4)
 
     def global_from_box(self, index: int, time: float) -> np.ndarray:
-        """Pose of an actor's box as the tables tell it: as seen from the ego car, carried by the ego pose told."""
+        """Pose of an actor's box in the tables: its true pose relative to the ego car, at the tables' ego pose."""
         box = self.town_from_actor(index, time) @ rigid(np.eye(3), self.shape(index).centre)
         return self.global_from_ego(time) @ inverse(self.town_from_ego(time)) @ box
 

@@ -1,4 +1,4 @@
-"""Colours of pixels: sun and sky light, colours of materials, and patterns that tell materials apart."""
+"""Colours of pixels: sun and sky light, colours of materials, and patterns that distinguish materials."""
 
 import numpy as np
 from numba import njit

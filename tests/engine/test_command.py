@@ -1,4 +1,4 @@
-"""Command lines: what options do to a configuration, and how errors are told."""
+"""Command lines: how options change a configuration, and how errors are reported."""
 
 from argparse import ArgumentParser
 from pathlib import Path

@@ -69,7 +69,7 @@ def test_an_error_while_handling_another_is_not_hidden(tmp_path):
 def test_parts_and_options_that_do_not_exist_are_sentences():
     head = dict(type='OccupancyHead', embed_dims=4, num_classes=18, grid=None)
     said = sentence(raised(lambda: build(head | dict(nope=3))))
-    assert said.startswith('the configuration asks for what there is not: ') and "'nope'" in said
+    assert said.startswith('the configuration names something that does not exist: ') and "'nope'" in said
     assert 'Foo is not in the' in sentence(raised(lambda: MODELS.build(dict(type='Foo'))))
     assert 'must contain the key "type"' in sentence(raised(lambda: MODELS.build(dict(depth=3))))
     assert 'Foo is not in the' in sentence(raised(lambda: OPTIMIZERS.build(dict(type='Foo'))))

@@ -1,4 +1,4 @@
-"""The two attentions: who looks where."""
+"""The two attentions: which places each query attends to."""
 
 import numpy as np
 import pytest

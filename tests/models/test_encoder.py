@@ -1,4 +1,4 @@
-"""What the encoder tells its layers."""
+"""The arguments that the encoder passes to its layers."""
 
 import pytest
 import torch

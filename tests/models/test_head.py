@@ -1,4 +1,4 @@
-"""From cells to voxels: what the head does, with weights that show it."""
+"""The head: from cells to voxels, with weights that show each step."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from project.models import OccupancyHead
 
 
 def head_of_voxels(**options):
-    """A head whose convolutions look at no other voxel than their own."""
+    """A head whose convolutions use only the voxel itself."""
     torch.manual_seed(2)
     head = OccupancyHead(GRID, DIMS, hidden_dims=DIMS, **options).eval()
     for conv in (head.conv1, head.conv2):

@@ -1,4 +1,4 @@
-"""Which queries each camera computes, and what comes back of them."""
+"""The queries that each camera computes, and their averages."""
 
 import torch
 

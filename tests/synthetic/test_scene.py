@@ -1,4 +1,4 @@
-"""What happens in a scene: who is there, where, and what each difficulty changes."""
+"""Actors of a scene and their places, and the effect of each difficulty."""
 
 from dataclasses import fields
 

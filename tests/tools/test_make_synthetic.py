@@ -79,7 +79,7 @@ def test_what_lies_beside_a_world_survives_another(run: Callable[..., int], tmp_
     assert run('--out', out, *SMALL, '--overwrite') == 2
     assert 'v1.0-mini is not of the synthetic world' in capsys.readouterr().err
     assert run('--out', out, *SMALL, '--overwrite', '--version', 'v1.0-second', '--seed', 3) == 0
-    assert 'still there, of what was there before: occupancy, v1.0-mini\n' in capsys.readouterr().out
+    assert 'kept from before: occupancy, v1.0-mini\n' in capsys.readouterr().out
     assert all(path.read_text() == 'mine' for path in mine)
     assert not (out / 'v1.0-first').exists() and (out / 'v1.0-second/scene.json').is_file()
     assert WorldSettings.load(out).seed == 3

@@ -30,7 +30,7 @@ def test_the_page_opens_without_network(chromium, tmp_path, scheme, width):
     config = CheckConfig()
     content = content_of([scene], judge([scene], config.trust), {'labels': 'a & b'}, config)
     picture = cv2.imencode('.jpg', np.zeros((30, 40, 3), np.uint8))[1].tobytes()
-    write_page(tmp_path / 'check.html', content, {('scene-x', 1): {'labels': picture, 'what rays tell': picture}})
+    write_page(tmp_path / 'check.html', content, {('scene-x', 1): {'labels': picture, 'rays': picture}})
     context = chromium.new_context(viewport={'width': width, 'height': 800}, color_scheme=scheme)
     context.set_offline(True)
     page, complaints = context.new_page(), []

@@ -11,7 +11,7 @@ from project.sources.base import Scene
 
 
 def without_height(scene: Scene, amount_m: float) -> Scene:
-    """Heights of the car wander by so many metres a second (one sigma)."""
+    """Heights of the car drift randomly, in metres a second (one sigma)."""
     seconds = _seconds(scene)
     knots = np.arange(0, seconds[-1] + 2)
     heights = amount_m * np.cumsum(np.random.default_rng(1).normal(size=len(knots)))
@@ -21,7 +21,7 @@ def without_height(scene: Scene, amount_m: float) -> Scene:
 
 
 def wandering(scene: Scene, amount_m: float) -> Scene:
-    """The car's place wanders along both axes by so many metres a second (one sigma)."""
+    """The car's place drifts randomly along both axes, in metres a second (one sigma)."""
     seconds = _seconds(scene)
     knots = np.arange(0, seconds[-1] + 2)
     ways = amount_m * np.cumsum(np.random.default_rng(2).normal(size=(len(knots), 2)), axis=0)
@@ -31,14 +31,14 @@ def wandering(scene: Scene, amount_m: float) -> Scene:
 
 
 def box_places(scene: Scene, amount_m: float) -> Scene:
-    """Boxes lie beside their objects by so many metres along both axes (one sigma), anew at every keyframe."""
+    """Boxes are displaced along both axes, in metres (one sigma), independently at every keyframe."""
     boxes = scene.tracks.global_from_box.copy()
     boxes[..., :2, 3] += np.random.default_rng(3).normal(0, amount_m, (*boxes.shape[:2], 2))
     return replace(scene, tracks=replace(scene.tracks, global_from_box=boxes))
 
 
 def box_times(scene: Scene, amount_s: float) -> Scene:
-    """Boxes are where their objects were so many seconds before."""
+    """Boxes are late by a number of seconds."""
     tracks, seconds = scene.tracks, _seconds(scene)[scene.keyframe_sweeps]
     boxes, present = tracks.global_from_box.copy(), tracks.present
     for k in range(len(seconds)):
@@ -53,7 +53,7 @@ def box_times(scene: Scene, amount_s: float) -> Scene:
 
 
 def sweep_times(scene: Scene, amount_ms: float) -> Scene:
-    """Each sweep between keyframes has the pose of a moment that is so many milliseconds away (one sigma)."""
+    """Each sweep between keyframes has the pose of another time, in milliseconds (one sigma)."""
     seconds = _seconds(scene)
     at = seconds + np.random.default_rng(4).normal(0, amount_ms / 1000, len(seconds))
     at[scene.keyframe_sweeps] = seconds[scene.keyframe_sweeps]
@@ -65,7 +65,7 @@ def sweep_times(scene: Scene, amount_ms: float) -> Scene:
 
 
 def calibration(scene: Scene, amount_deg: float) -> Scene:
-    """The lidar is turned about its vertical axis by so many degrees against what is stated."""
+    """The lidar is turned about its vertical axis by a number of degrees against its calibration."""
     half = np.radians(amount_deg) / 2
     turn = poses([np.cos(half), 0, 0, np.sin(half)], [0, 0, 0])
     return replace(scene, ego_from_lidar=scene.ego_from_lidar @ turn)

@@ -1,4 +1,4 @@
-"""How right the masks of labels are, against everything that could be seen in a synthetic world."""
+"""Quality of the masks of labels, against everything visible in a synthetic world."""
 
 from pathlib import Path
 

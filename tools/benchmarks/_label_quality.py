@@ -1,4 +1,4 @@
-"""How right labels are, voxel by voxel, against the exact truth of a synthetic world."""
+"""Quality of labels, voxel by voxel, against the exact truth of a synthetic world."""
 
 from dataclasses import dataclass, field
 
@@ -44,13 +44,13 @@ class Quality:
         near = binary_dilation(truth.movable, np.ones((3, 3, 3), bool))
         self.movable += int(movable.sum())
         self.ghosts += int((movable & ~near).sum())
-        # A surface that lidar cannot see, as that under a car, is neither asked for nor held against anyone.
+        # A surface that lidar cannot see, such as the one under a car, counts neither as missing nor as wrong.
         counted = truth.observable | truth.free
         pairs = truth.semantics[counted].astype(np.int64) * LABELS + labels[counted]
         self.confusion += np.bincount(pairs, minlength=LABELS**2).reshape(LABELS, LABELS)
 
     def iou(self) -> dict[str, float]:
-        """IoU of each class in percent; NaN for one that is nowhere. True noise counts for and against nobody."""
+        """IoU of each class in percent; NaN for one that is nowhere. True noise is ignored."""
         confusion = np.delete(self.confusion, NOISE, axis=0)
         right = np.diagonal(self.confusion)[1:FREE]
         union = confusion.sum(axis=0)[1:FREE] + confusion.sum(axis=1)[: FREE - 1] - right

@@ -1,4 +1,4 @@
-"""How right masks are: against every ray of a synthetic world in small steps, and rays through every half pixel."""
+"""Quality of masks: against every ray of a synthetic world in small steps, and rays through every half pixel."""
 
 from dataclasses import dataclass
 

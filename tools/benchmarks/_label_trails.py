@@ -13,7 +13,7 @@ from project.taxonomy import NOISE, RAW_NAMES
 
 
 def mislabelled(scene: Scene, folder: Path) -> Scene:
-    """The scene with lidarseg of its own, below a folder: movable points outside of all boxes are "manmade"."""
+    """The scene with changed lidarseg files in a folder: movable points outside of all boxes are "manmade"."""
     sweeps, files = Sweeps(scene), list(scene.label_files)
     folder.mkdir(parents=True, exist_ok=True)
     for sweep, labels in enumerate(scene.label_files):

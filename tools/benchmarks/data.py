@@ -1,4 +1,4 @@
-"""How fast keyframes are loaded: where the time of one goes, and how many a second come out of loading processes."""
+"""Speed of loading keyframes: time of each step, and keyframes a second of several loading processes."""
 
 import argparse
 import itertools

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> dict:
 
 
 def _exact(scene: Scene, truths: dict[int, Truth], folder: Path, layout: str) -> dict[str, float]:
-    """What the check says of the truth itself: all surfaces, or those that lidar has seen."""
+    """The check's result for the truth itself: all surfaces, or those that lidar has seen."""
     for k, truth in truths.items():
         dense = np.where(truth.observable | (folder.name == 'all'), truth.semantics, FREE).astype(np.uint8)
         FORMATS[layout].write(
@@ -76,7 +76,7 @@ def _case(
     scene: Scene, broken: Callable[[Scene, float], Scene] | None, amount: float, truths: dict[int, Truth], folder: Path,
     layout: str,
 ) -> dict[str, float]:  # fmt: skip
-    """Labels of a broken recording: what they are worth, and what the check of the same recording says of them."""
+    """Labels of a broken recording: their true quality, and the result of the check with the same recording."""
     given = broken(scene, amount) if broken else scene
     settings = Settings(folder, formats=(layout,), masks=False, flow=False, refine_poses=False)
     label_scene(given, settings)

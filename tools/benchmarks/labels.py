@@ -1,4 +1,4 @@
-"""Labels: how right they and their masks are against the exact truth of a synthetic world, and how long they take."""
+"""Labels: quality of labels and masks against the exact truth of a synthetic world, and their cost."""
 
 import argparse
 import copy
@@ -54,7 +54,7 @@ GRIDS = {
 MASK_GRIDS = {name: grid for name, grid in GRIDS.items() if grid != voxels.GRID}
 """Masks are judged on these: with small voxels, to step along every ray and through every half pixel takes minutes."""
 METHODS = ('this project', 'movers kept', 'wrong lidarseg', 'wrong lidarseg, movers kept', 'plain majority vote')
-"""Whose labels are judged; lidarseg is wrong on purpose where movers have no box."""
+"""Worlds whose labels are judged; in some, lidarseg of unboxed movers is wrong on purpose."""
 PICTURES = {'this project': 'labels', 'plain majority vote': 'labels_plain'}
 
 STEPS = {

@@ -1,4 +1,4 @@
-"""How fast a model is on a GPU: inference and training, part by part and by kind of kernel, plain and fast."""
+"""Speed of a model on a GPU: inference and training, part by part and by kind of kernel, plain and fast."""
 
 import argparse
 import copy
@@ -184,7 +184,8 @@ def training(model: torch.nn.Module, config: Config, repeats: int) -> dict:
 
 
 def _parts(model: torch.nn.Module, inputs: dict[str, Tensor], samples: list, repeats: int) -> dict[str, float]:
-    """Milliseconds of each part for the present frame, without a past, by graphs of their own on the fast path."""
+    """Milliseconds of each part for the present frame, without earlier frames; on the fast path each part is a separate
+    graph."""
     images, cameras = inputs['imgs'], np.stack([sample.lidar2img for sample in samples])
     if images.dim() == 6:
         images, cameras = images[:, -1], cameras[:, -1]

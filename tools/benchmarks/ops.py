@@ -1,4 +1,4 @@
-"""How fast the deformable operators are on a GPU: each backend, forward and with its backward pass."""
+"""Speed of the deformable operators on a GPU: each backend, forward and with its backward pass."""
 
 import argparse
 from collections.abc import Callable

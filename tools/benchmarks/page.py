@@ -143,7 +143,7 @@ def _open_twice(browser, url: str, num_frames: int) -> dict[str, list[float]]:
 
 
 def _wait(page, count: int) -> float:
-    """The time noted last, once there are so many."""
+    """The last noted time, once there are `count` of them."""
     page.wait_for_function('(count) => window.drawn?.length === count', arg=count)
     return page.evaluate('window.drawn.at(-1)')
 

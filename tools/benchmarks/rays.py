@@ -1,4 +1,4 @@
-"""How long the rays of a frame take: 14,040 rays from each of 8 origins through Occ3D's grid."""
+"""Time of the rays of a frame: 14,040 rays from each of 8 origins through Occ3D's grid."""
 
 import argparse
 import time

@@ -1,4 +1,4 @@
-"""The rays of RayIoU: where they start and which ways they point.
+"""The rays of RayIoU: their origins and directions.
 
 Source: H. Liu et al., "Fully Sparse 3D Occupancy Prediction" (SparseOcc), ECCV 2024, and its released metric.
 """

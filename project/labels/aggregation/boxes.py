@@ -174,7 +174,7 @@ def box_of_points(xyz: np.ndarray, raw: np.ndarray, boxes: Boxes) -> np.ndarray:
         return np.full(len(xyz), OUTSIDE, np.int32)
     half = boxes.half_sizes
     centres = boxes.scene_from_box[:, :2, 3]
-    # A coarse map from above tells which boxes are near a point: cells, and the boxes that reach into each.
+    # A coarse map from above gives the boxes near a point: cells, and the boxes that reach into each.
     radius = np.hypot(half[:, 0], half[:, 1]) + half[:, 2]
     low, high = (centres - radius[:, None]).min(axis=0), (centres + radius[:, None]).max(axis=0)
     shape = np.floor((high - low) / _CELL_M).astype(np.int64) + 1

@@ -38,7 +38,7 @@ def _clean(
     if (stops - starts).max(initial=0):
         shape = np.ceil(extent / config.cell_m).astype(np.int64)
         porous = np.isin(np.arange(256), list(taxonomy.porous))
-        # This many of the lowest bits tell the static categories apart; an object has only one category.
+        # This many of the lowest bits distinguish the static categories; an object has only one category.
         codes = 1 << (len(taxonomy.static) - 1).bit_length()
         points = cloud.points
         _lay_onto_planes(points.xyz, points.raw, starts, stops, corners, shape, porous, codes, config)

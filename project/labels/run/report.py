@@ -69,7 +69,7 @@ class Report:
             self._say(
                 'warning',
                 f'the points of {_some(seen.unlabelled)} have no categories (nuScenes-lidarseg, or `categories` in '
-                'scene.json): boxes tell what can move, ground is found, and the rest is "static"',
+                'scene.json): movable classes come from boxes, ground is detected, the rest is "static"',
             )
         if seen.blind and any(map(settings.with_masks, settings.formats)):
             self._say(
@@ -160,7 +160,7 @@ class Report:
             self._say(
                 'warning',
                 f'the sweeps of {", ".join(failed[:5])}{" and others" if len(failed) > 5 else ""} could not be laid '
-                'onto one another: too little stands still there; their poses are used as they are given',
+                'to each other: there are too few static surfaces; their given poses are used',
             )
 
     def _say(self, kind: str, text: str) -> None:

@@ -26,7 +26,7 @@ def deformable_attention(
         value: (B, S, heads, D) features of all levels, flattened row by row, one level after the other.
         shapes: (rows, columns) of each of the L levels; S is the sum of their products.
         locations: (B, Q, heads, L, P, 2) places (column, row) in fractions of a level: 0 is the outer edge of its first
-            pixel, 1 that of its last. Always float32 (or wider): bfloat16 cannot tell neighbouring pixels apart.
+            pixel, 1 that of its last. Always float32 (or wider): bfloat16 cannot distinguish neighbouring pixels.
         weights: (B, Q, heads, L, P).
         backend: name of a backend; by default ``OCCUPANCY_DEFORMABLE_ATTENTION`` or the first that can run.
 

@@ -170,8 +170,8 @@ def read_annotations(
             links.extend((hash(box.token), hash(box.prev or ''), hash(box.next or '')))
     if nowhere:
         left_out.append(
-            f'sample_annotation.json: {len(nowhere)} boxes are left out whose sample_token leads to no keyframe, as '
-            f'that of {nowhere[0]}'
+            f'sample_annotation.json: {len(nowhere)} boxes are left out whose sample_token leads to no keyframe, '
+            f'such as that of {nowhere[0]}'
         )
     left_out += _missing_links(np.array(links, np.int64).reshape(-1, 3))
     table = np.array(whole, np.int64).reshape(-1, 4)

@@ -41,12 +41,12 @@ def attach(
     if at_keyframes:
         said.append(
             f'sample_data.json: {len(at_keyframes)} files of sensors are of keyframes that sample.json does not have, '
-            f'as that of token {at_keyframes[0]}'
+            f'such as that of token {at_keyframes[0]}'
         )
     if left:
         said.append(
             f'sample_data.json: {len(left)} files of sensors are left out whose sample_token leads to no keyframe and '
-            f'which are of no scene by chain or time, as that of token {next(iter(left))}'
+            f'which belong to no scene by chain or time, such as that of token {next(iter(left))}'
         )
     return said
 

@@ -185,7 +185,7 @@ def _without_absent(
         if not any((dataroot / row.filename).is_file() for row, calibration in sweeps if calibration.channel == channel)
     ]
     kept = [sweep for sweep in sweeps if sweep[1].channel not in absent]
-    notes = [f'sample_data.json: {channel} is left out, for none of its files is there' for channel in absent]
+    notes = [f'sample_data.json: {channel} is left out: none of its files exists' for channel in absent]
     return kept, [first, *(channel for channel in others if channel not in absent)], notes
 
 

@@ -156,7 +156,7 @@ def _read_samples(
                 nowhere.append(sample.token)
     if nowhere:
         tables.left_out.append(
-            f'sample.json: {len(nowhere)} keyframes are left out whose scene_token leads to no scene, as that of '
+            f'sample.json: {len(nowhere)} keyframes are left out whose scene_token leads to no scene, such as that of '
             f'{nowhere[0]}'
         )
     return chosen, others
@@ -260,7 +260,7 @@ def _read_label_files(tables: Tables) -> None:
         beside = [name for name in ('lidarseg', 'panoptic') if (tables.folder.parent / name).is_dir()]
         if beside:
             raise UserError(
-                f'{tables.folder / beside[0]}.json: this table is missing, and the folder {beside[0]} is there; unpack '
+                f'{tables.folder / beside[0]}.json: this table is missing, but the folder {beside[0]} exists; unpack '
                 'the tables of nuScenes-lidarseg as well'
             )
         return

@@ -59,7 +59,7 @@ class FolderSource:
         self._label_format = labelled.layout if labelled else ''
         self._prediction_layout = predicted.layout if predicted else ''
         if truth is not None and not self._labels.keys() & self._predictions.keys():
-            hint = '' if self.keyframes else '; give --dataroot, which tells what keyframe a file is of'
+            hint = '' if self.keyframes else '; give --dataroot to find the keyframe of each file'
             raise ValueError(f'{folder}: none of its predictions is of a keyframe that {truth} has{hint}')
         self.scenes = self._ordered(known[::-1])
 
@@ -201,7 +201,7 @@ def read_prediction(
     Args:
         file: the file.
         layout: name of a label format, or :data:`project.formats.folders.DENSE`.
-        label_grid: of the labels that it is compared with, for layouts that do not tell their grid.
+        label_grid: of the labels that it is compared with, for layouts that do not state their grid.
         category_labels: as for :func:`read_labels`.
 
     Returns:

@@ -101,5 +101,5 @@ class FrameMaker:
         try:
             frame = self._source.frame(*key)
             future.set_result(Shown(frame, encode_frame(frame), {camera.name: camera for camera in frame.cameras}))
-        except Exception as error:  # Whoever waits for the frame is told.
+        except Exception as error:  # The thread that waits for the frame raises it.
             future.set_exception(error)

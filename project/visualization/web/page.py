@@ -105,7 +105,7 @@ def encode_frame(frame: Frame) -> bytes:
     """A frame for the page: gzip of the length of a JSON header (uint32, little-endian), the header and byte arrays.
 
     One bit for each voxel of the grid says whether any layer holds something there; each such voxel has one byte for
-    each layer and each mask. That is less than its exposed sides would be, and the page can find the sides anew when a
+    each layer and each mask. That is less than its exposed sides would be, and the page can find the sides again when a
     class or a mask is switched. Only exposed sides reach the graphics card.
     """
     occupied = np.any([layer.occupied() for layer in frame.layers], axis=0)

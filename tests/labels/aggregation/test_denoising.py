@@ -14,7 +14,7 @@ DOMAIN = tile_map_around(np.zeros((1, 3)))
 
 
 def cleaned(xyz, raw):
-    """Points after cleaning, in their old order (told by intensity)."""
+    """Points after cleaning, in their old order (identified by intensity)."""
     xyz = np.asarray(xyz, np.float32)
     points = Points(xyz, np.full(len(xyz), raw, np.uint8), np.arange(len(xyz), dtype=np.uint8))
     collector = PointCollector(1)

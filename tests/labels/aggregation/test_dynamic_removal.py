@@ -1,4 +1,5 @@
-"""What is clear at other times is removed, wherever it touches something; what is thin, grazed or hidden is not."""
+"""Cells that are clear at other times are removed, even if they touch something; thin, grazed or hidden things are
+not."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Ground that is found must be the ground, whatever stands on it."""
+"""The detected ground must be the ground, whatever stands on it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What stays put in the lidar's frame while the world moves is the car itself; what runs along the road is not."""
+"""Returns that stay in the lidar's frame while the world moves are the own vehicle; things along the road are not."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Poses that are given wrong are found again in hand-built worlds, as far as these tell them."""
+"""Registration recovers wrong poses in hand-built worlds, as far as the geometry determines them."""
 
 import numpy as np
 import pytest

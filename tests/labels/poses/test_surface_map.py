@@ -1,4 +1,4 @@
-"""A map of surfaces tells how a sweep is to move."""
+"""A map of surfaces gives the motion that aligns a sweep."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Many scenes at once: what goes wrong in one is reported, and harms neither the others nor the files."""
+"""Many scenes at once: an error in one is reported, and harms neither the others nor the files."""
 
 import errno
 import os

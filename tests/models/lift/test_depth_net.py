@@ -1,4 +1,4 @@
-"""Depths of pixels: two opinions, and what rays tell."""
+"""Depths of pixels: logits of depth and of height, and features of rays."""
 
 import torch
 from small_lift import BINS

@@ -1,4 +1,4 @@
-"""A ``scene.json`` becomes a scene, and what is wrong with one is named."""
+"""A ``scene.json`` becomes a scene, and its errors are named."""
 
 import json
 
@@ -14,7 +14,7 @@ QUARTER = [0.5**0.5, 0, 0, 0.5**0.5]
 
 
 def scene_file() -> dict:
-    """Two lidars, 10 Hz and 5 Hz, a camera, a car that drives 10 m/s along x, and a box that is told from a lidar."""
+    """Two lidars, 10 Hz and 5 Hz, a camera, a car that drives 10 m/s along x, and a box in the frame of a lidar."""
     times = [START_US + at * 100_000 for at in range(11)]
     poses = [{'timestamp_us': t, 'translation': [at, 0, 0], 'rotation': [1, 0, 0, 0]} for at, t in enumerate(times)]
     of_front = [{'lidar': 'front', 'timestamp_us': t, 'file': f'front/{at}.bin'} for at, t in enumerate(times)]

@@ -1,4 +1,4 @@
-"""Labels on a grid of one's own: --grid."""
+"""Labels on the user's own grid: --grid."""
 
 import numpy as np
 import pytest
