@@ -54,7 +54,7 @@ def test_another_car_and_another_layout(run: Callable[..., int], tmp_path: Path,
     # The folder of a scene must not come where something else lies.
     (out / 'scene-0061').mkdir()
     folder = ('--out', out, *SMALL, '--overwrite', '--layout', 'folder')
-    assert run(*folder) == 2 and 'scene-0061 is not of the synthetic world' in capsys.readouterr().err
+    assert run(*folder) == 2 and 'scene-0061 is not part of the world' in capsys.readouterr().err
     (out / 'scene-0061').rmdir()
     assert run(*folder) == 0
     assert {path.name for path in out.iterdir()} == {'scene-0061', 'taxonomy.yaml', 'synthetic_world.json'}
@@ -77,7 +77,7 @@ def test_what_lies_beside_a_world_survives_another(run: Callable[..., int], tmp_
         path.parent.mkdir(parents=True)
         path.write_text('mine')
     assert run('--out', out, *SMALL, '--overwrite') == 2
-    assert 'v1.0-mini is not of the synthetic world' in capsys.readouterr().err
+    assert 'v1.0-mini is not part of the world' in capsys.readouterr().err
     assert run('--out', out, *SMALL, '--overwrite', '--version', 'v1.0-second', '--seed', 3) == 0
     assert 'kept from before: occupancy, v1.0-mini\n' in capsys.readouterr().out
     assert all(path.read_text() == 'mine' for path in mine)
