@@ -123,7 +123,7 @@ class TimingConfig:
 
 @dataclass(frozen=True)
 class TrustConfig:
-    """When labels are trusted, in percent.
+    """Limits for trusted labels, in percent.
 
     Attributes:
         agree: least share of rays that agree.

@@ -27,7 +27,7 @@ from project.sources.base import Scene
 
 @dataclass(frozen=True)
 class Task:
-    """How to check.
+    """Settings of a check.
 
     Attributes:
         labels: the labels; None to make them.

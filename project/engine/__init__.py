@@ -1,4 +1,5 @@
-"""How training and tests run: mmengine's runner, made exact to resume, safe to load and whole on disk."""
+"""Training and testing: mmengine's runner with exact resuming and with checkpoints that are complete and safe to
+load."""
 
 from project.engine.amp import OccupancyBfloat16OptimWrapper
 from project.engine.averaging import OccupancyAverageHook, OccupancyMovingAverage

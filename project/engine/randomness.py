@@ -14,7 +14,7 @@ from mmengine.dist import get_rank
 from torch.utils.data import Dataset, Sampler
 
 _ITERATION, _SAMPLE = 0, 1
-"""What a seed is for: the first number of the place, so that the two never share a stream."""
+"""Purpose of a seed: the first number of the place, so that model and data never share a stream."""
 
 Place = tuple[int, ...]
 
@@ -48,7 +48,7 @@ class SeededDataset(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """What the dataset says about itself."""
+        """The metainfo of the dataset."""
         return getattr(self.dataset, 'metainfo', {})
 
 

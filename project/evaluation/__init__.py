@@ -1,4 +1,4 @@
-"""How good predicted voxels are.
+"""Evaluation of predicted voxels.
 
 ``evaluate`` scores a folder of predictions, and ``project.evaluation.protocols`` arrays. Both need numpy and numba
 only; what registers with mmengine, and needs it and torch, is in ``metric``, ``prediction_hook`` and

@@ -1,1 +1,1 @@
-"""Who does the work of many scenes: processes of this machine, or the workers of a Dask cluster."""
+"""Executors for many scenes: processes of this machine, or the workers of a Dask cluster."""

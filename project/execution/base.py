@@ -1,4 +1,4 @@
-"""What all executors have in common."""
+"""The interface of all executors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any, Protocol
 
 Work = Callable[[Any, Any, Callable[[], None]], Any]
 """A function of a module, called with an item, what all items share, and a function to be called after each step. It
-reports what goes wrong in its result and raises nothing."""
+reports errors in its result and raises nothing."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """In place of the result of an item that nobody could finish.
+    """Replaces the result of an item that could not be finished.
 
     Attributes:
         reason: a sentence for the user.
@@ -21,7 +21,7 @@ class Lost:
 
 
 class Executor(Protocol):
-    """Calls a function for each of many items, wherever that is; none of them stops another."""
+    """Calls a function for each of many items, on any machine; an item that fails stops no other."""
 
     def run(
         self,
@@ -35,8 +35,8 @@ class Executor(Protocol):
 
         Args:
             work: the function.
-            items: each is taken from here when its turn comes.
-            shared: what the function gets beside.
+            items: each is taken when its call starts.
+            shared: a further argument of all calls.
             on_progress: called from time to time with the number of steps done so far.
             try_elsewhere: whether a result is worth another try on another machine, such as a disk that failed.
 

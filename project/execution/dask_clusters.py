@@ -1,4 +1,4 @@
-"""Which Dask cluster ``--cluster`` means: one that is there, one on this machine, or one that a YAML describes."""
+"""Finds the Dask cluster of ``--cluster``: a running one, one on this machine, or one described by a YAML file."""
 
 import importlib
 import re
@@ -24,14 +24,14 @@ _KEYS = {'class', 'options', 'workers'}
 
 @dataclass(frozen=True)
 class ClusterChoice:
-    """What ``--cluster`` says.
+    """The parsed option ``--cluster``.
 
     Attributes:
-        address: of a scheduler that runs already; None to start a cluster.
+        address: of a running scheduler; None to start a cluster.
         class_name: the class that starts it, ``package.module.Class``.
         options: its keyword arguments.
         least: workers to begin with; 0 with a `most` of 0 leaves that to the options.
-        most: workers that may come; more than `least` lets Dask add and release them as there is work.
+        most: largest number of workers; if it exceeds `least`, Dask adds and releases workers with the amount of work.
     """
 
     address: str | None = None
@@ -42,13 +42,13 @@ class ClusterChoice:
 
 
 def parse_cluster(text: str) -> ClusterChoice:
-    """What the text of the option means.
+    """Parse the text of the option.
 
     Args:
         text: ``tcp://HOST:PORT``, ``local:N``, a YAML file, or the name of one in ``config/clusters``.
 
     Raises:
-        UserError: it means nothing, or the file does not describe a cluster; the message says what it should be.
+        UserError: the text is invalid, or the file does not describe a cluster; the message says what it should be.
     """
     if re.match(r'[a-z]+://', text):
         return ClusterChoice(address=text)
@@ -101,7 +101,7 @@ def connected(choice: ClusterChoice) -> Iterator[Client]:
         ImportError: the package of its class is not installed.
     """
     with ExitStack() as stack:
-        # The executor decides what is tried again. A scheduler that is there already tries three times by itself.
+        # The executor decides what is tried again. A scheduler that was already running tries three times by itself.
         stack.enter_context(dask.config.set({'distributed.scheduler.allowed-failures': 0}))
         place = choice.address or stack.enter_context(_started(choice))
         try:

@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster: the scheduler decides who does what, this decides what is tried again."""
+"""Runs items on the workers of a Dask cluster: the scheduler assigns them, this module decides what is tried again."""
 
 import contextlib
 import pickle
@@ -21,14 +21,14 @@ cloudpickle.register_pickle_by_value(on_worker)
 
 POLL_S = 0.2
 LOOK_S = 2.0
-"""Seconds from one look at which workers there are to the next."""
+"""Seconds between checks of the existing workers."""
 
 STALLED_S = 1800.0
-"""A task that takes so long for a step hangs."""
+"""A task that takes this long for a step counts as hanging."""
 
 TRIES = 2
 DEATHS = 5
-"""An item is given up after so many workers died, even if none of them told that it had begun."""
+"""An item is given up after this many workers died, even if none of them reported that it had begun."""
 
 KILLED = 'each worker that worked on it died, most likely for lack of memory; give workers more'
 HUNG = f'took more than {STALLED_S / 60:.0f} minutes for a step on each of {TRIES} workers'
@@ -44,12 +44,12 @@ class _Task:
 
 
 class DaskExecutor:
-    """An executor of the workers that a Dask scheduler has, whenever they come and go.
+    """An executor on the workers of a Dask scheduler, which may come and go.
 
     Args:
         client: connected to the scheduler.
         expected: what workers must have, as :func:`project.execution.on_worker.differences` takes it.
-        workers: how many may come, for a cluster that grows with what there is to do.
+        workers: largest number of workers, for a cluster that grows with the amount of work.
         warn: called with a sentence on a worker that is not used.
         stalled_s: a task that takes longer for a step is tried on another worker.
     """
@@ -66,10 +66,10 @@ class DaskExecutor:
         self.warn, self.stalled_s = warn, stalled_s
 
     def check_workers(self) -> None:
-        """Ask all workers that are there now whether they are like this process.
+        """Check that all current workers have the same versions and files as this process.
 
         Raises:
-            UserError: some are not; the message names them and says in what.
+            UserError: some differ; the message names them and the difference.
         """
         replies = self.client.run(on_worker.look, self.expected, on_error='return')
         wrong = []
@@ -93,7 +93,7 @@ class DaskExecutor:
         """As :class:`project.execution.base.Executor` says.
 
         Raises:
-            UserError: the scheduler is gone, or no worker is like this process.
+            UserError: the scheduler is gone, or no worker matches this process.
         """
         return _Run(self, work, items, shared, on_progress, try_elsewhere).results()
 
@@ -146,8 +146,8 @@ class _Run:
 
     def _submit(self) -> None:
         threads = sum(n for address, n in self.threads.items() if address not in self.unlike)
-        # One for each thread, and none that waits behind another: its worker's death would count for it as well. All at
-        # once would be all scenes in the scheduler's memory.
+        # One task for each thread, and none that waits behind another: the death of its worker would count for it as
+        # well. With all tasks at once, all scenes would be in the scheduler's memory.
         room = max(threads, self.executor.workers, 1) - len(self.running)
         for number in [self.waiting.popleft() for _ in range(min(max(room, 0), len(self.waiting)))]:
             key = f'occupancy-{number}-{uuid.uuid4().hex}'
@@ -157,14 +157,14 @@ class _Run:
             others = [address for address in self.threads if address not in shunned] if avoid else []
             future = self.client.submit(
                 on_worker.work_on, self.executor.expected, self.topic, key, payload, key=key, pure=False,
-                # Rather a worker that was to be avoided than none.
+                # A worker to be avoided is better than none.
                 workers=others or None, allow_other_workers=bool(others),
             )  # fmt: skip
             self.running[key] = _Task(number, future)
             future.add_done_callback(lambda _, key=key: self.done.put(key))
 
     def _settle(self) -> None:
-        """Take what has ended; waits for a moment if nothing has."""
+        """Take finished tasks; waits for a moment if there are none."""
         try:
             keys = [self.done.get(timeout=POLL_S)]
             while not self.done.empty():
@@ -173,7 +173,7 @@ class _Run:
             return
         self._read_events()
         for key in keys:
-            # What was given up is not there any more.
+            # Tasks that were given up no longer exist.
             if key in self.running:
                 self._settle_task(self.running.pop(key))
 
@@ -202,7 +202,7 @@ class _Run:
             self.steps += reply['steps']
 
     def _try_again_alive(self, task: _Task) -> None:
-        """Put an item back whose worker died, unless that was so twice while it was worked on."""
+        """Put an item back whose worker died, unless two workers died while they worked on it."""
         self.tries[task.number] += task.begun
         self.deaths[task.number] += 1
         if self.tries[task.number] >= TRIES or self.deaths[task.number] >= DEATHS:
@@ -211,7 +211,7 @@ class _Run:
             self.waiting.append(task.number)
 
     def _once_more(self, number: int, worker: str) -> bool:
-        """Put an item back for another worker than this, unless it had its tries."""
+        """Put an item back for another worker, unless all its tries are used."""
         self.tries[number] += 1
         if self.tries[number] >= TRIES:
             return False
@@ -237,7 +237,7 @@ class _Run:
             task.future.cancel()
             self.executor.warn(f'{worker or "a worker"} hangs; what it was to do is tried elsewhere')
             if worker in self.threads:
-                # One without a nanny cannot be restarted; its thread stays lost.
+                # A worker without a nanny cannot be restarted; its thread is lost.
                 with contextlib.suppress(Exception):
                     self.client.restart_workers([worker], timeout=30, raise_for_error=False)
             if not self._once_more(task.number, worker):

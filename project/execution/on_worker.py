@@ -1,5 +1,5 @@
-"""What a Dask worker runs. The text of this module is sent to workers, so that it can say what is wrong with those
-that lack this project; it imports nothing of it."""
+"""The code that a Dask worker runs. The text of this module is sent to workers, so that it can report workers that lack
+this project; so it imports nothing from the project."""
 
 import hashlib
 import os
@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ('numpy', 'numba', 'scipy')
-"""Labels may depend on the versions of these."""
+"""Labels may depend on the versions of these packages."""
 
 PROGRESS_S = 2.0
-"""Seconds from one report of progress to the next: each is a message to the scheduler and to the client."""
+"""Seconds between reports of progress: each is a message to the scheduler and to the client."""
 
 
 class StoppedError(Exception):
-    """The client does not want this any more."""
+    """The client has cancelled this task."""
 
 
 def versions() -> dict[str, str]:
-    """What runs here: Python, packages that labels depend on, and a digest of all sources of this project."""
+    """Versions on this machine: Python, packages that labels depend on, and a digest of all sources of this project."""
     found = {'Python': '.'.join(platform.python_version_tuple()[:2])}
     for name in PACKAGES:
         try:
@@ -45,7 +45,7 @@ def digest(folder: Path) -> str:
 
 
 def differences(expected: Mapping[str, Any]) -> list[str]:
-    """What is other here than where the client runs, in words.
+    """Differences between this machine and the client, in words.
 
     Args:
         expected: ``versions``, as :func:`versions` gives them; ``sizes``, the size of files by path; ``contents``, the
@@ -73,18 +73,19 @@ def work_on(expected: Mapping[str, Any], topic: str, key: str, payload: bytes) -
     """Work on an item, in a task of a worker that is like the client.
 
     Args:
-        expected: as for :func:`differences`; looked at once for each process and client.
-        topic: of the events that tell of progress: (key, steps done).
+        expected: as for :func:`differences`; checked once for each process and client.
+        topic: of the events that report progress: (key, steps done).
         key: of this task.
         payload: pickled work, item and what is shared.
 
     Returns:
-        ``worker`` and ``host``; ``differs``, what is wrong with this worker; if nothing, ``result`` and ``steps``.
+        ``worker`` and ``host``; ``differs``, the differences of this worker; if there are none, ``result`` and
+        ``steps``.
     """
     from distributed import get_worker
 
     worker: Any = get_worker()
-    # Before the files are looked at, over which it may hang.
+    # Before the files are checked, since that may hang.
     worker.log_event(topic, (key, 0))
     checked = worker.__dict__.setdefault('occupancy_differs', {})
     if topic not in checked:

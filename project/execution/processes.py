@@ -13,7 +13,7 @@ KILLED = 'its process was killed twice, most likely for lack of memory; run agai
 
 @dataclass(frozen=True)
 class Processes:
-    """An executor of processes; they start anew for each call.
+    """An executor on processes, which are started for each call.
 
     Attributes:
         workers: how many; 1 works in this one.
@@ -35,7 +35,7 @@ class Processes:
         # Forks of a fresh process that has imported everything: a fork of this one, in which threads run, might hang.
         context = multiprocessing.get_context('forkserver')
         context.set_forkserver_preload([work.__module__])
-        # A number of each item's own, since a lock would stay closed when the process that holds it is killed.
+        # One number for each item: a lock would stay closed if the process that holds it is killed.
         done = context.RawArray('q', len(items))
         results = call_each(
             _work_counted, items, min(self.workers, len(items)), context, _share, (work, shared, done),

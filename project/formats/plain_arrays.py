@@ -79,14 +79,14 @@ def _from_buffer(content: Any, dtype: PlainDtype, shape: tuple, order: Literal['
 
 
 def _bytes(text: str, encoding: str) -> bytes:
-    """What protocol 2 has for bytes."""
+    """Decodes bytes in protocol 2."""
     if encoding not in ('latin1', 'latin-1'):
         raise ValueError(f'it asks for the encoding {encoding!r:.40}')
     return text.encode('latin1')
 
 
 def _no_bytes() -> bytes:
-    """What protocol 2 has for no bytes."""
+    """Decodes empty bytes in protocol 2."""
     return b''
 
 
@@ -101,4 +101,4 @@ STAND_INS: dict[str, Any] = {
     **{f'numpy.{core}.multiarray.scalar': _SCALAR for core in ('core', '_core')},
     **{f'numpy.{core}.numeric._frombuffer': _FROM_BUFFER for core in ('core', '_core')},
 }
-"""What stands for each name; nothing else of NumPy is needed by arrays and their numbers."""
+"""The stand-in for each name; arrays and their numbers need nothing else of NumPy."""

@@ -1,4 +1,4 @@
-"""Which source reads a folder."""
+"""Finds the source that can read a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path

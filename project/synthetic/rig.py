@@ -32,8 +32,8 @@ class Lidar:
         rotation: ego_from_lidar as quaternion (w, x, y, z).
         roof: lowest and highest corner, in the lidar's frame, of the part of the ego car that beams hit.
         period_us: time of a turn; keyframes are whole numbers of turns apart.
-        early_us: a turn ends so long before each keyframe.
-        pieces: its way during a turn is a line of so many straight pieces.
+        early_us: a turn ends this long before each keyframe.
+        pieces: its path during a turn is a line of this many straight pieces.
     """
 
     translation: tuple[float, float, float]

@@ -45,7 +45,7 @@ class Ground:
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """What :func:`surface` wants."""
+        """The arrays for :func:`surface`."""
         return self.x, self.y, self.heights, self.falling, self.raw
 
     def mesh(self) -> Mesh:

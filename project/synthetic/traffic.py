@@ -27,7 +27,7 @@ ALWAYS = ('trailer', 'bus', 'truck', 'motorcycle', 'bicycle', 'bicycle')
 FOLLOWERS = (('cyclist', 7.0, 0.8), ('van', 15.0, 0.0), ('saloon', 23.0, 0.0))
 """Kinds that follow the ego car, how far behind it they stay, and how far to the right of its lane's middle, metres."""
 LEAD_M = 30.0
-"""Where followers come from: so far before the place that the ego car starts at."""
+"""Distance behind the ego car's start at which followers start."""
 
 
 @dataclass(frozen=True)

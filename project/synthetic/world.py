@@ -21,7 +21,7 @@ from project.workers import worker_pool
 JPEG_QUALITY = 90
 
 _FILES: dict[str, ModuleType] = {'nuscenes': nuscenes_files, 'folder': folder_files}
-"""What names and describes the files of each layout."""
+"""The module that names and describes the files of each layout."""
 
 
 def make_world(

@@ -11,7 +11,7 @@ from project.synthetic.rig import RIGS
 SETTINGS_FILE = 'synthetic_world.json'
 
 FOLDERS = ('samples', 'sweeps', 'lidarseg', 'maps')
-"""What a world with tables of nuScenes holds beside its settings and the tables."""
+"""Parts of a world with nuScenes' tables, besides its settings and the tables."""
 
 TAXONOMY_FILE = 'taxonomy.yaml'
 
@@ -31,7 +31,7 @@ MOST_FOLLOWERS = 3
 
 @dataclass(frozen=True)
 class Difficulties:
-    """What makes labelling hard, each to be switched on or off.
+    """Difficulties for labelling, each of which can be switched on or off.
 
     Attributes:
         unannotated: moving objects that have no box (lidarseg at keyframes knows their class).
@@ -53,7 +53,7 @@ class Difficulties:
 
     @classmethod
     def sentences(cls) -> dict[str, str]:
-        """What each of them is, by name."""
+        """Description of each difficulty, by name."""
         return dict(re.findall(r'^ +(\w+): (.+)\.$', cls.__doc__ or '', re.MULTILINE))
 
     @classmethod
@@ -124,7 +124,7 @@ class WorldSettings:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What a world holds beside its settings: first what it cannot be loaded without."""
+        """Parts of a world besides its settings; the first part is needed to load it."""
         return (TAXONOMY_FILE, *self.names) if self.layout == 'folder' else (self.version, *FOLDERS)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""How well poses agree with each other and with the sweeps taken from them."""
+"""Measures how well poses agree with each other and with their sweeps."""
 
 from collections.abc import Sequence
 

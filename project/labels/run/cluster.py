@@ -24,7 +24,7 @@ def cluster_executor(
         choice: which cluster.
         scenes: what is to be labelled, in absolute folders.
         save_path: absolute root folder of the labels.
-        report: is told of workers that are not used.
+        report: receives sentences on workers that are not used.
 
     Raises:
         UserError: the cluster cannot be used, or workers differ from this process; the message says in what.
@@ -42,7 +42,7 @@ def cluster_executor(
 
 
 def expected(scenes: Sequence[Scene], mark: Path) -> dict[str, Any]:
-    """What workers must have, as :func:`project.execution.on_worker.differences` takes it.
+    """Requirements for workers, in the form of :func:`project.execution.on_worker.differences`.
 
     Of the recordings the first file of the first scene and the last of the last are looked at.
     """

@@ -16,7 +16,7 @@ from project.sources.file_checks import check_files
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a scene.
+    """The result of a scene.
 
     Attributes:
         scene_name: its name.

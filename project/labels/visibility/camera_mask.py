@@ -1,4 +1,4 @@
-"""Which voxels the cameras of a keyframe see.
+"""The voxels that the cameras of a keyframe see.
 
 Every camera casts rays through its image. Neighbouring rays are a third of a voxel apart where they end, and half a
 voxel at the far corners of the grid: the first rays are few, and more are cast between those that reach far. A ray sees

@@ -1,4 +1,4 @@
-"""Which folder below a dataroot holds the tables."""
+"""Finds the folder of tables below a dataroot."""
 
 from pathlib import Path
 

@@ -31,7 +31,7 @@ DARK = 40
 
 @dataclass(frozen=True)
 class Hits:
-    """What the rays of a picture meet first.
+    """The first hits of the rays of a picture.
 
     Attributes:
         positions: (H, W) int32 position of the voxel in ``grid.ravel`` order, or `MISS`, or `SOLID` and below.
