@@ -40,8 +40,8 @@ def box_lag(sweeps: Sweeps, config: BoxConfig) -> tuple[float, int]:
     scores, boxes = np.zeros(len(lags)), 0
     for k in range(1, len(seconds) - 1):
         shown = np.flatnonzero(tracks.present[k - 1 : k + 2].all(axis=0))
-        way = tracks.global_from_box[k + 1, shown, :3, 3] - tracks.global_from_box[k - 1, shown, :3, 3]
-        velocity = way / (seconds[k + 1] - seconds[k - 1])
+        motion = tracks.global_from_box[k + 1, shown, :3, 3] - tracks.global_from_box[k - 1, shown, :3, 3]
+        velocity = motion / (seconds[k + 1] - seconds[k - 1])
         moving = np.linalg.norm(velocity, axis=1) > config.moving_mps
         if not moving.any():
             continue

@@ -75,8 +75,8 @@ def judge_keyframe(
             found.append(verdicts)
             if sweep != scene.keyframe_sweeps[k]:
                 _count_tracks(result.by_track, part, verdicts)
-    told = hits[positions], passes[positions] >= config.passes
-    result.tally.voxels, result.tally.ghosts = int((told[0] | told[1]).sum()), int((~told[0] & told[1]).sum())
+    known = hits[positions], passes[positions] >= config.passes
+    result.tally.voxels, result.tally.ghosts = int((known[0] | known[1]).sum()), int((~known[0] & known[1]).sum())
     result.ghosts = np.concatenate([each.stops[each.outcomes == EARLY] for each in found])
     result.holes = np.concatenate([each.ends[each.outcomes == HOLE] for each in found])
     return result

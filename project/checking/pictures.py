@@ -24,13 +24,13 @@ def keyframe_pictures(scene: SceneReport, keyframe: KeyframeReport, labels: Occu
     frame = Frame(scene.name, keyframe.index, keyframe.token, grid, dense, labels=scene.label_set)
     codes = np.where(dense == FREE, np.uint8(255), np.uint8(0)).ravel()
     codes[keyframe.ghosts], codes[keyframe.holes] = 1, 2
-    told = Layer('rays', codes.reshape(grid.shape), tuple(COLOURS), np.array(list(COLOURS.values()), np.uint8))
+    outcomes = Layer('rays', codes.reshape(grid.shape), tuple(COLOURS), np.array(list(COLOURS.values()), np.uint8))
     behind = following_view(grid, HEIGHT_PX * 4 // 3, HEIGHT_PX)
     above = overhead_view(grid, HEIGHT_PX, HEIGHT_PX)
     views = {
         'labels': (frame.layers[0], behind),
-        'rays': (told, behind),
-        'rays, from above': (told, above),
+        'rays': (outcomes, behind),
+        'rays, from above': (outcomes, above),
     }
     return {title: _jpeg(render_voxels(frame, layer, view), title) for title, (layer, view) in views.items()}
 

@@ -117,10 +117,10 @@ class RayPlacer:
         half = boxes.sizes[b] / 2
         above = ends[:, 2] > -half[2] + self._config.floor_m
         origins, ends = origins[above], ends[above]
-        way = ends - origins
-        borders = -np.sign(way) * (half + DEFAULT.boxes.margin_m) - origins
-        shares = np.divide(borders, way, out=np.zeros_like(way), where=way != 0)
-        starts = np.clip(shares.max(axis=1, initial=0), 0, 1) * np.linalg.norm(way, axis=1)
+        directions = ends - origins
+        borders = -np.sign(directions) * (half + DEFAULT.boxes.margin_m) - origins
+        shares = np.divide(borders, directions, out=np.zeros_like(directions), where=directions != 0)
+        starts = np.clip(shares.max(axis=1, initial=0), 0, 1) * np.linalg.norm(directions, axis=1)
         tracks = np.full(len(ends), boxes.tracks[b], np.int32)
         return PlacedRays(moved(grid_from_box, origins), moved(grid_from_box, ends), starts, tracks)
 

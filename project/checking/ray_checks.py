@@ -77,9 +77,9 @@ def _cast(
         end_voxels[i] = (x * shape[1] + y) * shape[2] + z
         near = _near(occupied, shape, size, end, gap)
         outcomes[i] = AGREES if near >= 0 else HOLE
-        way = end[0] - origin[0], end[1] - origin[1], end[2] - origin[2]
-        length = np.sqrt((way[0] * size[0]) ** 2 + (way[1] * size[1]) ** 2 + (way[2] * size[2]) ** 2)
-        start, stop = _at(origin, way, starts[i] / length), _at(origin, way, 1 + beyond / length)
+        direction = end[0] - origin[0], end[1] - origin[1], end[2] - origin[2]
+        length = np.sqrt((direction[0] * size[0]) ** 2 + (direction[1] * size[1]) ** 2 + (direction[2] * size[2]) ** 2)
+        start, stop = _at(origin, direction, starts[i] / length), _at(origin, direction, 1 + beyond / length)
         enter, leave = clip_to_grid(start, stop, shape)
         if enter >= leave:
             continue
@@ -100,7 +100,7 @@ def _cast(
                 break
             x, rest = divmod(position, shape[1] * shape[2])
             y, z = divmod(rest, shape[2])
-            if not _through_core(origin, way, (x, y, z), core):
+            if not _through_core(origin, direction, (x, y, z), core):
                 continue
             if passes[position] < 255:
                 passes[position] += 1
@@ -121,21 +121,21 @@ def _cell(coordinate, n):
 
 
 @njit(inline='always', error_model='numpy')
-def _at(origin, way, share):
-    return origin[0] + share * way[0], origin[1] + share * way[1], origin[2] + share * way[2]
+def _at(origin, direction, share):
+    return origin[0] + share * direction[0], origin[1] + share * direction[1], origin[2] + share * direction[2]
 
 
 @njit(inline='always', error_model='numpy')
-def _through_core(origin, way, cell, margin):
+def _through_core(origin, direction, cell, margin):
     """Whether a line passes through a voxel that is smaller by a margin on each side."""
     enter, leave = -np.inf, np.inf
     for axis in range(3):
         place = origin[axis] - cell[axis]
-        if way[axis] == 0.0:
+        if direction[axis] == 0.0:
             if not margin <= place <= 1 - margin:
                 return False
             continue
-        first, second = (margin - place) / way[axis], (1 - margin - place) / way[axis]
+        first, second = (margin - place) / direction[axis], (1 - margin - place) / direction[axis]
         enter, leave = max(enter, min(first, second)), min(leave, max(first, second))
     return enter < leave
 

@@ -15,12 +15,12 @@ def sweep_findings(scene: Scene, config: TimingConfig) -> list[Finding]:
     for number in np.unique(lidar):
         sweeps = np.flatnonzero(lidar == number)
         elapsed = np.diff(scene.timestamps_us[sweeps]) / 1e6
-        way = np.linalg.norm(np.diff(scene.global_from_ego[sweeps, :3, 3], axis=0), axis=1)
+        distance = np.linalg.norm(np.diff(scene.global_from_ego[sweeps, :3, 3], axis=0), axis=1)
         same = np.flatnonzero(elapsed <= 0)
         findings += [_sweep_finding(scene, sweeps[i : i + 2], 'have one time') for i in same]
         if len(same) or len(elapsed) < 5:
             continue
-        speed = way / elapsed
+        speed = distance / elapsed
         around = np.array([np.median(np.delete(speed[max(i - 3, 0) : i + 4], min(i, 3))) for i in range(len(speed))])
         for i in np.flatnonzero(np.abs(speed - around) > config.jump_mps):
             text = f'the car drives at {speed[i]:.1f} m/s, before and after at {around[i]:.1f} m/s'
@@ -121,8 +121,8 @@ def _drift(given: Scene, used: Scene, config: TimingConfig) -> list[Finding]:
     # Poses without height do not climb; that does not concern the lidar.
     for axis, kind, sides in ((1, 'yaw', ('to the left', 'to the right')), (2, 'pitch', ('up', 'down'))):
         if abs(ratios[axis]) > config.drift and (kind == 'yaw' or heights > 1e-3):
-            way, side = abs(ratios[axis]), sides[int(ratios[axis] < 0)]
-            moved = f'{100 * way:.1f} cm {side} for each metre driven, by {np.degrees(np.arctan(way)):.1f} degrees'
+            ratio, side = abs(ratios[axis]), sides[int(ratios[axis] < 0)]
+            moved = f'{100 * ratio:.1f} cm {side} for each metre driven, by {np.degrees(np.arctan(ratio)):.1f} degrees'
             findings.append(Finding(kind, f'sweeps meet only if moved {moved}'))
     if abs(ratios[0]) > config.drift:
         further = 'further' if ratios[0] > 0 else 'less far'

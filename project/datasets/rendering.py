@@ -76,12 +76,12 @@ def _first_voxel(bits, blocks, shape, along_y, start, stop):
     line, enter, leave = line_between(start, stop, shape)
     if enter >= leave:
         return 1.0, -2, 0, 0
-    way = enter_grid(shape, along_y, line, enter, leave)
+    state = enter_grid(shape, along_y, line, enter, leave)
     while True:
-        block, way = next_block(blocks, shape, along_y, line, leave, way)
+        block, state = next_block(blocks, shape, along_y, line, leave, state)
         if block < 0:
             return 1.0, -1, 0, 0
-        since, until = shares_crossed(way)
+        since, until = shares_crossed(state)
         inner = enter_block(along_y, line, block, since, until)
         column, inner = next_column(bits, shape, line, until, inner)
         if column >= 0:

@@ -71,7 +71,7 @@ class DaskExecutor:
         Raises:
             UserError: some differ; the message names them and the difference.
         """
-        replies = self.client.run(on_worker.look, self.expected, on_error='return')
+        replies = self.client.run(on_worker.check_worker, self.expected, on_error='return')
         wrong = []
         for address, reply in replies.items():
             if isinstance(reply, BaseException):

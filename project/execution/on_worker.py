@@ -94,13 +94,13 @@ def work_on(expected: Mapping[str, Any], topic: str, key: str, payload: bytes) -
     if checked[topic]:
         return reply
     work, item, shared = pickle.loads(payload)
-    steps, told = 0, time.monotonic()
+    steps, reported = 0, time.monotonic()
 
     def on_step() -> None:
-        nonlocal steps, told
+        nonlocal steps, reported
         steps += 1
-        if time.monotonic() > told + PROGRESS_S:
-            told = time.monotonic()
+        if time.monotonic() > reported + PROGRESS_S:
+            reported = time.monotonic()
             worker.log_event(topic, (key, steps))
             task = worker.state.tasks.get(key)
             if task is None or task.state == 'cancelled':
@@ -109,6 +109,6 @@ def work_on(expected: Mapping[str, Any], topic: str, key: str, payload: bytes) -
     return {**reply, 'result': work(item, shared, on_step), 'steps': steps}
 
 
-def look(expected: Mapping[str, Any]) -> dict[str, Any]:
+def check_worker(expected: Mapping[str, Any]) -> dict[str, Any]:
     """Host and differences of a worker."""
     return {'host': platform.node(), 'differs': differences(expected), 'python': sys.executable}

@@ -88,8 +88,8 @@ def spread(layers: np.ndarray, reach: int) -> np.ndarray:
 @njit(inline='always', error_model='numpy')
 def line_between(start, stop, shape):
     """A line in units of voxels, and the part of it inside the grid as two shares (see :func:`clip_to_grid`)."""
-    way = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
-    line = start[0], start[1], start[2], way[0], way[1], way[2], 1 / way[0], 1 / way[1]
+    direction = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
+    line = start[0], start[1], start[2], direction[0], direction[1], direction[2], 1 / direction[0], 1 / direction[1]
     if _inside(start, shape) and _inside(stop, shape):
         return line, 0.0, 1.0
     enter, leave = clip_to_grid(start, stop, shape)
@@ -135,13 +135,13 @@ def enter_grid(shape, along_y, line, enter, leave):
 
 
 @njit(inline='always')
-def next_block(blocks, shape, along_y, line, leave, way):
+def next_block(blocks, shape, along_y, line, leave, state):
     """The next block with a bit in the layers that the line crosses there.
 
     Returns:
         Its number, -1 at the end of the line; the shares of the line at which it enters and leaves; the next state.
     """
-    return _seek(blocks, line, leave, BLOCK, 1 << along_y, shape[2], way)
+    return _seek(blocks, line, leave, BLOCK, 1 << along_y, shape[2], state)
 
 
 @njit(inline='always')
@@ -157,27 +157,27 @@ def enter_block(along_y, line, block, enter, leave):
 
 
 @njit(inline='always')
-def next_column(bits, shape, line, leave, way):
+def next_column(bits, shape, line, leave, state):
     """The next column with a bit in the layers that the line crosses there: its number, and the next state."""
-    return _seek(bits, line, leave, 1, BLOCK, shape[2], way)
+    return _seek(bits, line, leave, 1, BLOCK, shape[2], state)
 
 
 @njit(inline='always')
-def layers_crossed(way):
+def layers_crossed(state):
     """Bits of the layers that the line crosses in the cell found last."""
-    return way[7]
+    return state[7]
 
 
 @njit(inline='always')
-def lowest_layer(way):
+def lowest_layer(state):
     """The lowest of these layers."""
-    return way[9]
+    return state[9]
 
 
 @njit(inline='always')
-def shares_crossed(way):
+def shares_crossed(state):
     """Shares of the line at which it enters and leaves the cell found last."""
-    return way[8], way[6]
+    return state[8], state[6]
 
 
 @njit(inline='always')
@@ -210,9 +210,9 @@ def _begin(line, enter, x, y, last_x, last_y, width, cell):
 
 
 @njit(inline='always', error_model='numpy')
-def _seek(bits, line, leave, width, stride, layers, way):
+def _seek(bits, line, leave, width, stride, layers, state):
     """Step through square cells seen from above (Amanatides and Woo, 1987) to one with a bit in the layers crossed."""
-    cell, nx, ny, tx, ty, layer, t, _, _, _ = way
+    cell, nx, ny, tx, ty, layer, t, _, _, _ = state
     dx, dy = abs(width * line[6]), abs(width * line[7])
     step_x, step_y = stride if line[6] > 0 else -stride, 1 if line[7] > 0 else -1
     layer = min(max(layer, 0), layers - 1)

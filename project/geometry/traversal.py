@@ -60,19 +60,19 @@ def begin(start, stop, shape):
     x, nx, sx, tx, dx = _axis(start[0], stop[0], shape[0], shape[1] * shape[2])
     y, ny, sy, ty, dy = _axis(start[1], stop[1], shape[1], shape[2])
     z, nz, sz, tz, dz = _axis(start[2], stop[2], shape[2], 1)
-    way = nx, ny, nz, tx, ty, tz, sx, sy, sz, dx, dy, dz
-    return (x * shape[1] + y) * shape[2] + z, nx + ny + nz, way
+    state = nx, ny, nz, tx, ty, tz, sx, sy, sz, dx, dy, dz
+    return (x * shape[1] + y) * shape[2] + z, nx + ny + nz, state
 
 
 @njit(inline='always')
-def advance(way):
+def advance(state):
     """Step into the next voxel.
 
     Returns:
         Change of the position, axis along which the line crosses into the voxel, share of the line at which it does,
         and the next state.
     """
-    nx, ny, nz, tx, ty, tz, sx, sy, sz, dx, dy, dz = way
+    nx, ny, nz, tx, ty, tz, sx, sy, sz, dx, dy, dz = state
     # A border that rounding lets the line reach too early is not crossed twice.
     if tx <= ty and tx <= tz:
         return sx, 0, tx, (nx - 1, ny, nz, tx + dx if nx > 1 else np.inf, ty, tz, sx, sy, sz, dx, dy, dz)
@@ -94,10 +94,10 @@ def traverse(start, stop, shape, path, walls=None):
     Returns:
         Number of voxels; the first holds `start` and the last, unless there was a wall, `stop`.
     """
-    position, steps, way = begin(start, stop, shape)
+    position, steps, state = begin(start, stop, shape)
     path[0] = position
     for i in range(1, steps + 1):
-        change, _, _, way = advance(way)
+        change, _, _, state = advance(state)
         position += change
         path[i] = position
         if walls is not None and walls[position]:
@@ -118,11 +118,11 @@ def first_occupied(start, stop, shape, occupied):
         Its position, -1 if there is none; the axis along which the line enters it, -1 if it starts there; the share of
         the line at which it does.
     """
-    position, steps, way = begin(start, stop, shape)
+    position, steps, state = begin(start, stop, shape)
     if occupied[position]:
         return position, -1, 0.0
     for _ in range(steps):
-        change, axis, share, way = advance(way)
+        change, axis, share, state = advance(state)
         position += change
         if occupied[position]:
             return position, axis, share

@@ -94,7 +94,7 @@ class Graphs:
         if captured is not None and captured.settings == settings:
             if needed is None:
                 return captured.replay(*tensors)
-            results, capacity = _beside(lambda: captured.replay(*tensors), needed)
+            results, capacity = _result_and_number(lambda: captured.replay(*tensors), needed)
             if capacity <= captured.capacity:
                 return results
             del results
@@ -153,7 +153,7 @@ class Graphs:
         return _Captured(settings, capacity, filled)
 
 
-def _beside(work: Callable[[], Any], number: Callable[[], Tensor]) -> tuple[Any, int]:
+def _result_and_number(work: Callable[[], Any], number: Callable[[], Tensor]) -> tuple[Any, int]:
     """The result of the work, which is launched first, and a number; the host waits only for the number."""
     if not torch.cuda.is_available():
         return work(), int(number())

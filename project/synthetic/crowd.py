@@ -47,7 +47,7 @@ class Crowd:
     Attributes:
         plan: the town.
         duration: seconds of the scene.
-        way: (T, 2) places of the ego car every tenth of a second.
+        path: (T, 2) places of the ego car every tenth of a second.
         actors: those taken in so far.
     """
 
@@ -56,7 +56,7 @@ class Crowd:
         self.plan, self.duration = plan, duration
         self.actors: list[Actor] = []
         self._times = np.arange(0, duration + TICK_S, TICK_S)
-        self.way = ego.at(self._times)[:, :2]
+        self.path = ego.at(self._times)[:, :2]
         self._still = [(obstacles[None, :, :2], obstacles[:, 2])]
         self._moving = [_cover(ego.at(self._times), *EGO_SIZE)]
 
@@ -77,7 +77,7 @@ class Crowd:
 
     def near(self, place: tuple[float, float], reach: float = NEAR) -> bool:
         """Whether a place is within reach of the ego car's path."""
-        return bool(np.hypot(*(self.way - place).T).min() < reach)
+        return bool(np.hypot(*(self.path - place).T).min() < reach)
 
 
 def _cover(states: np.ndarray, width: float, length: float) -> tuple[np.ndarray, np.ndarray]:

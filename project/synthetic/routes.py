@@ -132,8 +132,8 @@ def straight_line(start: tuple[float, float], end: tuple[float, float]) -> Line:
     """A line from one place to another."""
     points: list[tuple] = []
     in_curve: list[bool] = []
-    way = np.subtract(end, start)
-    _straight(points, in_curve, np.array(start), np.array(end), way / np.hypot(*way))
+    direction = np.subtract(end, start)
+    _straight(points, in_curve, np.array(start), np.array(end), direction / np.hypot(*direction))
     return Line(np.array(points), np.array(in_curve))
 
 

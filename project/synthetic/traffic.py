@@ -21,7 +21,7 @@ PARKED = {
 }  # fmt: skip
 """Kinds that stand in parking strips, and the share of each."""
 ALWAYS = ('trailer', 'bus', 'truck', 'motorcycle', 'bicycle', 'bicycle')
-"""Kinds of which one is parked close to the ego car's way in every scene; bicycles on the sidewalk."""
+"""Kinds of which one is parked close to the ego car's path in every scene; bicycles on the sidewalk."""
 
 
 FOLLOWERS = (('cyclist', 7.0, 0.8), ('van', 15.0, 0.0), ('saloon', 23.0, 0.0))
@@ -145,7 +145,7 @@ def _building_sites(crowd: Crowd, rng: np.random.Generator) -> None:
 
 
 def _park_one(crowd: Crowd, kind: str, rng: np.random.Generator) -> None:
-    """Park one of a kind at the first free place of kerbs in random order, close to the ego car's way."""
+    """Park one of a kind at the first free place of kerbs in random order, close to the ego car's path."""
     for kerb in rng.permutation(np.array(crowd.plan.kerbs(), object)):
         across = kerb.street.half + 2.5 if kind == 'bicycle' else kerb.street.parking
         place = kerb.place(rng.uniform(kerb.start + 6, kerb.stop - 6), across)
@@ -168,7 +168,7 @@ def _drivers(crowd: Crowd, rng: np.random.Generator) -> None:
     plan, driving = crowd.plan, 0
     for trial in range(90):
         kind = DRIVEN[trial % len(DRIVEN)]
-        at = crowd.way[rng.integers(len(crowd.way))] + rng.uniform(-55, 55, 2)
+        at = crowd.path[rng.integers(len(crowd.path))] + rng.uniform(-55, 55, 2)
         axis, forward = int(rng.integers(2)), bool(rng.integers(2))
         street = int(np.argmin([abs(street.centre - at[1 - axis]) for street in plan.streets[axis]]))
         slow = kind == 'cyclist'
@@ -207,11 +207,11 @@ def _people(crowd: Crowd, rng: np.random.Generator) -> None:
             if kind == 'standing':
                 crowd.add(Actor.still('standing', here, rng.uniform(0, 2 * np.pi)))
             elif kind == 'crossing':
-                way = straight_line(here, kerb.place(along, -kerb.street.half - 2))
-                crowd.add(Actor('adult', _walk(way, speed, 2 * begin, crowd.duration)))
+                path = straight_line(here, kerb.place(along, -kerb.street.half - 2))
+                crowd.add(Actor('adult', _walk(path, speed, 2 * begin, crowd.duration)))
             else:
-                way = straight_line(here, kerb.place(end, across))
-                crowd.add(Actor(kind, _walk(way, speed, begin, crowd.duration)))
+                path = straight_line(here, kerb.place(end, across))
+                crowd.add(Actor(kind, _walk(path, speed, begin, crowd.duration)))
 
 
 def _walk(line: Line, speed: float, begin: float, duration: float) -> Motion:

@@ -43,8 +43,8 @@ def test_rays_start_at_the_lidar_and_objects_where_their_boxes_begin(tmp_path):
     assert np.abs(rays.origins).max() < 1e-6 and (rays.starts == CONFIG.start_m).all()
     carried = RayPlacer(scene, CONFIG).place(1, 0, 'lidar')
     mine = carried.tracks == 0
-    way = (carried.ends - carried.origins)[mine] / carried.lengths[mine, None]
-    entries = carried.origins[mine] + carried.starts[mine, None] * way
+    directions = (carried.ends - carried.origins)[mine] / carried.lengths[mine, None]
+    entries = carried.origins[mine] + carried.starts[mine, None] * directions
     box = inverse(scene.grid_from_global(0, 'lidar') @ car_at(0))
     away = np.abs(entries @ box[:3, :3].T + box[:3, 3]) - (2.1, 1.1, 1.0)
     assert np.abs(away.max(axis=1)).max() < 0.02

@@ -163,10 +163,10 @@ def judge_moment(
             if enter >= leave:
                 continue
             last, last_layer = column_at(shape, along_y, line, leave)
-            way = enter_grid(shape, along_y, line, enter, leave)
-            block, way = next_block(blocks, shape, along_y, line, leave, way)
+            state = enter_grid(shape, along_y, line, enter, leave)
+            block, state = next_block(blocks, shape, along_y, line, leave, state)
             while block >= 0:
-                since, until = shares_crossed(way)
+                since, until = shares_crossed(state)
                 inner = enter_block(along_y, line, block, since, until)
                 column, inner = next_column(todo, shape, line, until, inner)
                 while column >= 0:
@@ -186,14 +186,14 @@ def judge_moment(
                         _count(new, lowest_layer(inner), lowest, passed)
                         if full:
                             _count(full, lowest_layer(inner), lowest, clear)
-                            _settle(full, lowest_layer(inner), lowest, hit, clear, dynamic, standing, clear_share)
+                            _mark_dynamic(full, lowest_layer(inner), lowest, hit, clear, dynamic, standing, clear_share)
                         # A cell beside a point of this moment may be passed, but is never clear.
                         done = crossed & (full | near[column])
                         if done:
                             todo[column] &= ~done
                             blocks[block] = summary(todo, block)
                     column, inner = next_column(todo, shape, line, until, inner)
-                block, way = next_block(blocks, shape, along_y, line, leave, way)
+                block, state = next_block(blocks, shape, along_y, line, leave, state)
 
 
 @njit(inline='always', error_model='numpy')
@@ -219,7 +219,7 @@ def _count(layers, first, lowest, counts):
 
 
 @njit(inline='always')
-def _settle(layers, first, lowest, hit, clear, dynamic, standing, clear_share):
+def _mark_dynamic(layers, first, lowest, hit, clear, dynamic, standing, clear_share):
     """Mark cells that were clear often enough as dynamic; they need no more rays."""
     for layer in range(first, MOST_LAYERS):
         if layers < bit(layer):

@@ -72,9 +72,9 @@ def ground_gap(keyframes: Sequence[Surfaces], poses: np.ndarray) -> float | None
         columns = np.floor(xyz[:, :2]).astype(np.int64)
         of_column, members, counts = np.unique(columns, axis=0, return_inverse=True, return_counts=True)
         sums = np.bincount(members.ravel(), xyz[:, 2], len(counts))
-        told = counts >= _MIN_POINTS
-        cells.append(of_column[told])
-        heights.append(sums[told] / counts[told])
+        known = counts >= _MIN_POINTS
+        cells.append(of_column[known])
+        heights.append(sums[known] / counts[known])
     columns, heights = np.concatenate(cells), np.concatenate(heights)
     if not len(columns):
         return None

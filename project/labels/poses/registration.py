@@ -141,7 +141,7 @@ def _laid(
     Both are taken as Gaussian, so each step towards the most likely pose solves a linear equation.
     """
     angle, along, up = np.radians(config.given_rotation_deg), config.given_horizontal_m, config.given_height_m
-    firmness = times / np.array([angle, angle, angle, along, along, up]) ** 2
+    information = times / np.array([angle, angle, angle, along, along, up]) ** 2
     pose, steps = start.copy(), 0
     while True:
         matrix, side, met = world.normal_equations(sweep, pose, fits_m)
@@ -150,7 +150,7 @@ def _laid(
         turned = Rotation.from_matrix(pose[:3, :3] @ expected[:3, :3].T).as_rotvec()
         off = np.concatenate([turned, pose[:3, 3] - expected[:3, 3]])
         # A pose far from the given one is no small drift: the given poses jumped, and get less weight.
-        held = firmness / (1 + firmness / times * (off / config.jump) ** 2)
+        held = information / (1 + information / times * (off / config.jump) ** 2)
         step = -np.linalg.solve(config.independent * matrix + np.diag(held), config.independent * side + held * off)
         pose[:3, :3] = Rotation.from_rotvec(step[:3]).as_matrix() @ pose[:3, :3]
         pose[:3, 3] += step[3:]

@@ -217,7 +217,7 @@ def _sum_up(keys, sums, xyz, is_ground, pose, fits_m, config, matrix, side):
         a, b, thin_x, thin_y, thin, wide = _ellipse(s)
         along = (u - a) * thin_x + (v - b) * thin_y
         across = (v - b) * thin_x - (u - a) * thin_y
-        told = False
+        matched = False
         for off, e_x, e_y, spread in ((along, thin_x, thin_y, thin), (across, -thin_y, thin_x, wide)):
             spread = (spread * s[0] + _WALL_PRIOR_M**2) / (s[0] + 1)
             share = 1 - spread / _THIN_M2
@@ -227,6 +227,6 @@ def _sum_up(keys, sums, xyz, is_ground, pose, fits_m, config, matrix, side):
             variance = spread + config.wall_noise_m**2 * (1 + 1 / s[0])
             direction = e_x, e_y, 0.0
             _add_row(matrix, side, weight * share * trust / variance, off, (x, y, z - pose[2, 3]), direction)
-            if not told:
-                met, fit, told = met + 1, fit + trust, True
+            if not matched:
+                met, fit, matched = met + 1, fit + trust, True
     return met, fit

@@ -140,22 +140,22 @@ class Report:
 
     def poses(self, reports: Mapping[str, PoseReport | None]) -> None:
         """Show what was done to the poses of each scene, if anything was."""
-        told = {name: report for name, report in reports.items() if report is not None}
-        if not told:
+        known = {name: report for name, report in reports.items() if report is not None}
+        if not known:
             return
         table = Table('scene', 'poses', 'moved by', 'ground apart', 'walls meet', 'sweeps', box=None)
-        for name, report in list(told.items())[:MOST_SCENES]:
+        for name, report in list(known.items())[:MOST_SCENES]:
             gaps = report.ground_gap_given_m, report.ground_gap_used_m
             ground = ' -> '.join('?' if gap is None else f'{gap:.2f} m' for gap in gaps)
             walls = f'{report.walls_met_given:.0%} -> {report.walls_met_used:.0%}'
             sweeps = f'{report.sweeps}' + (f', {report.lost} lost' if report.lost else '')
             table.add_row(name, report.outcome, f'{report.moved_m:.2f} m', ground, walls, sweeps)
         self._console.print(table)
-        if len(told) > MOST_SCENES:
-            counts = Counter(report.outcome for report in told.values())
+        if len(known) > MOST_SCENES:
+            counts = Counter(report.outcome for report in known.values())
             parts = ', '.join(f'{count} {outcome}' for outcome, count in sorted(counts.items()))
-            self._console.print(f'and {len(told) - MOST_SCENES} more scenes, in settings.json; of all: {parts}')
-        failed = [name for name, report in told.items() if report.outcome == 'not registered']
+            self._console.print(f'and {len(known) - MOST_SCENES} more scenes, in settings.json; of all: {parts}')
+        failed = [name for name, report in known.items() if report.outcome == 'not registered']
         if failed:
             self._say(
                 'warning',

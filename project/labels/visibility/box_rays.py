@@ -103,9 +103,9 @@ def _pass(origins, ends, shares, direction, bounds, members, unit_from_scene, si
             if enter >= leave:
                 continue
             for axis in range(3):
-                way = stop[axis] - start[axis]
-                lines[n, 0, axis] = (start[axis] + enter * way - 0.5) * size[box, axis]
-                lines[n, 1, axis] = (start[axis] + leave * way - 0.5) * size[box, axis]
+                span = stop[axis] - start[axis]
+                lines[n, 0, axis] = (start[axis] + enter * span - 0.5) * size[box, axis]
+                lines[n, 1, axis] = (start[axis] + leave * span - 0.5) * size[box, axis]
             ended[n] = leave >= 1
             owners[n] = box
             n += 1

@@ -57,14 +57,14 @@ def camera_mask(
         counts = np.ceil(size_px / step_px).astype(int)
         _cast_rays(seen, walls, eye, voxels_from_image * farthest, size_px, counts, shape, path, config)
     seen = seen.reshape(grid.shape)
-    candidates = _beside(seen, occupied & ~seen)
+    candidates = _neighbours(seen, occupied & ~seen)
     image_from_voxels = cameras.matrices @ (inverse(grid_from_cameras) @ frame_from_voxels)[:, :3]
     reached = _faces_reached(candidates, walls, image_from_voxels, eyes, cameras.sizes_px, shape, path)
     seen[tuple(candidates[reached].T)] = True
     return seen
 
 
-def _beside(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _neighbours(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """(N, 3) indices of wanted voxels that share a face with a seen one."""
     indices = np.stack(np.unravel_index(np.flatnonzero(wanted), wanted.shape), axis=1)
     beside = np.zeros(len(indices), bool)

@@ -51,10 +51,10 @@ def _clear(bits, blocks, shape, along_y, start, stop, ended):
     if enter >= leave:
         return
     last, last_layer = column_at(shape, along_y, line, leave)
-    way = enter_grid(shape, along_y, line, enter, leave)
-    block, way = next_block(blocks, shape, along_y, line, leave, way)
+    state = enter_grid(shape, along_y, line, enter, leave)
+    block, state = next_block(blocks, shape, along_y, line, leave, state)
     while block >= 0:
-        since, until = shares_crossed(way)
+        since, until = shares_crossed(state)
         inner = enter_block(along_y, line, block, since, until)
         column, inner = next_column(bits, shape, line, until, inner)
         cleared = False
@@ -67,7 +67,7 @@ def _clear(bits, blocks, shape, along_y, start, stop, ended):
             column, inner = next_column(bits, shape, line, until, inner)
         if cleared:
             blocks[block] = summary(bits, block)
-        block, way = next_block(blocks, shape, along_y, line, leave, way)
+        block, state = next_block(blocks, shape, along_y, line, leave, state)
 
 
 @njit(cache=True, error_model='numpy')

@@ -65,7 +65,7 @@ def read_rays(
     ends, shares = [np.zeros((0, 3), np.float32)], [np.zeros(0, np.uint16)]
     for sweep in _every(scene, every):
         returns = returns_of(scene, sweep)
-        origins[sweep] = _way(scene, sweep, returns, scene_from_lidar[sweep], origins[sweep])
+        origins[sweep] = _path(scene, sweep, returns, scene_from_lidar[sweep], origins[sweep])
         parts = scene_from_lidar[sweep], scene.ego_from_lidar[sweep], origins[sweep]
         own = scene.own_cells(sweep)
         kept = _kept(returns.points, _shares(returns), *parts, memory, same_m, own_box, near_m, *own)
@@ -88,7 +88,7 @@ def starts_of_rays(
         config: thresholds.
     """
     by_stamps = _origins(scene, scene_from_lidar[:, :3, 3], config.visibility.longest_turn_s)[sweep]
-    first, last = _way(scene, sweep, returns, scene_from_lidar[sweep], by_stamps)
+    first, last = _path(scene, sweep, returns, scene_from_lidar[sweep], by_stamps)
     return first + (_shares(returns)[:, None] + 0.5) / SHARES * (last - first)
 
 
@@ -116,7 +116,9 @@ def _origins(scene: Scene, positions: np.ndarray, longest_turn_s: float) -> np.n
     return origins
 
 
-def _way(scene: Scene, sweep: int, returns: Returns, scene_from_lidar: np.ndarray, by_stamps: np.ndarray) -> np.ndarray:
+def _path(
+    scene: Scene, sweep: int, returns: Returns, scene_from_lidar: np.ndarray, by_stamps: np.ndarray
+) -> np.ndarray:
     """(2, 3) positions of the lidar at the first and at the last point of a sweep."""
     lidar = scene.lidar(sweep)
     if returns.times_s is not None and len(returns.times_s):
