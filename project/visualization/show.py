@@ -100,9 +100,9 @@ def open_source(arguments: Namespace) -> FrameSource:
     """
     path = Path(arguments.source)
     if path.is_dir():
-        from project.visualization.sources.label_folders import FolderSource
+        from project.visualization.sources.label_folders import FolderFrames
 
-        return FolderSource(path, arguments.truth, arguments.dataroot, arguments.version, arguments.format)
+        return FolderFrames(path, arguments.truth, arguments.dataroot, arguments.version, arguments.format)
     from project.visualization.sources.model import ModelSource
 
     return ModelSource(path, arguments.checkpoint, arguments.dataroot, arguments.cfg_options)

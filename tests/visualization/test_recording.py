@@ -14,7 +14,7 @@ from project.sources.nuscenes.source import NuScenesSource
 from project.sources.records import BoxRecords, KeyframeRecord
 from project.taxonomy import FREE
 from project.visualization.frame import Frame
-from project.visualization.sources.label_folders import FolderSource
+from project.visualization.sources.label_folders import FolderFrames
 from project.visualization.sources.recording import Keyframes, keyframes_beside, keyframes_of_tables
 
 
@@ -110,7 +110,7 @@ def test_points_of_another_layout_in_another_place(tmp_path: Path):
     np.array([[0.5, 3, 1, -1], [0.5, 0.1, 0, 0]], 'float64').tofile(file)
     labels = OccupancyLabels(FORMATS['voxels'].GRID, np.zeros((1, 3), np.int32), np.ones(1, np.uint8))
     FORMATS['voxels'].write(tmp_path / 'labels' / FORMATS['voxels'].path(names), labels)
-    frame = FolderSource(tmp_path / 'labels', dataroot=tmp_path / 'data').frame('drive', 0)
+    frame = FolderFrames(tmp_path / 'labels', dataroot=tmp_path / 'data').frame('drive', 0)
     # The second point is within a metre of the lidar.
     np.testing.assert_array_equal(frame.points, np.array([[3, 1, -1]], np.float32))
 
@@ -118,7 +118,7 @@ def test_points_of_another_layout_in_another_place(tmp_path: Path):
 def test_a_dataset_that_knows_no_file_is_refused(tiny_world: Path, tmp_path: Path):
     np.savez_compressed(tmp_path / f'{"f" * 32}.npz', np.full((7, 5, 3), FREE, np.uint8))
     with pytest.raises(ValueError, match='none of its 1 submission files is of a keyframe of .*world'):
-        FolderSource(tmp_path, dataroot=tiny_world)
+        FolderFrames(tmp_path, dataroot=tiny_world)
 
 
 def test_the_index_says_the_same_as_the_tables(tiny_world: Path, tmp_path: Path):
@@ -139,11 +139,11 @@ def test_the_index_says_the_same_as_the_tables(tiny_world: Path, tmp_path: Path)
     np.testing.assert_array_equal(frames[0].points, frames[1].points)
     labels = OccupancyLabels(FORMATS['voxels'].GRID, np.zeros((1, 3), np.int32), np.ones(1, np.uint8))
     FORMATS['voxels'].write(tmp_path / FORMATS['voxels'].path(found.names[token]), labels)
-    assert len(FolderSource(tmp_path, dataroot=tiny_world).frame('scene-0061', 0).cameras) == 6
+    assert len(FolderFrames(tmp_path, dataroot=tiny_world).frame('scene-0061', 0).cameras) == 6
     elsewhere = tmp_path / 'elsewhere'
     (elsewhere / 'samples').mkdir(parents=True)
     with pytest.raises(ValueError, match='elsewhere: holds no lidar or camera file of the keyframes of'):
-        FolderSource(tmp_path, dataroot=elsewhere)
+        FolderFrames(tmp_path, dataroot=elsewhere)
 
 
 def test_versions_are_found_or_asked_for(tiny_world: Path, tmp_path: Path):

@@ -8,7 +8,7 @@ import pytest
 
 from project.formats import FORMATS, Keyframe, OccupancyLabels, infos, points
 from project.taxonomy import FREE
-from project.visualization.sources.label_folders import FolderSource, grid_of_shape
+from project.visualization.sources.label_folders import FolderFrames, grid_of_shape
 
 CAR = 4
 
@@ -55,7 +55,7 @@ def write_index(root: Path, numbers: tuple[int, ...] = (0, 1, 2)) -> None:
 
 @pytest.mark.parametrize('name', FORMATS)
 def test_every_format_is_recognised_and_read(tmp_path: Path, name: str):
-    source = FolderSource(write_labels(tmp_path, name))
+    source = FolderFrames(write_labels(tmp_path, name))
     ((scene, tokens),) = source.scenes.items()
     assert len(tokens) == 2
     frame = source.frame(scene, 1)
@@ -67,36 +67,36 @@ def test_every_format_is_recognised_and_read(tmp_path: Path, name: str):
 @pytest.mark.parametrize('name', FORMATS)
 def test_the_index_beside_labels_names_scenes_and_sets_the_order(tmp_path: Path, name: str):
     write_index(write_labels(tmp_path, name))
-    assert FolderSource(tmp_path).scenes == {'scene-0007': [keyframe(0).sample_token, keyframe(1).sample_token]}
+    assert FolderFrames(tmp_path).scenes == {'scene-0007': [keyframe(0).sample_token, keyframe(1).sample_token]}
 
 
 def test_the_index_is_found_from_the_first_level_too(tmp_path: Path):
     write_index(write_labels(tmp_path, 'voxels'))
-    tokens = FolderSource(tmp_path / 'voxels').scenes['scene-0007']
+    tokens = FolderFrames(tmp_path / 'voxels').scenes['scene-0007']
     assert tokens == [keyframe(0).sample_token, keyframe(1).sample_token]
 
 
 def test_what_the_index_does_not_know_comes_last(tmp_path: Path):
     write_index(write_labels(tmp_path, 'occ3d', (0, 1, 2)), (1, 2))
-    assert FolderSource(tmp_path).scenes['scene-0007'] == [keyframe(i).sample_token for i in (1, 2, 0)]
+    assert FolderFrames(tmp_path).scenes['scene-0007'] == [keyframe(i).sample_token for i in (1, 2, 0)]
 
 
 def test_an_index_of_another_program_is_left_alone(tmp_path: Path):
     write_labels(tmp_path, 'occ3d')
     (tmp_path / 'nuscenes_infos_val.pkl').write_bytes(pickle.dumps({'infos': []}))
-    assert FolderSource(tmp_path).scenes['scene-0007'] == [keyframe(i).sample_token for i in (1, 0)]
+    assert FolderFrames(tmp_path).scenes['scene-0007'] == [keyframe(i).sample_token for i in (1, 0)]
 
 
 def test_a_folder_of_several_formats_obeys_the_choice(tmp_path: Path):
     write_labels(write_labels(tmp_path, 'voxels'), 'occ3d')
-    assert FolderSource(tmp_path).frame('scene-0007', 0).grid == FORMATS['voxels'].GRID
-    assert FolderSource(tmp_path, label_format='occ3d').frame('scene-0007', 0).grid == FORMATS['occ3d'].GRID
+    assert FolderFrames(tmp_path).frame('scene-0007', 0).grid == FORMATS['voxels'].GRID
+    assert FolderFrames(tmp_path, label_format='occ3d').frame('scene-0007', 0).grid == FORMATS['occ3d'].GRID
 
 
 def test_predictions_stand_beside_their_labels(tmp_path: Path):
     truth = write_labels(tmp_path / 'labels', 'occ3d')
     folder = write_predictions(tmp_path / 'predictions', (200, 200, 16), (1,))
-    source = FolderSource(folder, truth)
+    source = FolderFrames(folder, truth)
     assert source.scenes == {'scene-0007': [keyframe(1).sample_token]}
     frame = source.frame('scene-0007', 0)
     np.testing.assert_array_equal(frame.truth, frame.prediction)
@@ -107,7 +107,7 @@ def test_predictions_stand_beside_their_labels(tmp_path: Path):
 def test_predictions_in_a_label_format_are_compared(tmp_path: Path, name: str):
     truth = write_labels(tmp_path / 'labels', name)
     folder = write_labels(tmp_path / 'predictions', name, (1,))
-    source = FolderSource(folder, truth)
+    source = FolderFrames(folder, truth)
     frame = source.frame(next(iter(source.scenes)), 0)
     assert [layer.name for layer in frame.layers] == ['truth', 'prediction', 'difference']
     np.testing.assert_array_equal(frame.truth, frame.prediction)
@@ -117,9 +117,9 @@ def test_predictions_and_labels_that_name_keyframes_differently_meet_by_the_inde
     truth = write_labels(tmp_path / 'labels', 'surroundocc')
     folder = write_predictions(tmp_path / 'predictions', (200, 200, 16), (1,))
     with pytest.raises(ValueError, match='none of its predictions is of a keyframe .*; give --dataroot'):
-        FolderSource(folder, truth)
+        FolderFrames(folder, truth)
     write_index(truth)
-    frame = FolderSource(folder, truth).frame('scene-0007', 0)
+    frame = FolderFrames(folder, truth).frame('scene-0007', 0)
     assert (frame.token, frame.grid) == (keyframe(1).sample_token, FORMATS['surroundocc'].GRID)
     assert frame.compared
 
@@ -127,13 +127,13 @@ def test_predictions_and_labels_that_name_keyframes_differently_meet_by_the_inde
 def test_several_layouts_of_predictions_are_refused(tmp_path: Path):
     truth = write_labels(tmp_path / 'labels', 'occ3d')
     with pytest.raises(ValueError, match='several layouts: voxels and occ3d'):
-        FolderSource(write_labels(write_labels(tmp_path / 'both', 'voxels'), 'occ3d'), truth)
+        FolderFrames(write_labels(write_labels(tmp_path / 'both', 'voxels'), 'occ3d'), truth)
 
 
 @pytest.mark.parametrize('array', ['arr_0', 'pred', 'semantics'])
 def test_predictions_of_every_name(tmp_path: Path, array: str):
     np.savez_compressed(tmp_path / f'{"0" * 32}.npz', **{array: np.full((7, 5, 3), CAR, np.uint8)})
-    frame = FolderSource(tmp_path).frame(tmp_path.name, 0)
+    frame = FolderFrames(tmp_path).frame(tmp_path.name, 0)
     assert (frame.prediction == CAR).all()
 
 
@@ -142,14 +142,14 @@ def test_labels_are_brought_to_the_grid_of_the_prediction(tmp_path: Path, name: 
     truth = write_labels(tmp_path / 'labels', name)
     write_index(truth)
     folder = write_predictions(tmp_path / 'predictions', (128, 128, 10))
-    frame = FolderSource(folder, truth).frame('scene-0007', 0)
+    frame = FolderFrames(folder, truth).frame('scene-0007', 0)
     assert frame.grid.voxel_size == pytest.approx((0.8, 0.8, 0.8))
     expected = (25, 22, 2) if name == 'voxels' else (76, 64, 6)
     assert np.argwhere(frame.truth == CAR).tolist() == [list(expected)]
 
 
 def test_predictions_alone_lie_on_the_grid_of_their_shape(tmp_path: Path):
-    source = FolderSource(write_predictions(tmp_path / 'predictions', (200, 200, 16)))
+    source = FolderFrames(write_predictions(tmp_path / 'predictions', (200, 200, 16)))
     frame = source.frame('predictions', 0)
     assert frame.truth is None
     assert frame.grid == FORMATS['occ3d'].GRID
@@ -175,15 +175,15 @@ def test_grid_of_a_shape(shape, frame, extent, size):
 def test_bad_folders_are_refused_with_a_reason(tmp_path: Path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(ValueError, match='neither labels .* nor predictions'):
-        FolderSource(tmp_path / 'empty')
+        FolderFrames(tmp_path / 'empty')
     labels = write_labels(tmp_path / 'labels', 'occ3d')
     with pytest.raises(ValueError, match=r'holds no labels; looked for voxels/\*/\*.npz'):
-        FolderSource(labels, label_format='voxels')
+        FolderFrames(labels, label_format='voxels')
     with pytest.raises(ValueError, match='empty: not nuScenes'):
-        FolderSource(labels, dataroot=tmp_path / 'empty')
+        FolderFrames(labels, dataroot=tmp_path / 'empty')
     folder = write_predictions(tmp_path / 'predictions', (400, 400, 32))
     with pytest.raises(ValueError, match=r'labels.npz: .*cannot fill voxels of .*0.2'):
-        FolderSource(folder, labels).frame('scene-0007', 0)
+        FolderFrames(folder, labels).frame('scene-0007', 0)
 
 
 def test_damaged_predictions_are_named(tmp_path: Path):
@@ -191,7 +191,7 @@ def test_damaged_predictions_are_named(tmp_path: Path):
     file = folder / f'{keyframe(0).sample_token}.npz'
     np.savez_compressed(file, other=np.zeros(3))
     with pytest.raises(ValueError, match=r'npz: not a prediction.* arrays arr_0, pred, semantics'):
-        FolderSource(folder).frame('predictions', 0)
+        FolderFrames(folder).frame('predictions', 0)
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(ValueError, match=f'{file.name}: not a prediction'):
-        FolderSource(folder).frame('predictions', 0)
+        FolderFrames(folder).frame('predictions', 0)

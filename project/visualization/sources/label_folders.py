@@ -16,7 +16,7 @@ from project.visualization.frame import Frame
 from project.visualization.sources.recording import Keyframes, keyframes_beside, keyframes_of_tables
 
 
-class FolderSource:
+class FolderFrames:
     """Frames from a folder of labels, or from a folder of predictions with or without labels beside them.
 
     Args:
