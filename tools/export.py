@@ -37,7 +37,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', metavar='CONFIG', help='configuration, a Python file')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of that very model')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of this model')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='file to write: .pt2, or .onnx')
     parser.add_argument(
         '--format', choices=FORMATS, help='by default onnx for a file that ends in .onnx, else torch_export'

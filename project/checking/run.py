@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from project.checking.scene_check import SceneReport, Task, check_scene
 from project.errors import what_is_wrong
-from project.execution.base import Executor, Lost
+from project.execution.executor import Executor, Lost
 from project.sources.base import Scene, SceneSource
 
 

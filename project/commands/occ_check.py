@@ -1,4 +1,4 @@
-"""Judge labels without ground truth: what lidar saw must agree with them."""
+"""Judge labels without ground truth: they must agree with the lidar."""
 
 import argparse
 import json
@@ -29,13 +29,13 @@ examples:
   before any labels are made: how good will they be?
     %(prog)s --dataroot NUSCENES --hold-out 2 --scenes scene-0061
 
-  recordings of one's own, as data_converter.py reads them (docs/own_data.md):
+  your own recordings, as data_converter.py reads them (docs/own_data.md):
     %(prog)s --dataroot MY_CAR --hold-out 2
 
   labels of others, in any format that the project reads:
     %(prog)s OCC3D/gts --dataroot NUSCENES --format occ3d
 
-The exit code is 0 where labels are trusted, 1 where they are not, and 2 where they could not be judged.
+The exit code is 0 if labels are trusted, 1 if they are not, and 2 if they could not be judged.
 docs/label_checks.md says what each figure means, and what right labels reach.
 """
 
@@ -48,11 +48,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument('labels', metavar='LABELS', nargs='?', type=Path, help='folder of labels, of any format')
     parser.add_argument(
-        '--dataroot', metavar='FOLDER', type=Path, required=True, help='folder of the recordings, whose sweeps judge'
+        '--dataroot',
+        metavar='FOLDER',
+        type=Path,
+        required=True,
+        help='folder of the recordings',
     )
-    parser.add_argument('--source', help='what the dataroot holds, as data_converter.py takes it (what is found)')
-    parser.add_argument('--version', help='of nuScenes, where the folder holds several: v1.0-mini, v1.0-trainval')
-    parser.add_argument('--format', choices=list(FORMATS), help='of the labels, where a folder holds several')
+    parser.add_argument('--source', help='kind of recordings in the dataroot, as in data_converter.py (detected)')
+    parser.add_argument('--version', help='folder of tables, if there are several: v1.0-mini, v1.0-trainval')
+    parser.add_argument('--format', choices=list(FORMATS), help='format of the labels, if the folder has several')
     parser.add_argument('--scenes', nargs='+', metavar='NAME', help='names of the scenes to check')
     parser.add_argument(
         '--sample', type=whole_number(0), default=800, metavar='N',
@@ -60,7 +64,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         '--hold-out', '--holdout', type=whole_number(1), metavar='N',
-        help='make labels without each N-th sweep, in a temporary folder, and judge them by those sweeps',
+        help='make labels without every N-th sweep, in a temporary folder, and judge them by these sweeps',
     )  # fmt: skip
     parser.add_argument(
         '--refine-poses',
@@ -69,7 +73,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--label-mapping', '--label_mapping', type=Path, metavar='YAML',
-        help='of the labels that --hold-out makes, as data_converter.py takes it',
+        help='window of the labels that --hold-out makes, as in data_converter.py',
     )  # fmt: skip
     parser.add_argument('--json', type=Path, metavar='FILE', help='write everything for programs')
     parser.add_argument('--html', type=Path, metavar='FILE', help='write a page with pictures of the worst keyframes')
@@ -141,7 +145,7 @@ def make_task(options: argparse.Namespace, folder: Path, config) -> 'Task':
     if labels and options.hold_out and not made:
         raise ValueError(
             f'{options.labels}: no settings.json says how these labels were made, so they cannot be made again without '
-            'some sweeps; leave --hold-out away to judge them by sweeps that may be in them'
+            'some sweeps; leave out --hold-out to judge them by sweeps that may be in them'
         )
     stated = {name: made[name] for name in ('num_sweeps', 'remove_ghosts') if name in made}
     layout = labels.layout if labels else options.format or 'voxels'

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from project.cli import invocation, run, usable_cores, whole_number
 from project.errors import FIXABLE, UserError
-from project.execution.base import Executor
+from project.execution.executor import Executor
 from project.execution.processes import Processes
 from project.formats import FORMATS, voxels
 from project.geometry.bitgrid import MOST_LAYERS
@@ -71,9 +71,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--source', choices=SOURCES,
-        help='what the dataroot holds: tables of nuScenes, a scene.json per scene, or logs of py123d (what is found)',
+        help='what the dataroot holds: tables of nuScenes, a scene.json per scene, or logs of py123d (detected)',
     )  # fmt: skip
-    parser.add_argument('--version', help='v1.0-trainval or v1.0-mini (the one that is there)')
+    parser.add_argument('--version', help='folder of tables, such as v1.0-trainval (the only one)')
     parser.add_argument(
         '--num_sweeps', '--num-sweeps', type=whole_number(0), default=10, metavar='N',
         help='use the sweeps from N keyframes before to N keyframes after each keyframe (%(default)s)',
@@ -149,7 +149,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--complete',
         action='store_true',
-        help='fill holes in the ground and in flat surfaces, in all formats but points; voxels marks what was filled',
+        help='fill holes in the ground and in flat surfaces, in all formats but points; voxels marks the filled voxels',
     )
     parser.add_argument(
         '--refine-poses',

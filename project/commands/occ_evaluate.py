@@ -42,7 +42,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add('--compare', nargs=2, type=Path, metavar=('A', 'B'), help='two methods, in place of PREDICTIONS')
     add('--infos', type=Path, metavar='PKL', help='index of the split to score; also the lidar poses for rays')
     add('--dataroot', type=Path, help='nuScenes itself as the source of lidar poses (the index)')
-    add('--version', help='of nuScenes, where the dataroot holds several: v1.0-mini, v1.0-trainval')
+    add('--version', help='folder of tables, if there are several: v1.0-mini, v1.0-trainval')
     add('--no-mask', action='store_true', help='occ3d: score all voxels, not only those of the camera mask')
     add('--partial', action='store_true', help='score only the keyframes that are predicted')
     add(

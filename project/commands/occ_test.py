@@ -28,10 +28,15 @@ def parse_args() -> Namespace:
         formatter_class=RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument('config', help='configuration: a Python file, or the name of a shipped one')
-    parser.add_argument('checkpoint', help='checkpoint of that very model')
+    parser.add_argument('checkpoint', help='checkpoint of this model')
     parser.add_argument('--mask', choices=('lidar', 'camera'), help='count only voxels of this visibility mask')
     parser.add_argument(
-        '--bands', nargs='+', type=float, default=[], metavar='METRES', help='part distance bands here, e.g. 20 35'
+        '--bands',
+        nargs='+',
+        type=float,
+        default=[],
+        metavar='METRES',
+        help='edges of distance bands, e.g. 20 35',
     )
     parser.add_argument('--geometric', action='store_true', help='show the IoU of occupied against free as well')
     parser.add_argument(

@@ -36,8 +36,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     what = parser.add_argument_group('what to show')
     what.add_argument('--truth', metavar='FOLDER', help='labels; SOURCE is then predictions in any layout')
     what.add_argument('--dataroot', metavar='FOLDER', help='nuScenes; adds lidar points and camera images')
-    what.add_argument('--version', help='of nuScenes, where the folder holds several: v1.0-mini, v1.0-trainval')
-    what.add_argument('--format', help='of the labels, where a folder holds several: voxels, points, occ3d, ...')
+    what.add_argument('--version', help='folder of tables, if there are several: v1.0-mini, v1.0-trainval')
+    what.add_argument('--format', help='format of the labels, if the folder has several: voxels, points, occ3d, ...')
     what.add_argument('--scene', metavar='NAME', help='scene; by default the first')
     what.add_argument(
         '--frames',

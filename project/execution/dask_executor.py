@@ -15,7 +15,7 @@ from distributed import Client, Future, KilledWorker
 
 from project.errors import UserError
 from project.execution import on_worker
-from project.execution.base import Lost, Work
+from project.execution.executor import Lost, Work
 
 cloudpickle.register_pickle_by_value(on_worker)
 
@@ -90,7 +90,7 @@ class DaskExecutor:
         on_progress: Callable[[int], None] = lambda done: None,
         try_elsewhere: Callable[[Any], bool] = lambda result: False,
     ) -> list[Any]:
-        """As :class:`project.execution.base.Executor` says.
+        """As :class:`project.execution.executor.Executor` says.
 
         Raises:
             UserError: the scheduler is gone, or no worker matches this process.

@@ -8,9 +8,9 @@ from cluster_work import die, fail_first, hang_first, tenfold
 pytest.importorskip('distributed')
 
 from project.errors import UserError
-from project.execution.base import Lost
 from project.execution.dask_clusters import ClusterChoice, connected, parse_cluster
 from project.execution.dask_executor import DaskExecutor
+from project.execution.executor import Lost
 from project.execution.on_worker import differences, versions
 
 

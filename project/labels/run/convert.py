@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from project.errors import what_is_wrong
-from project.execution.base import Executor, Lost
+from project.execution.executor import Executor, Lost
 from project.labels.pipeline import label_scene
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
