@@ -18,6 +18,7 @@ from project.label_mapping import with_label_mapping
 from project.sources.base import Lidar, Rig, Scene, cameras_of
 from project.sources.box_tracks import DatedBoxes, annotations_of, box_records, tracks_at
 from project.sources.keyframes import choose_keyframes, images_at, keyframe_named, token, with_poses_of_car
+from project.sources.plausible import check_plausible
 from project.sources.records import CameraRecord, KeyframeRecord
 from project.sources.taxonomies import read_taxonomy, taxonomy_of_boxes
 from project.sources.trajectory import Trajectory
@@ -80,7 +81,9 @@ class Py123dSource:
         if not len(points.times_us):
             raise UserError(f'{self.dataroot / LOGS}: the log {name} has no lidar')
         try:
-            return _scene(log, name, points, self)
+            scene = _scene(log, name, points, self)
+            check_plausible(scene)
+            return scene
         except ValueError as error:
             raise UserError(f'{self.dataroot / LOGS}: the log {name}: {error}') from None
 

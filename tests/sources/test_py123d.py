@@ -128,6 +128,28 @@ def test_a_taxonomy_of_ones_own_has_the_categories_of_the_data_set(source, monke
         source.load('log')
 
 
+def test_numbers_that_cannot_be_are_refused(source, monkeypatch):
+    matrix = np.array([[500.0, 0, 4000], [0, 500, 300], [0, 0, 1]])
+    camera = Stub(intrinsics=Stub(camera_matrix=matrix), camera_to_imu_se3=at(UP), width=800, height=600)
+    with monkeypatch.context() as patch:
+        patch.setattr(StubLog, 'get_camera_metadatas', lambda self: {Id(0, 'PCAM_F0'): camera})
+        with pytest.raises(ValueError, match='the log log: pcam_f0.*principal point'):
+            source.load('log')
+    # The time stamps of another library, which may be nanoseconds.
+    monkeypatch.setattr(StubLog, 'times', tuple(Stub(time_us=START_US + 100_000_000 * step) for step in range(11)))
+    with pytest.raises(
+        ValueError, match='the log log: the timestamps of sweeps of lidar_top .* may be nanosec'
+    ):
+        source.load('log')
+
+
+def test_a_label_mapping_is_for_the_librarys_categories(source, tmp_path):
+    mapping = tmp_path / 'own.yaml'
+    mapping.write_text('learning_map: {noise: 0, vehicle: 1, person: 0, ground: 3, static: 4}\n')
+    taxonomy = Py123dSource(Path('/nowhere'), label_mapping=mapping).load('log').taxonomy
+    assert taxonomy.label_of[:5].tolist() == [0, 1, 0, 3, 4] and taxonomy.symmetric == {1}
+
+
 def test_without_the_library_it_says_how_to_get_it(tmp_path):
     try:
         import py123d as _  # noqa: F401
