@@ -137,9 +137,7 @@ def test_numbers_that_cannot_be_are_refused(source, monkeypatch):
             source.load('log')
     # The time stamps of another library, which may be nanoseconds.
     monkeypatch.setattr(StubLog, 'times', tuple(Stub(time_us=START_US + 100_000_000 * step) for step in range(11)))
-    with pytest.raises(
-        ValueError, match='the log log: the timestamps of sweeps of lidar_top .* may be nanosec'
-    ):
+    with pytest.raises(ValueError, match='the log log: the timestamps of sweeps of lidar_top .* may be nanosec'):
         source.load('log')
 
 
