@@ -2,7 +2,11 @@
 
 from project.formats import FORMATS
 
-PROTOCOLS = ('baseline', 'occ3d', 'surroundocc', 'openoccupancy', 'openocc', 'rayiou')
+SEMANTIC_PROTOCOLS = ('baseline', 'occ3d', 'surroundocc', 'openoccupancy', 'openocc', 'rayiou')
+PANOPTIC_PROTOCOLS = ('raypq', 'pq')
+"""Those that need to know which object each voxel belongs to."""
+
+PROTOCOLS = SEMANTIC_PROTOCOLS + PANOPTIC_PROTOCOLS
 BASELINE_SHAPE = (100, 100, 8)
 BAND_EDGES = (20.0, 35.0)
 """Distances that part the distance bands, metres."""

@@ -1,10 +1,11 @@
 """Predictions in the layout of benchmarks: one dense array for each keyframe, in ``<sample token>.npz``.
 
-Occ3D's submissions hold ``arr_0`` (saved by position), SparseOcc's ``pred``, label files ``semantics``; a ``flow`` may
-stand beside it.
+Occ3D's submissions hold ``arr_0`` (saved by position), SparseOcc's ``pred``, label files ``semantics``; ``flow`` and
+``instances`` may stand beside it.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,33 +17,47 @@ from project.taxonomy import FREE
 ARRAY_NAMES = ('arr_0', 'pred', 'semantics')
 
 
-def read(path: Path, openocc_classes: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+class Prediction(NamedTuple):
+    """The prediction of a keyframe.
+
+    Attributes:
+        labels: (X, Y, Z) uint8, 0-17.
+        flow: (X, Y, Z, 2) velocities in the grid's frame, m/s; None where not predicted.
+        instances: (X, Y, Z) whole numbers, which object each voxel belongs to, 0 for none; None where not predicted.
+    """
+
+    labels: np.ndarray
+    flow: np.ndarray | None = None
+    instances: np.ndarray | None = None
+
+
+def read(path: Path, openocc_classes: bool = False) -> Prediction:
     """Read the prediction of a keyframe.
 
     Args:
         path: the file.
         openocc_classes: whether the array holds OpenOcc's classes (16 = free) and not labels 0-17.
 
-    Returns:
-        (X, Y, Z) uint8 labels 0-17, and (X, Y, Z, 2) velocities in the grid's frame, m/s, or None.
-
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or holds no such array or other values; the message names it.
     """
     with named_errors(path, 'a prediction'):
-        arrays = read_npz(path, (*ARRAY_NAMES, 'flow'))
+        arrays = read_npz(path, (*ARRAY_NAMES, 'flow', 'instances'))
         found = {name: array for name in ARRAY_NAMES if (array := arrays[name]) is not None}
         if len(found) != 1:
             names = list(found) or 'none'
             raise ValueError(f'it must hold exactly one of the arrays {", ".join(ARRAY_NAMES)}, not {names}')
-        ((name, labels),), flow = found.items(), arrays['flow']
+        ((name, labels),), flow, instances = found.items(), arrays['flow'], arrays['instances']
         if labels.ndim != 3:
             raise ValueError(f'"{name}" has the shape {labels.shape}, not (X, Y, Z)')
         if flow is not None and flow.shape != (*labels.shape, 2):
             raise ValueError(f'"flow" has the shape {flow.shape}, not {(*labels.shape, 2)}')
+        if instances is not None and (instances.shape != labels.shape or instances.dtype.kind not in 'iu'):
+            raise ValueError(f'"instances" is {instances.dtype} of shape {instances.shape}, not whole {labels.shape}')
         highest = len(openocc.LABEL_OF_CLASS) - 1 if openocc_classes else FREE
         if labels.dtype.kind not in 'iu' or not labels.size or labels.min() < 0 or labels.max() > highest:
             order = "OpenOcc's classes" if openocc_classes else 'labels'
             raise ValueError(f'"{name}" ({labels.dtype}) holds other values than {order} 0-{highest}')
-        return (openocc.LABEL_OF_CLASS[labels] if openocc_classes else labels.astype(np.uint8)), flow
+        labels = openocc.LABEL_OF_CLASS[labels] if openocc_classes else labels.astype(np.uint8)
+        return Prediction(labels, flow, instances)

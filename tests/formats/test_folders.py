@@ -78,7 +78,7 @@ def test_paths_for_people_and_the_fields_they_are_made_of():
 def test_a_prediction_of_another_kind_is_named(tmp_path: Path):
     file = tmp_path / 'a.npz'
     np.savez(file, pred=np.full((7, 5, 3), 16, np.uint8), flow=np.zeros((7, 5, 3, 2), np.float32))
-    labels, flow = predictions.read(file, openocc_classes=True)
+    labels, flow, _ = predictions.read(file, openocc_classes=True)
     assert (labels == 17).all() and flow.shape == (7, 5, 3, 2)
     np.savez(file, pred=np.zeros((7, 5), np.uint8))
     with pytest.raises(ValueError, match=r'a.npz: .*"pred" has the shape \(7, 5\), not \(X, Y, Z\)'):

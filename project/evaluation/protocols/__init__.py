@@ -15,6 +15,7 @@ import numpy as np
 
 from project.evaluation.names import BAND_EDGES, BASELINE_SHAPE, PROTOCOLS
 from project.evaluation.protocols.interface import Counts, EvaluationProtocol, RayReadings, Scores, Volume, total
+from project.evaluation.protocols.panoptic_protocol import RayPanopticProtocol, VoxelPanopticProtocol
 from project.evaluation.protocols.ray_protocol import RayProtocol
 from project.evaluation.protocols.voxel_protocol import VoxelProtocol
 from project.formats import occ3d, openoccupancy, surroundocc
@@ -71,7 +72,7 @@ def build_protocol(
 
     Args:
         name: one of :data:`PROTOCOLS`; ``seed`` is an earlier name of ``baseline``.
-        camera_mask: whether ``occ3d`` scores only voxels of the camera mask, as its benchmark does.
+        camera_mask: whether ``occ3d`` and ``pq`` score only voxels of the camera mask, as its benchmark does.
         edges: distances that part the distance bands, metres.
         baseline_shape: number of voxels along x, y, z over the baseline's range, for ``baseline``.
 
@@ -96,4 +97,8 @@ def build_protocol(
         return RayProtocol(name, occ3d.GRID, ('openocc',), labels, flow=True, dtype=np.float16, edges=edges)
     if name == 'rayiou':
         return RayProtocol(name, occ3d.GRID, ('occ3d',), tuple(range(FREE)), edges=edges)
+    if name == 'raypq':
+        return RayPanopticProtocol(name, occ3d.GRID, ('occ3d',), tuple(range(FREE)))
+    if name == 'pq':
+        return VoxelPanopticProtocol(name, occ3d.GRID, ('occ3d',), noise=True, camera_mask=camera_mask)
     raise ValueError(f'no protocol {name!r}: choose one of {", ".join(PROTOCOLS)}')

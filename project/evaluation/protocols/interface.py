@@ -23,11 +23,13 @@ class Volume:
         semantics: (X, Y, Z) integer array or tensor, labels 0-17; a ground truth may hold 255 (unobserved).
         flow: (X, Y, Z, 2) float velocities in the grid's frame, m/s; None where not known.
         mask_camera: (X, Y, Z) bool, voxels that a camera sees; None where not known.
+        instances: (X, Y, Z) whole numbers, which object each voxel belongs to, 0 for none; None where not known.
     """
 
     semantics: Any
     flow: Any = None
     mask_camera: Any = None
+    instances: Any = None
 
     @classmethod
     def of(cls, labels: OccupancyLabels) -> 'Volume':
@@ -35,7 +37,10 @@ class Volume:
         flow = None
         if labels.flow is not None:
             flow = labels.grid.dense(labels.indices, labels.flow[:, :2], 0)
-        return cls(labels.dense(), flow, labels.mask_camera)
+        instances = None
+        if labels.instances is not None:
+            instances = labels.grid.dense(labels.indices, labels.instances, 0)
+        return cls(labels.dense(), flow, labels.mask_camera, instances)
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,13 @@ class RayReadings:
         classes: (R,) uint8 labels 0-17; 17 where a ray hits nothing.
         depths: (R,) float32, metres.
         flow: (R, 2) float32 velocity of what was hit, m/s; None where not known.
+        instances: (R,) int64 object that was hit, 0 for none; None where not known.
     """
 
     classes: np.ndarray
     depths: np.ndarray
     flow: np.ndarray | None = None
+    instances: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

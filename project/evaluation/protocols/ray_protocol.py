@@ -72,7 +72,10 @@ class RayProtocol:
         flow = None
         if self.flow and volume.flow is not None:
             flow = np.where(voxels[:, None] >= 0, as_numpy(volume.flow).reshape(-1, 2)[voxels], 0)
-        return self._rounded(RayReadings(classes, depths, flow))
+        instances = None
+        if volume.instances is not None:
+            instances = np.where(classes != FREE, as_numpy(volume.instances).ravel()[voxels], 0).astype(np.int64)
+        return self._rounded(RayReadings(classes, depths, flow, instances))
 
     def prepare(self, truth: Volume | RayReadings, origins: np.ndarray | None = None) -> RayReadings:
         """Readings of a ground truth: cast once, and to be kept where it is compared again."""
@@ -146,7 +149,8 @@ class RayProtocol:
 
     def _rounded(self, readings: RayReadings) -> RayReadings:
         flow = None if readings.flow is None else readings.flow.astype(self.dtype).astype(np.float32)
-        return RayReadings(readings.classes, readings.depths.astype(self.dtype).astype(np.float32), flow)
+        depths = readings.depths.astype(self.dtype).astype(np.float32)
+        return RayReadings(readings.classes, depths, flow, readings.instances)
 
 
 def _flow_errors(prediction: RayReadings, truth: RayReadings, kept: np.ndarray) -> np.ndarray | None:

@@ -30,19 +30,19 @@ def read_dense(path: Path, grid: VoxelGrid, openocc_classes: bool = False) -> Vo
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, or its prediction is of another shape or holds other labels.
     """
-    labels, flow = predictions.read(path, openocc_classes)
+    labels, flow, instances = predictions.read(path, openocc_classes)
     if labels.shape != grid.shape:
         raise ValueError(
             f'{path}: holds voxels of shape {labels.shape}; this protocol scores {grid.shape}: '
             'choose the protocol of this grid, or predict on the grid of the protocol'
         )
-    return Volume(labels, flow)
+    return Volume(labels, flow, instances=instances)
 
 
 def write_dense(path: Path, volume: Volume, name: str = 'arr_0', openocc_classes: bool = False) -> None:
     """Write the prediction of a keyframe so that :func:`read_dense` and the benchmarks' own scripts read it."""
     labels = openocc.CLASS_OF_LABEL[volume.semantics] if openocc_classes else np.asarray(volume.semantics, np.uint8)
-    save_npz(path, {name: labels, 'flow': volume.flow})
+    save_npz(path, {name: labels, 'flow': volume.flow, 'instances': volume.instances})
 
 
 def read_rays(path: Path) -> dict[str, RayReadings]:

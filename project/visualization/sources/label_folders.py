@@ -211,7 +211,7 @@ def read_prediction(
         FileNotFoundError, ValueError: the file is missing or damaged.
     """
     if layout == DENSE:
-        prediction, _ = predictions.read(file)
+        prediction = predictions.read(file).labels
         if label_grid is not None and prediction.shape == label_grid.shape:
             return prediction, label_grid
         return prediction, grid_of_shape(prediction.shape, label_grid.frame if label_grid else None)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from pencil import DIRECTIONS, ORIGIN, ray_frames, voxel_frames
 
-from project.evaluation.protocols import PROTOCOLS, Scores, Volume, build_protocol, total
+from project.evaluation.names import SEMANTIC_PROTOCOLS
+from project.evaluation.protocols import Scores, Volume, build_protocol, total
 from project.taxonomy import FREE
 
 
@@ -108,7 +109,7 @@ def test_tensors_count_like_arrays(name):
             np.testing.assert_array_equal(arrays[key], tensors[key])
 
 
-@pytest.mark.parametrize('name', PROTOCOLS)
+@pytest.mark.parametrize('name', SEMANTIC_PROTOCOLS)
 def test_perfect_and_empty_predictions(name):
     protocol = build_protocol(name, camera_mask=False)
     frames = (ray_frames if protocol.needs_origins else voxel_frames)(protocol.grid)
