@@ -26,16 +26,15 @@ class RayPanopticProtocol(RayProtocol):
 
     def prepare(self, truth: Volume | RayReadings, origins: np.ndarray | None = None) -> RayReadings:
         """Readings of a ground truth, with objects."""
-        readings = super().prepare(truth, origins)
-        if readings.instances is None:
+        if truth.instances is None:
             raise ValueError(NO_INSTANCES)
-        return readings
+        return super().prepare(truth, origins)
 
     def count(self, prediction: Volume | RayReadings, truth: RayReadings, origins: np.ndarray | None = None) -> Counts:
         """Match the segments that rays see; rays that hit nothing in the ground truth are left out."""
         prediction = self.prepare(prediction, origins)
         kept = truth.classes != FREE
-        true, predicted = (segment_keys(each.classes[kept], each.instances[kept]) for each in (truth, prediction))
+        true, predicted = (_segments(readings, kept) for readings in (truth, prediction))
         error = np.abs(prediction.depths[kept] - truth.depths[kept])
         found = [match_segments(true, predicted, error < threshold) for threshold in THRESHOLDS]
         return {name: np.stack([each[name] for each in found]) for name in found[0]}
@@ -76,11 +75,9 @@ class VoxelPanopticProtocol(VoxelProtocol):
         kept = (true != UNOBSERVED) & ((true != FREE) | (predicted != FREE))
         if self.camera_mask:
             kept &= as_numpy(truth.mask_camera)
-        keys = (
-            segment_keys(classes[kept], as_numpy(instances)[kept])
-            for classes, instances in ((true, truth.instances), (predicted, prediction.instances))
-        )
-        return match_segments(*keys, np.ones(kept.sum(), bool))
+        true_keys = segment_keys(true[kept], as_numpy(truth.instances)[kept])
+        keys = segment_keys(predicted[kept], as_numpy(prediction.instances)[kept])
+        return match_segments(true_keys, keys, np.ones(len(keys), bool))
 
     def score(self, counts: Counts, frames: int) -> Scores:
         """PQ, SQ and RQ of each class, and their means over the classes that occur."""
@@ -89,3 +86,9 @@ class VoxelPanopticProtocol(VoxelProtocol):
         classes = {column: dict(zip(names, map(float, values), strict=True)) for column, values in figures.items()}
         summary = {name: mean(values) for name, values in figures.items()}
         return Scores(self._title(), frames, summary, classes)
+
+
+def _segments(readings: RayReadings, kept: np.ndarray) -> np.ndarray:
+    if readings.instances is None:
+        raise ValueError(NO_INSTANCES)
+    return segment_keys(readings.classes[kept], readings.instances[kept])

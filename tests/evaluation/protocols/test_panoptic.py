@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from project.evaluation import evaluate
 from project.evaluation.protocols import Volume, build_protocol, total
 from project.evaluation.protocols.segments import LEAST, match_segments, panoptic_quality, segment_keys
+from project.formats import OccupancyLabels, occ3d
 from project.taxonomy import FREE, UNOBSERVED
 
 CAR, CONE, ROAD, PEDESTRIAN = 4, 8, 11, 7
@@ -142,3 +144,25 @@ def test_labels_and_predictions_without_objects_are_refused(protocol):
         rules.prepare(without, origins)
     with pytest.raises(ValueError, match='which object each voxel belongs to'):
         rules.count(without, rules.prepare(whole, origins), origins)
+
+
+def test_folders_of_labels_and_of_submissions(tmp_path, rng):
+    (tmp_path / 'predictions').mkdir()
+    for i in range(2):
+        positions = np.sort(rng.choice(occ3d.GRID.size, 3000, replace=False))
+        classes = rng.choice([CAR, ROAD], 3000).astype(np.uint8)
+        objects = np.where(classes == CAR, rng.integers(1, 5, 3000), 0).astype(np.uint32)
+        mask = np.ones(occ3d.GRID.shape, bool)
+        labels = OccupancyLabels(occ3d.GRID, occ3d.GRID.unravel(positions), classes, mask, mask, instances=objects)
+        file = tmp_path / f'labels/gts/scene/token{i}/labels.npz'
+        occ3d.write(file, labels)
+        dense = Volume.of(occ3d.read(file))
+        # Objects 1 to 3 become one.
+        merged = np.where((dense.instances > 0) & (dense.instances < 4), 1, dense.instances)
+        np.savez(tmp_path / f'predictions/token{i}.npz', arr_0=dense.semantics, instances=merged)
+    perfect = evaluate(tmp_path / 'labels', tmp_path / 'labels', 'pq')
+    assert perfect.summary['PQ'] == pytest.approx(100)
+    scores = evaluate(tmp_path / 'predictions', tmp_path / 'labels', 'pq')
+    assert scores.classes['PQ']['driveable_surface'] == pytest.approx(100)
+    # Of four objects one matches, three are missed, and one is invented.
+    assert scores.classes['RQ']['car'] == pytest.approx(100 / (1 + 3 / 2 + 1 / 2))
