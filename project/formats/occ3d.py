@@ -46,7 +46,7 @@ def panoptic_instances(classes: np.ndarray, instances: np.ndarray) -> np.ndarray
         in the order of their labels; uint16 where there are more than 255.
     """
     movable = np.isin(classes, list(MOVABLE))
-    keys = np.where(movable, instances.astype(np.int64), (1 << 32) + classes)
+    keys = np.where(movable, instances.astype(np.int64), (1 << 32) + classes.astype(np.int64))
     found, position = np.unique(keys, return_inverse=True)
     # Movable voxels of no object have the key 0, which sorts first.
     first = int(len(found) > 0 and found[0] == 0)
