@@ -10,7 +10,8 @@ RUN useradd --create-home --uid 1000 occupancy
 WORKDIR /opt/occupancy
 
 FROM base AS labels
-COPY pyproject.toml requirements.txt README.md LICENSE ./
+COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
+COPY config config
 COPY project project
 # hadolint ignore=DL3013
 RUN pip install --no-compile .
@@ -21,8 +22,8 @@ CMD ["occ-convert", "--help"]
 FROM base AS everything
 ARG PIP_EXTRA_INDEX_URL=
 COPY requirements.txt ./
-# hadolint ignore=DL3013
 # Two packages bring OpenCV; the one without a window system must win, since there is no libGL here.
+# hadolint ignore=DL3013
 RUN pip install setuptools==80.9.0 \
     && pip install --no-compile -r requirements.txt \
     && pip install --force-reinstall --no-deps "$(grep '^opencv-python-headless' requirements.txt)"
@@ -33,7 +34,8 @@ FROM everything AS develop
 RUN apt-get update \
     && apt-get install -y --no-install-recommends git make chromium \
     && rm -rf /var/lib/apt/lists/*
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
+COPY config config
 COPY project project
 # hadolint ignore=DL3013
 RUN pip install --no-build-isolation '.[dev,viz]' && pip uninstall -y occupancy-bevformer
