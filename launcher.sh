@@ -62,5 +62,20 @@ elif ((NNODES == 1)) && [[ -z "${PORT:-}" ]]; then
 else
     rendezvous=(--nnodes "$NNODES" --node-rank "$NODE_RANK" --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
 fi
-exec "$PYTHON" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "$GPUS" \
-    "$root/tools/train.py" "$config" --launcher pytorch "$@"
+train=("$PYTHON" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "$GPUS"
+    "$root/tools/train.py" "$config" --launcher pytorch "$@")
+((NNODES > 1)) || exec "${train[@]}"
+
+# torchrun says at length that a process ended, and not what to do about another machine.
+"${train[@]}" &
+child=$!
+trap 'kill -TERM "$child"' INT TERM
+status=0
+wait "$child" || status=$?
+# A signal ends the wait, too, before the processes have ended.
+while kill -0 "$child" 2>/dev/null; do wait "$child" || status=$?; done
+if ((status != 0)); then
+    echo "launcher.sh: training ended on machine $NODE_RANK of $NNODES, since a process failed here or on another" \
+        "machine; the first error in the logs says where. Start it again on all machines, with --resume" >&2
+fi
+exit "$status"
