@@ -7,7 +7,7 @@ from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
 from project.models.camera_rays import DepthBins, heights, pixel_rays
-from project.models.lift.layers import ColumnAttention, ResidualBlock, conv_norm
+from project.models.lift.layers import ColumnAttention, ConvNorm, ResidualBlock
 from project.taxonomy import LABEL_NAMES
 
 
@@ -63,7 +63,7 @@ class OccupancyDepthNet(nn.Module):
         self.floor, self.height_step = extent[2], height_step
         self.num_heights = round((extent[5] - extent[2]) / height_step)
         self.num_classes = num_classes
-        self.entry = conv_norm(in_channels, channels, 1)
+        self.entry = ConvNorm(in_channels, channels, 1)
         self.camera = nn.Sequential(nn.Conv2d(RAY_FEATURES, channels, 1), nn.ReLU(), nn.Conv2d(channels, channels, 1))
         layers = [ResidualBlock(channels) for _ in range(blocks)]
         if column_attention:

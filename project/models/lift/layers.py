@@ -1,19 +1,29 @@
 """Layers that the parts of OccupancyLift share."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from project.models.ops.frozen_norm import normalise
 
-def conv_norm(
-    in_channels: int, out_channels: int, kernel: int, stride: int = 1, activate: bool = True
-) -> nn.Sequential:
-    """A convolution of odd kernel size, batch norm and, if wanted, ReLU."""
-    layers = [
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(out_channels),
-    ]
-    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if activate else []))
+
+class ConvNorm(nn.Sequential):
+    """A convolution of odd kernel size, batch norm and, if wanted, ReLU.
+
+    Args:
+        in_channels, out_channels: before and after.
+        kernel: rows and columns.
+        stride: of the convolution.
+        activate: whether a ReLU follows.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, activate: bool = True):
+        convolution = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
+        super().__init__(convolution, nn.BatchNorm2d(out_channels))
+        self.activate = activate
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """(M, out_channels, h', w') of (M, in_channels, h, w); a residual is added before the ReLU."""
+        return normalise(self[0](x), self[1], residual, self.activate)
 
 
 class ResidualBlock(nn.Module):
@@ -28,14 +38,14 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, out_channels: int | None = None, stride: int = 1):
         super().__init__()
         out_channels = out_channels or channels
-        self.first = conv_norm(channels, out_channels, 3, stride)
-        self.second = conv_norm(out_channels, out_channels, 3, activate=False)
+        self.first = ConvNorm(channels, out_channels, 3, stride)
+        self.second = ConvNorm(out_channels, out_channels, 3)
         same = stride == 1 and channels == out_channels
-        self.shortcut = nn.Identity() if same else conv_norm(channels, out_channels, 1, stride, activate=False)
+        self.shortcut = nn.Identity() if same else ConvNorm(channels, out_channels, 1, stride, activate=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(M, out_channels, h', w') of (M, channels, h, w)."""
-        return torch.relu(self.shortcut(x) + self.second(self.first(x)))
+        return self.second(self.first(x), self.shortcut(x))
 
 
 class ColumnAttention(nn.Module):

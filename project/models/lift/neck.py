@@ -7,7 +7,7 @@ from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from project.models.lift.layers import conv_norm
+from project.models.lift.layers import ConvNorm
 
 
 @MODELS.register_module()
@@ -21,8 +21,8 @@ class OccupancyTopDownNeck(nn.Module):
 
     def __init__(self, in_channels: Sequence[int], out_channels: int):
         super().__init__()
-        self.laterals = nn.ModuleList(conv_norm(channels, out_channels, 1) for channels in in_channels)
-        self.smooth = conv_norm(out_channels, out_channels, 3)
+        self.laterals = nn.ModuleList(ConvNorm(channels, out_channels, 1) for channels in in_channels)
+        self.smooth = ConvNorm(out_channels, out_channels, 3)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """(M, out_channels, h, w), of the size of the first of the (M, C_i, h_i, w_i) maps."""

@@ -1,8 +1,8 @@
 """Batch norm, residual and ReLU after a convolution of a ResNet, in one pass if the norm is frozen.
 
 In a frozen norm, mean, variance, factor and offset of each channel are given and not learned; detectors usually keep
-the norms of their backbone so. ``torch`` below is the plain reference that defines the result, and computes all other
-norms.
+the norms of their backbone so. ``torch`` in ``trained_norm`` is the plain reference that defines the result, and that
+module has the operator of norms that are being trained.
 """
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from project.models.ops.operator import Backend, Operator, runs_anywhere, triton_obstacle
+from project.models.ops.trained_norm import TRAINED_NORM, torch_norm, trains
 
 
 def normalise(
@@ -22,11 +23,14 @@ def normalise(
         norm: usually a ``BatchNorm2d``.
         residual: (N, C, H, W), added after the norm.
         activate: whether a ReLU follows.
-        backend: name of a backend; by default ``OCCUPANCY_FROZEN_NORM`` or, for a frozen norm, the first that can run.
+        backend: name of a backend; by default that of ``OCCUPANCY_FROZEN_NORM`` or ``OCCUPANCY_TRAINED_NORM``, or the
+            first that can run. Norms that are neither frozen nor trained by the batch's statistics are torch's.
 
     Returns:
         (N, C, H, W), dtype of `x`.
     """
+    if trains(norm):
+        return TRAINED_NORM.choose(x.device.type, backend).compute(x, norm, residual, activate)
     if backend is None and not is_frozen(norm):
         backend = 'torch'
     return FROZEN_NORM.choose(x.device.type, backend).compute(x, norm, residual, activate)
@@ -39,13 +43,6 @@ def is_frozen(norm: nn.Module) -> bool:
     return not (norm.weight.requires_grad and torch.is_grad_enabled())
 
 
-def _torch(x: Tensor, norm: nn.Module, residual: Tensor | None, activate: bool) -> Tensor:
-    out = norm(x)
-    if residual is not None:
-        out = out + residual
-    return out.relu() if activate else out
-
-
 def _triton(x: Tensor, norm: _BatchNorm, residual: Tensor | None, activate: bool) -> Tensor:
     from project.models.ops.triton_norm import triton_frozen_norm
 
@@ -53,5 +50,5 @@ def _triton(x: Tensor, norm: _BatchNorm, residual: Tensor | None, activate: bool
 
 
 FROZEN_NORM = Operator(
-    'frozen_norm', [Backend('triton', _triton, triton_obstacle), Backend('torch', _torch, runs_anywhere)]
+    'frozen_norm', [Backend('triton', _triton, triton_obstacle), Backend('torch', torch_norm, runs_anywhere)]
 )

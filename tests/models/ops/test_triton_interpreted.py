@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-NAMES = ('triton_attention', 'triton_convolution', 'triton_pool', 'triton_pull', 'splat', 'frozen_norm')
+NAMES = ('triton_attention', 'triton_convolution', 'triton_pool', 'triton_pull', 'splat', 'frozen_norm', 'trained_norm')
 FILES = [str(Path(__file__).with_name(f'test_{name}.py')) for name in NAMES]
 
 
