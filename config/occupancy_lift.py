@@ -45,18 +45,24 @@ model = dict(
     img_neck=dict(type='OccupancyTopDownNeck', in_channels=[512, 1024, 2048], out_channels=128),
     depth_net=dict(type='OccupancyDepthNet', in_channels=128, channels=128, context_channels=64, bins=bins),
     view=dict(type='OccupancyPull', layers=4),
-    volume=dict(type='OccupancyVolumeNet', channels=(64, 96, 128), blocks=(2, 2, 2), halve_z=(1, 2)),
+    volume=dict(type='OccupancyVolumeNet', channels=(64, 96, 128), blocks=(2, 2, 2), halve_z=(1, 2), above=(256, 384)),
     head=dict(
         type='OccupancyVoxelHead',
-        losses=dict(ce=dict(type='OccupancyCrossEntropy', balance=0.3), lovasz=dict(type='OccupancyLovaszSoftmax')),
+        losses=dict(
+            ce=dict(type='OccupancyCrossEntropy', balance=0.3),
+            lovasz=dict(type='OccupancyLovaszSoftmax'),
+            geometry=dict(type='OccupancyGeometryLoss'),
+        ),
     ),
     image_loss=dict(type='OccupancyImageLoss'),
 )
 
-optim_wrapper = dict(optimizer=dict(lr=1e-3), paramwise_cfg=dict(_delete_=True))
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='OccupancyMuon', lr=4e-3, weight_decay=0.1), paramwise_cfg=dict(_delete_=True)
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min_ratio=0.005, by_epoch=True, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=1.0, end_factor=0.005, by_epoch=True, convert_to_iter_based=True),
 ]
 custom_hooks = [
     dict(type='OccupancyLossCheckHook'),

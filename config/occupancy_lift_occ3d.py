@@ -29,7 +29,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='ProtocolMetric', protocols=['occ3d'])
 default_hooks = dict(checkpoint=dict(save_best='occ3d/mIoU'))
 
-losses = dict(ce=dict(ignore=(255,)), lovasz=dict(ignore=(255,)))
+losses = dict(ce=dict(ignore=(255,)), lovasz=dict(ignore=(255,)), geometry=dict(ignore=(255,)))
 model = dict(
     grid=grid,
     depth_net=dict(context_channels=32),

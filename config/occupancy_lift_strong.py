@@ -36,5 +36,5 @@ model = dict(
     depth_net=dict(in_channels=192, channels=192, context_channels=48, bins=bins),
     view=dict(layers=1),
     history=dict(type='OccupancyHistory', channels=24, frames=queue_length - 1),
-    volume=dict(channels=(48, 96, 128, 160), blocks=(1, 2, 2, 2), halve_z=(1, 2, 3)),
+    volume=dict(channels=(48, 96, 128, 160), blocks=(1, 2, 2, 2), halve_z=(1, 2, 3), above=(256, 384)),
 )

@@ -7,6 +7,7 @@ from project.engine.checkpoint_hook import OccupancyCheckpointHook
 from project.engine.log import OccupancyLogProcessor
 from project.engine.loop import OccupancyTrainLoop
 from project.engine.monitor import OccupancyLossCheckHook, OccupancyProgressHook
+from project.engine.muon import OccupancyMuon
 from project.engine.optimizer import OccupancyOptimWrapperConstructor
 from project.engine.runner import OccupancyRunner
 from project.engine.schedule import OccupancyBaselineLR
@@ -19,6 +20,7 @@ __all__ = [
     'OccupancyLogProcessor',
     'OccupancyLossCheckHook',
     'OccupancyMovingAverage',
+    'OccupancyMuon',
     'OccupancyOptimWrapperConstructor',
     'OccupancyProgressHook',
     'OccupancyRunner',

@@ -17,7 +17,7 @@ from project.models.lift import (
     OccupancyVolumeNet,
     OccupancyVoxelHead,
 )
-from project.models.losses import OccupancyCrossEntropy, OccupancyLovaszSoftmax
+from project.models.losses import OccupancyCrossEntropy, OccupancyGeometryLoss, OccupancyLovaszSoftmax
 from project.models.occupancy_bevformer import OccupancyBEVFormer
 from project.models.ops import ModulatedDeformableConv2d
 from project.models.resnet import OccupancyResNet
@@ -31,6 +31,7 @@ __all__ = [
     'OccupancyEncoder',
     'OccupancyEncoderLayer',
     'OccupancyFPN',
+    'OccupancyGeometryLoss',
     'OccupancyHead',
     'OccupancyHeightNet',
     'OccupancyHistory',

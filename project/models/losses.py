@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy
 
 from project.taxonomy import NOISE, UNOBSERVED
 
@@ -56,25 +56,60 @@ class OccupancyLovaszSoftmax(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Scalar loss of (B, C, ...) logits and (B, ...) integer labels."""
-        classes = logits.shape[1]
         probabilities = logits.float().softmax(1).transpose(0, 1).flatten(1)  # (C, voxels)
-        counts = counted(target, self.ignore).flatten()
-        labels = target.long().flatten().masked_fill(~counts, 0)
-        truth = one_hot(labels, classes).T * counts  # (C, voxels)
-        # Ignored voxels get an error below all others, so they come last and have no weight. Sorting all voxels costs
-        # less than waiting for the number of those that count.
-        errors = torch.where(counts, (truth - probabilities).abs(), -1.0)
-        errors, order = errors.sort(dim=1, descending=True)
-        losses = (errors.clamp(min=0) * _lovasz_gradient(truth.gather(1, order))).sum(1)
-        present = truth.any(1)
+        counts, labels = counted(target, self.ignore).flatten(), target.flatten()
+        truth = counts & (labels == torch.arange(len(probabilities), device=labels.device)[:, None])
+        losses, present = _lovasz(probabilities, truth, counts), truth.any(1)
         return self.loss_weight * (losses * present).sum() / present.sum().clamp(min=1)
 
 
+@MODELS.register_module()
+class OccupancyGeometryLoss(nn.Module):
+    """Occupied or free, whatever of: cross-entropy of the two, and the Lovász loss of what is occupied.
+
+    A voxel is as likely occupied as all labels but free are together.
+
+    Args:
+        ignore: labels of voxels that do not count.
+        loss_weight: factor.
+        balance: of the two, as of ``OccupancyCrossEntropy``.
+    """
+
+    def __init__(self, ignore: Sequence[int] = (NOISE, UNOBSERVED), loss_weight: float = 1.0, balance: float = 0.3):
+        super().__init__()
+        self.ignore, self.loss_weight = tuple(ignore), loss_weight
+        self.entropy = OccupancyCrossEntropy((UNOBSERVED,), balance=balance)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Scalar loss of (B, C, ...) logits, the last of them of free, and (B, ...) integer labels."""
+        logits = logits.float()
+        free, counts = logits.shape[1] - 1, counted(target, self.ignore)
+        both = torch.stack([logits[:, free], logits[:, :free].logsumexp(1)], dim=1)
+        occupied = (target != free) & counts
+        entropy = self.entropy(both, occupied.to(torch.uint8).masked_fill(~counts, UNOBSERVED))
+        probability = both.softmax(1)[:, 1].reshape(1, -1)
+        overlap = _lovasz(probability, occupied.reshape(1, -1), counts.flatten())[0]
+        return self.loss_weight * (entropy + overlap)
+
+
+def _lovasz(probabilities: Tensor, truth: Tensor, counts: Tensor) -> Tensor:
+    """(C,) smooth surrogates of the Jaccard losses of (C, voxels) probabilities, where (voxels,) bool count.
+
+    The truth, (C, voxels) bool, is false where voxels do not count.
+    """
+    # Ignored voxels get an error below all others, so they come last and have no weight. Sorting all voxels costs less
+    # than waiting for the number of those that count.
+    errors = torch.where(counts, (truth.float() - probabilities).abs(), -1.0)
+    errors, order = errors.sort(dim=1, descending=True)
+    return (errors.clamp(min=0) * _lovasz_gradient(truth.gather(1, order))).sum(1)
+
+
 def _lovasz_gradient(truth: Tensor) -> Tensor:
-    """Increase of the Jaccard loss with each further wrong voxel (algorithm 1 of the paper): (C, voxels) of 0 and 1."""
-    total = truth.sum(1, keepdim=True)
-    intersection = total - truth.cumsum(1)
-    union = total + (1 - truth).cumsum(1)
+    """Increase of the Jaccard loss with each further wrong voxel (algorithm 1 of the paper): (C, voxels) bool."""
+    before = truth.cumsum(1, dtype=torch.int32)
+    total = before[:, -1:]
+    intersection = total - before
+    union = torch.arange(1, truth.shape[1] + 1, device=truth.device, dtype=torch.int32) + intersection
     jaccard = 1 - intersection.float() / union
     return torch.cat([jaccard[:, :1], jaccard.diff(dim=1)], dim=1)
 

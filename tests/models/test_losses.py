@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from project.models.losses import OccupancyCrossEntropy, OccupancyLovaszSoftmax
+from project.models.losses import OccupancyCrossEntropy, OccupancyGeometryLoss, OccupancyLovaszSoftmax
 
-LOSSES = [OccupancyCrossEntropy(), OccupancyLovaszSoftmax()]
+LOSSES = [OccupancyCrossEntropy(), OccupancyLovaszSoftmax(), OccupancyGeometryLoss()]
 
 
 def case(batch=2, classes=5, shape=(7, 5, 3)):
@@ -55,6 +55,24 @@ def test_lovasz_gradient_is_the_papers():
     (ours,) = torch.autograd.grad(OccupancyLovaszSoftmax()(logits, target), logits)
     (slow,) = torch.autograd.grad(slow_lovasz(*voxels(logits, target)), logits)
     torch.testing.assert_close(ours, slow, rtol=1e-4, atol=1e-7)
+
+
+def test_geometry_is_the_entropy_and_the_overlap_of_what_is_occupied():
+    logits, target = case()
+    target[0, :3], target[1, 0] = 4, 255  # free, and unobserved
+    probabilities, labels = voxels(logits, target)
+    occupied = labels != 4
+    likely = 1 - probabilities[:, 4]
+    shares = occupied.double().mean(), 1 - occupied.double().mean()
+    weights = torch.where(occupied, shares[0] ** -0.3, shares[1] ** -0.3)
+    entropy = -(weights * torch.where(occupied, likely, 1 - likely).log()).sum() / weights.sum()
+    errors = torch.where(occupied, 1 - likely, likely)
+    truth, wrong, overlap = occupied.nonzero()[:, 0].tolist(), set(), 0.0
+    for voxel in errors.argsort(descending=True).tolist():
+        before, wrong = jaccard_loss(wrong, truth), wrong | {voxel}
+        overlap = overlap + errors[voxel] * (jaccard_loss(wrong, truth) - before)
+    ours = OccupancyGeometryLoss(loss_weight=2.0)(logits, target)
+    torch.testing.assert_close(ours.double(), 2 * (entropy + overlap), rtol=1e-4, atol=0)
 
 
 def test_cross_entropy_is_the_mean_over_the_voxels_that_count():
@@ -115,5 +133,5 @@ def test_bfloat16_logits_are_summed_in_float32(loss):
 
 def test_weight_is_a_factor():
     logits, target = case()
-    for kind in (OccupancyCrossEntropy, OccupancyLovaszSoftmax):
+    for kind in (OccupancyCrossEntropy, OccupancyLovaszSoftmax, OccupancyGeometryLoss):
         torch.testing.assert_close(kind(loss_weight=3.0)(logits, target), 3 * kind()(logits, target))

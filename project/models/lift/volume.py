@@ -15,7 +15,8 @@ from torch.nn.functional import interpolate
 
 from project.grid import VoxelGrid
 from project.models.constants import constant
-from project.models.lift.layers import ResidualBlock, conv_norm
+from project.models.lift.layers import ConvNorm, ResidualBlock
+from project.models.ops.frozen_norm import normalise
 
 
 class VoxelEntry(nn.Module):
@@ -44,8 +45,8 @@ class VoxelEntry(nn.Module):
         distance = self._distance(x.device)
         known = self.height[:, :, None, None] + self.range[0, :, None, None] * distance
         known = known + self.range[1, :, None, None] * distance.square()
-        x = (x.unflatten(0, (batch, slices)) + known).flatten(0, 1)
-        return torch.relu(self.norm(x.to(volume.dtype)))
+        x = (x.unflatten(0, (batch, slices)) + known.to(x.dtype)).flatten(0, 1)
+        return normalise(x, self.norm)
 
     def _distance(self, device: torch.device) -> Tensor:
         """(X, Y) distance from the middle of the grid, in half its length."""
@@ -68,21 +69,21 @@ class VolumeBlock(nn.Module):
     def __init__(self, channels: int, out_channels: int | None = None, stride: int = 1, z_stride: int = 1):
         super().__init__()
         out_channels = out_channels or channels
-        self.within = conv_norm(channels, out_channels, 3, stride)
+        self.within = ConvNorm(channels, out_channels, 3, stride)
         self.across = nn.Conv2d(out_channels, out_channels, (3, 1), (z_stride, 1), (1, 0), bias=False)
         self.norm = nn.BatchNorm2d(out_channels)
         self.stride, self.z_stride = stride, z_stride
         same = stride == z_stride == 1 and channels == out_channels
-        self.shortcut = nn.Identity() if same else conv_norm(channels, out_channels, 1, stride, activate=False)
+        self.shortcut = nn.Identity() if same else ConvNorm(channels, out_channels, 1, stride, activate=False)
 
     def forward(self, x: Tensor, slices: int) -> Tensor:
         """(B Z', C', X', Y') of (B Z, C, X, Y) with Z slices; Z' is Z over the stride, rounded up."""
         y = self.within(x)
-        y = self.norm(_convolve_across(y, self.across, slices))
+        y = _convolve_across(y, self.across, slices)
         shortcut = self.shortcut(x)
         if self.z_stride > 1:
             shortcut = shortcut.unflatten(0, (-1, slices))[:, :: self.z_stride].flatten(0, 1)
-        return torch.relu(y + shortcut)
+        return normalise(y, self.norm, shortcut)
 
 
 def _convolve_across(x: Tensor, convolution: nn.Conv2d, slices: int) -> Tensor:
@@ -91,6 +92,36 @@ def _convolve_across(x: Tensor, convolution: nn.Conv2d, slices: int) -> Tensor:
     rows = x.permute(0, 2, 3, 1).reshape(-1, slices, shape[0] * shape[1], x.shape[1])
     rows = convolution(rows.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # (B, Z', X Y, C')
     return rows.reshape(-1, *shape, rows.shape[-1]).permute(0, 3, 1, 2)
+
+
+class ViewFromAbove(nn.Module):
+    """Residual blocks over all heights at once, at two scales, and a shortcut: what a street looks like as a whole.
+
+    Args:
+        channels: of all heights together, before and after.
+        width, coarse_width: channels at this scale and at half of it.
+    """
+
+    def __init__(self, channels: int, width: int, coarse_width: int):
+        super().__init__()
+        self.enter = nn.Sequential(ConvNorm(channels, width, 1), ResidualBlock(width))
+        self.coarse = nn.Sequential(
+            ResidualBlock(width, coarse_width, 2),
+            ResidualBlock(coarse_width),
+            ResidualBlock(coarse_width),
+            ConvNorm(coarse_width, width, 1),
+        )
+        self.leave = nn.Sequential(ResidualBlock(width), nn.Conv2d(width, channels, 1))
+        nn.init.zeros_(self.leave[1].weight)
+        nn.init.zeros_(self.leave[1].bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, X, Y) of the same."""
+        fine = self.enter(x)
+        coarse = self.coarse(fine)
+        with torch.autocast(x.device.type, enabled=False):
+            fine = fine + interpolate(coarse, fine.shape[2:], mode='bilinear')
+        return x + self.leave(fine)
 
 
 @MODELS.register_module()
@@ -103,6 +134,7 @@ class OccupancyVolumeNet(nn.Module):
         channels: of the levels, finest first; each level but the first halves x and y.
         blocks: of each level on the way down.
         halve_z: levels that halve z as well.
+        above: channels of the coarsest level seen from above, and of that halved once more; None for no such view.
     """
 
     def __init__(
@@ -112,19 +144,21 @@ class OccupancyVolumeNet(nn.Module):
         channels: Sequence[int] = (64, 96, 128),
         blocks: Sequence[int] = (2, 2, 2),
         halve_z: Sequence[int] = (1, 2),
+        above: Sequence[int] | None = None,
     ):
         super().__init__()
         grid = VoxelGrid.of(grid)
         self.slices, self.out_channels = grid.shape[2], channels[0]
         self.entry = VoxelEntry(grid, in_channels, channels[0])
         self.down = nn.ModuleList()
-        before = channels[0]
+        before, slices = channels[0], self.slices
         for level, (count, width) in enumerate(zip(blocks, channels, strict=True)):
             first = VolumeBlock(before, width, 2 if level else 1, 2 if level in halve_z else 1)
             self.down.append(nn.ModuleList([first, *(VolumeBlock(width) for _ in range(count - 1))]))
-            before = width
+            before, slices = width, -(-slices // first.z_stride)
+        self.above = None if above is None else ViewFromAbove(channels[-1] * slices, *above)
         pairs = list(pairwise(channels))
-        self.lateral = nn.ModuleList(conv_norm(coarse, fine, 1) for fine, coarse in pairs)
+        self.lateral = nn.ModuleList(ConvNorm(coarse, fine, 1) for fine, coarse in pairs)
         self.up = nn.ModuleList(VolumeBlock(fine) for fine, _ in pairs)
 
     def forward(self, volume: Tensor) -> Tensor:
@@ -137,6 +171,8 @@ class OccupancyVolumeNet(nn.Module):
                 slices = -(-slices // block.z_stride)
             levels.append((x, slices))
         x, slices = levels.pop()
+        if self.above is not None:
+            x = self.above(x.unflatten(0, (-1, slices)).flatten(1, 2)).unflatten(1, (slices, -1)).flatten(0, 1)
         for (finer, count), lateral, block in zip(levels[::-1], self.lateral[::-1], self.up[::-1], strict=True):
             x = block(finer + _resized(lateral(x), slices, finer, count), count)
             slices = count
@@ -178,7 +214,7 @@ class OccupancyHeightNet(nn.Module):
         grid = VoxelGrid.of(grid)
         self.slices, self.out_channels = grid.shape[2], out_channels
         self.entry = VoxelEntry(grid, in_channels, slice_channels)
-        self.flatten = conv_norm(slice_channels * self.slices, channels[0], 1)
+        self.flatten = ConvNorm(slice_channels * self.slices, channels[0], 1)
         self.down = nn.ModuleList()
         before = channels[0]
         for level, (count, width) in enumerate(zip(blocks, channels, strict=True)):
@@ -186,9 +222,9 @@ class OccupancyHeightNet(nn.Module):
             self.down.append(nn.Sequential(first, *(ResidualBlock(width) for _ in range(count - 1))))
             before = width
         pairs = list(pairwise(channels))
-        self.lateral = nn.ModuleList(conv_norm(coarse, fine, 1) for fine, coarse in pairs)
+        self.lateral = nn.ModuleList(ConvNorm(coarse, fine, 1) for fine, coarse in pairs)
         self.up = nn.ModuleList(ResidualBlock(fine) for fine, _ in pairs)
-        self.raise_ = conv_norm(channels[0], out_channels * self.slices, 1)
+        self.raise_ = ConvNorm(channels[0], out_channels * self.slices, 1)
 
     def forward(self, volume: Tensor) -> Tensor:
         """(B Z, out_channels, X, Y) of (B, Z, X, Y, in_channels)."""

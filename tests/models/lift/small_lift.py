@@ -27,6 +27,7 @@ from small_model import GRID, IMAGE, Pyramid, rig
 BINS = dict(nearest=1.0, farthest=20.0, count=6)
 NETS = {
     'volume': lambda channels: OccupancyVolumeNet(GRID, channels, (8, 12, 12), (1, 1, 1), halve_z=(2,)),
+    'above': lambda channels: OccupancyVolumeNet(GRID, channels, (8, 12, 12), (1, 1, 1), halve_z=(2,), above=(8, 12)),
     'height': lambda channels: OccupancyHeightNet(GRID, channels, 4, (8, 12), (1, 1), out_channels=6),
 }
 
