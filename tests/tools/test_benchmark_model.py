@@ -1,3 +1,6 @@
+import sys
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip('mmdet3d')
@@ -7,6 +10,8 @@ import torch
 from project.engine.config_files import read_config
 from tools.benchmarks import model as benchmark
 from tools.benchmarks._kernels import OTHERS, by_kind, kind_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'models' / 'lift'))
 
 
 class Event:
@@ -47,7 +52,18 @@ def test_times_of_parts_are_medians_after_warm_up(monkeypatch):
     [
         ('deformable attention', ['attend', 'attend_backward', 'void ms_deformable_im2col_gpu_kernel<float>(int)']),
         ('sampling for deformable convolutions', ['sample', 'sample_backward', 'deformable_im2col_kernel<float, int>']),
-        ('norms', ['_forward', '_backward', 'void at::native::vectorized_layer_norm_kernel<float>', 'bn_fw_tr_1C11']),
+        ('between pixels and voxels', ['pull', 'pull_backward', '_sum_voxel', '_follow_ray']),
+        (
+            'norms',
+            [
+                '_sum_values',
+                '_finish_gradients',
+                '_forward',
+                '_backward',
+                'void at::native::vectorized_layer_norm_kernel<float>',
+                'bn_fw_tr_1C11',
+            ],
+        ),
         (
             'element by element',
             ['void at::native::vectorized_elementwise_kernel<4, at::native::bfloat16_copy_kernel_cuda>'],
@@ -82,6 +98,45 @@ def test_images_are_those_of_the_configuration(name, frames, image):
     assert inputs['imgs'].shape == (1, *queue, 6, 3, *image)
     assert samples[0].lidar2img.shape == (*queue, 6, 4, 4) and samples[0].gt_occupancy.shape == (100, 100, 8)
     assert ('global_from_grid' in samples[0]) == (frames is not None)
+    assert 'gt_depths' not in samples[0]
+
+
+@pytest.mark.parametrize(
+    ('name', 'frames', 'image', 'maps'),
+    [('occupancy_lift', None, (256, 704), (32, 88)), ('occupancy_lift_strong', 3, (512, 1408), (32, 88))],
+)
+def test_images_of_the_lift_family_come_with_what_they_should_be_seen_to_show(name, frames, image, maps):
+    inputs, samples = benchmark.batch(read_config(f'config/{name}.py'), 2, device='cpu')
+    assert inputs['imgs'].shape == (2, *(() if frames is None else (frames,)), 6, 3, *image)
+    assert samples[1].gt_depths.shape == samples[1].gt_image_semantics.shape == (6, *maps)
+
+
+def test_frames_in_order_of_time_share_all_but_one_with_the_call_before():
+    _, samples = benchmark.batch(read_config('config/occupancy_lift_strong.py'), 2, device='cpu')
+    benchmark.next_frames(samples, 5)
+    first = [sample.frame_tokens for sample in samples]
+    benchmark.next_frames(samples, 6)
+    assert [sample.frame_tokens[:-1] for sample in samples] == [names[1:] for names in first]
+    assert not set(first[0]) & set(first[1]), 'samples of a batch are different drives'
+
+
+@pytest.mark.parametrize('with_history', [False, True])
+def test_parts_of_the_lift_family(with_history):
+    from small_lift import batch, small_lift
+
+    from project.models import OccupancyHistory
+    from tools.benchmarks._model_parts import model_parts
+
+    model = small_lift().eval()
+    inputs, samples = batch(1)
+    if with_history:
+        model.history = OccupancyHistory(model.grid, 12, channels=2, frames=1)
+        model.volume.entry.reduce = torch.nn.Conv2d(model.history.out_channels, 8, 1, bias=False)
+    cameras = torch.stack([torch.from_numpy(sample.lidar2img).float() for sample in samples])
+    parts = model_parts(model, inputs['imgs'], cameras)
+    names = ['backbone', 'neck', 'depth net', 'view', *(['history'] if with_history else []), 'volume', 'head']
+    assert list(parts) == names
+    assert parts['head']().shape == (1, 18, *model.grid.shape)
 
 
 def test_agreement_is_of_logits_and_of_labels():

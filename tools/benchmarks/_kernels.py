@@ -9,15 +9,20 @@ from torch.autograd import DeviceType
 
 KINDS = {
     'deformable attention': r'^attend|ms_deform',
+    'between pixels and voxels': r'^pull|^_sum_voxel|^_follow_ray',
     'sampling for deformable convolutions': r'^sample|deformable_(im2col|col2im)',
-    'norms': r'^_forward|^_backward|batch_?norm|layer_?norm|bn_(fw|bw)|gammabeta',
+    'norms': (
+        r'^_forward|^_backward|^_(sum|finish|apply)_(values|statistics|gradients)'
+        r'|batch_?norm|layer_?norm|bn_(fw|bw)|gammabeta'
+    ),
     'element by element': r'elementwise_kernel',
     'copies and changes of layout': r'nchw(2|to)nhwc|nhwc(2|to)nchw|converttensor|transpose|catarray|memcpy|memset',
     'convolutions and matrix products': r'gemm|gemv|nvjet|cutlass|xmma|fprop|dgrad|wgrad|conv|splitk|cudnn_generated',
 }
 """Kinds of kernels, and what their names contain, in any case. The first kind that fits counts.
 
-``attend``, ``sample``, ``_forward`` and ``_backward`` are kernels of this project; the others are torch's, cuDNN's, ...
+``attend``, ``sample``, ``pull`` and those that begin with a ``_`` are kernels of this project; the others are torch's,
+cuDNN's, ...
 """
 
 OTHERS = 'others: pooling, reductions, sorting, optimiser'

@@ -9,9 +9,21 @@ CAMERAS = ((90, 1266), (35, 1260), (145, 1272), (-90, 809), (-20, 1259), (-160, 
 
 
 def data_sample(
-    image: tuple[int, int], grid: tuple[int, int, int], frames: int = 1, device: str = 'cuda'
+    image: tuple[int, int],
+    grid: tuple[int, int, int],
+    frames: int = 1,
+    device: str = 'cuda',
+    maps: tuple[int, int] | None = None,
 ) -> BaseDataElement:
-    """What the detector needs to know of a frame, or of a queue of them a metre apart, with random labels."""
+    """What the detector needs to know of a frame, or of a queue of them a metre apart, with random labels.
+
+    Args:
+        image: rows and columns of the images.
+        grid: voxels.
+        frames: of the queue.
+        device: where the labels are.
+        maps: rows and columns of what the images should be seen to show; None for nothing of that kind.
+    """
     labels = torch.randint(0, 18, grid, dtype=torch.uint8, device=device)
     about = {'lidar2img': lidar2img(image)}
     if frames > 1:
@@ -19,7 +31,11 @@ def data_sample(
         poses[:, 1, 3] = np.arange(frames)
         about = {'lidar2img': np.stack([about['lidar2img']] * frames), 'global_from_grid': poses}
         about['frame_exists'] = np.ones(frames, bool)
-    return BaseDataElement(metainfo=about, gt_occupancy=labels)
+    sample = BaseDataElement(metainfo=about, gt_occupancy=labels)
+    if maps is not None:
+        sample.gt_depths = 60 * torch.rand(len(CAMERAS), *maps, device=device)
+        sample.gt_image_semantics = torch.randint(0, 18, (len(CAMERAS), *maps), dtype=torch.uint8, device=device)
+    return sample
 
 
 def lidar2img(image: tuple[int, int]) -> np.ndarray:

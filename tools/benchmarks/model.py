@@ -8,13 +8,14 @@ import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 
 import numpy as np
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +28,7 @@ from project.grid import VoxelGrid
 from project.models.ops.deformable_attention import ATTENTION
 from tools.benchmarks._agreement import agreement, validation
 from tools.benchmarks._kernels import by_kind, kernel_times
+from tools.benchmarks._model_parts import model_parts
 from tools.benchmarks._rig import data_sample
 
 IMAGE = (900, 1600)
@@ -35,6 +37,9 @@ IMAGE = (900, 1600)
 PLAIN = {
     'OCCUPANCY_DEFORMABLE_CONVOLUTION': 'torchvision',
     'OCCUPANCY_FROZEN_NORM': 'torch',
+    'OCCUPANCY_TRAINED_NORM': 'torch',
+    'OCCUPANCY_PULL': 'torch',
+    'OCCUPANCY_SPLAT': 'torch',
 }
 """Environment of the plain path, to which come float32 (with TF32), mmdet's own ResNet, and mmcv's attention."""
 
@@ -44,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', default='config/occupancy.py', help='configuration (%(default)s)')
     parser.add_argument(
         '--batches', type=int, nargs='+', default=[1, 4], metavar='N', help='batches of inference (1 4)'
+    )
+    parser.add_argument(
+        '--training-batches', type=int, nargs='+', default=[1], metavar='N', help='batches of training steps (1)'
     )
     parser.add_argument('--checkpoint', help="trained weights, to compare the paths on the configuration's data too")
     parser.add_argument(
@@ -73,7 +81,9 @@ def run(args: argparse.Namespace) -> dict:
                 validated[path], times['val_miou'] = validation(model, config, args.frames)
             del model  # with its graphs
             torch.cuda.empty_cache()
-            times.update(training(build_model(config, path == 'plain', args.checkpoint), config, args.repeats))
+            model = build_model(config, path == 'plain', args.checkpoint)
+            times.update(training(model, config, sorted({1, *args.training_batches}), args.repeats))
+            del model
             torch.cuda.empty_cache()
             figures.update({prefix + key: value for key, value in times.items()})
     figures.update(agreement(*(validated or logits).values()))
@@ -120,25 +130,45 @@ def build_model(config: Config, plain: bool = False, checkpoint: str | None = No
 
 def batch(config: Config, size: int, device: str = 'cuda') -> tuple[dict[str, Tensor], list]:
     """Images and data samples of the detector, as many frames of as many pixels as a configuration has."""
-    steps = config.test_dataloader.dataset.pipeline
-    factor = math.prod(step.factor for step in steps if step.type == 'ScaleSurroundImages')
-    divisor = config.model.data_preprocessor.pad_divisor
-    image = tuple(math.ceil(factor * pixels / divisor) * divisor for pixels in IMAGE)
+    image = image_size(config)
     frames = config.test_dataloader.dataset.get('queue_length', 1)
     torch.manual_seed(1)
     images = 50 * torch.randn(size, frames, 6, 3, *image, device=device)
     grid = VoxelGrid.of(config.model.grid).shape
-    samples = [data_sample(image, grid, frames, device) for _ in range(size)]
+    strides = [step.stride for step in config.train_dataloader.dataset.pipeline if step.type == 'RenderOccupancy']
+    maps = tuple(-(-side // strides[0]) for side in image) if strides else None
+    samples = [data_sample(image, grid, frames, device, maps) for _ in range(size)]
     return {'imgs': images if frames > 1 else images[:, 0]}, samples
+
+
+def image_size(config: Config) -> tuple[int, int]:
+    """Rows and columns of a configuration's images, padded, for cameras like those of nuScenes."""
+    steps = config.test_dataloader.dataset.pipeline
+    fitted = [step.size for step in steps if step.type == 'FitSurroundImages']
+    factor = math.prod(step.factor for step in steps if step.type == 'ScaleSurroundImages')
+    size = fitted[-1] if fitted else tuple(factor * pixels for pixels in IMAGE)
+    divisor = config.model.data_preprocessor.pad_divisor
+    return tuple(math.ceil(pixels / divisor) * divisor for pixels in size)
+
+
+def next_frames(samples: list, number: int) -> None:
+    """Names the frames of the samples' queues, so that those of one call are the next ones after those of another."""
+    for index, sample in enumerate(samples):
+        queue = len(sample.get('global_from_grid', ()))
+        sample.set_metainfo({'frame_tokens': [f'{index} {number + frame}' for frame in range(queue)]})
 
 
 @torch.no_grad()
 def inference(
     model: torch.nn.Module, config: Config, sizes: list[int], repeats: int
 ) -> tuple[dict[str, float], Tensor]:
-    """Median milliseconds from images to logits for batches of some sizes, GiB for the first, and its logits."""
+    """Median milliseconds from images to logits for batches of some sizes, GiB for the first, and its logits.
+
+    A model that keeps what it saw of earlier frames is timed on frames in order of time, and on frames alone.
+    """
     model.eval()
     figures, logits = {}, None
+    keeps = getattr(model, 'history', None) is not None
     for size in sizes:
         inputs, samples = batch(config, size)
         work = partial(model, inputs, samples, mode='tensor')
@@ -146,6 +176,16 @@ def inference(
         with _memory() as used:
             time = median_time(work, repeats)
         figures.update({f'{name}_ms': time, f'{name}_peak_gib': used()})
+        if keeps:
+            numbers = count()
+
+            def in_order(samples: list = samples, numbers: Iterator[int] = numbers, work: Callable = work) -> None:
+                next_frames(samples, next(numbers))
+                work()
+
+            figures[f'{name}_in_order_ms'] = median_time(in_order, repeats)
+            for sample in samples:
+                sample.pop('frame_tokens')
         logits = work().float() if logits is None else logits
         if size == 1:
             figures['kernels_ms'] = by_kind(kernel_times(work))
@@ -153,34 +193,35 @@ def inference(
     return figures, logits
 
 
-def training(model: torch.nn.Module, config: Config, repeats: int) -> dict:
-    """Median milliseconds of a whole step at batch 1, of its parts and its kernels, and GiB."""
+def training(model: torch.nn.Module, config: Config, sizes: list[int], repeats: int) -> dict:
+    """Median milliseconds of a whole step for batches of some sizes, and GiB; for the first its parts and kernels."""
     model.train()
     config = copy.deepcopy(config)
     if torch.is_autocast_enabled('cuda'):
         use_bfloat16(config)
     optimiser = build_optim_wrapper(model, config.optim_wrapper)
-    inputs, samples = batch(config, 1)
+    figures = {}
+    for size in sizes:
+        inputs, samples = batch(config, size)
+        work = partial(_step, model, optimiser, inputs, samples)
+        name = 'training' if size == 1 else f'training_batch{size}'
+        with _memory() as used:
+            total, parts = median_times(work, repeats)
+        figures.update({f'{name}_ms': total, f'{name}_parts_ms': parts, f'{name}_peak_gib': used()})
+        figures[f'{name}_kernels_ms'] = by_kind(kernel_times(lambda work=work: list(work())))
+    return figures
 
-    def step() -> Iterator[str]:
-        loss, _ = model.parse_losses(model(inputs, samples, mode='loss'))
-        yield 'forward'
-        with torch.autocast('cuda', enabled=False):
-            optimiser.backward(loss)
-            yield 'backward'
-            optimiser.step()
-            optimiser.zero_grad()
-        yield 'clipping and optimiser'
 
-    with _memory() as used:
-        total, parts = median_times(step, repeats)
-    kernels = by_kind(kernel_times(lambda: list(step())))
-    return {
-        'training_ms': total,
-        'training_parts_ms': parts,
-        'training_peak_gib': used(),
-        'training_kernels_ms': kernels,
-    }
+def _step(model: torch.nn.Module, optimiser: OptimWrapper, inputs: dict[str, Tensor], samples: list) -> Iterator[str]:
+    """A step of training, which names its parts when they are done."""
+    loss, _ = model.parse_losses(model(inputs, samples, mode='loss'))
+    yield 'forward'
+    with torch.autocast('cuda', enabled=False):
+        optimiser.backward(loss)
+        yield 'backward'
+        optimiser.step()
+        optimiser.zero_grad()
+    yield 'clipping and optimiser'
 
 
 def _parts(model: torch.nn.Module, inputs: dict[str, Tensor], samples: list, repeats: int) -> dict[str, float]:
@@ -189,18 +230,7 @@ def _parts(model: torch.nn.Module, inputs: dict[str, Tensor], samples: list, rep
     images, cameras = inputs['imgs'], np.stack([sample.lidar2img for sample in samples])
     if images.dim() == 6:
         images, cameras = images[:, -1], cameras[:, -1]
-    images, cameras = images.flatten(0, 1), torch.from_numpy(cameras).float().cuda()
-    maps = model.img_backbone(images)
-    levels = model.img_neck(maps)
-    features = [level.unflatten(0, (len(samples), -1)) for level in levels]
-    capacity = int(model.encoder.most_seen(cameras, images.shape[-2:]))
-    bev = model.encoder(features, cameras, images.shape[-2:])
-    parts = {
-        'backbone': partial(model.img_backbone, images),
-        'neck': partial(model.img_neck, maps),
-        'encoder': partial(model.encoder, features, cameras, images.shape[-2:], None, capacity),
-        'head': partial(model.head, bev),
-    }
+    parts = model_parts(model, images, torch.from_numpy(cameras).float().cuda())
     as_graph = torch.is_autocast_enabled('cuda')
     return {name: median_time(_graphed(work) if as_graph else work, repeats) for name, work in parts.items()}
 

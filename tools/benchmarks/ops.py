@@ -1,4 +1,4 @@
-"""Speed of the deformable operators on a GPU: each backend, forward and with its backward pass."""
+"""Speed of the operators on a GPU: each backend, forward and with its backward pass."""
 
 import argparse
 from collections.abc import Callable
@@ -9,8 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from project.grid import VoxelGrid
 from project.models.ops.deformable_attention import ATTENTION, deformable_attention
 from project.models.ops.deformable_convolution import CONVOLUTION, deformable_convolution
+from project.models.ops.pull import PULL, Space, pull
+from project.models.ops.splat import SPLAT, splat
+from project.models.rays import DepthBins
+from tools.benchmarks._rig import lidar2img
 
 MAPS = ((116, 200), (58, 100), (29, 50), (15, 25))
 """Rows and columns of the features of a 928 x 1600 image, strides 8 to 64."""
@@ -20,6 +25,16 @@ CONVOLUTIONS = {
     'convolution 512x29x50': (512, 29, 50),
 }
 """Channels, rows and columns of the layers that a ResNet-101 with deformable stages has, 23 and 3 of them."""
+
+SPACE = Space(
+    VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (1.024, 1.024, 0.25)),
+    DepthBins(1.0, 64.0, 64),
+    (256, 704),
+)
+"""Voxels, depths and images of ``config/occupancy_lift.py``, which looks at four heights in each voxel."""
+
+LIFTED = (32, 88, 64, 2)
+"""Rows, columns, channels and groups of its feature maps."""
 
 DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 
@@ -32,8 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--repeats', type=int, default=50, metavar='N', help='timed runs, after warm-up (%(default)s)')
 
 
-def run(args: argparse.Namespace) -> dict[str, dict[str, float]]:
+def run(args: argparse.Namespace) -> dict:
     """Print and return median milliseconds of each operator, dtype and backend, forward and with backward.
+
+    With them come the megabytes that a forward pass must move at the least, each input read and each output written
+    once, and the rate at which the device copies.
 
     Raises:
         SystemExit: there is no GPU.
@@ -44,7 +62,7 @@ def run(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     table = Table(title=f'{torch.cuda.get_device_name()}, torch {torch.__version__}, milliseconds', title_style='')
     for name in ('operator', 'dtype', 'backend', 'forward', 'with backward', 'ratio'):
         table.add_column(name, justify='left' if name in ('operator', 'dtype', 'backend') else 'right')
-    figures = {}
+    figures = {'copy, GB/s': _bandwidth(args.repeats)}
     for operator, available, inputs, compute in _problems(args):
         for dtype in DTYPES:
             slowest = None
@@ -53,7 +71,7 @@ def run(args: argparse.Namespace) -> dict[str, dict[str, float]]:
                 figures[f'{operator}, {dtype}, {backend}'] = times
                 slowest = slowest or times['with backward']
                 ratio = slowest / times['with backward']
-                forward, both = times.values()
+                forward, both = times['forward'], times['with backward']
                 table.add_row(operator, dtype, backend, f'{forward:.3f}', f'{both:.3f}', f'{ratio:.1f}x')
             table.add_section()
     Console().print(table)
@@ -72,7 +90,13 @@ def _problems(args: argparse.Namespace) -> list[tuple[str, list[str], Callable, 
         for name, shape in CONVOLUTIONS.items()
     ]
     attention = partial(_attention_inputs, args.cameras, args.queries)
-    return [*problems, ('attention', ATTENTION.available('cuda'), attention, _attend)]
+    lifted = partial(_lifted_inputs, args.cameras)
+    return [
+        *problems,
+        ('attention', ATTENTION.available('cuda'), attention, _attend),
+        ('pull', PULL.available('cuda'), lifted, partial(_lift, pull)),
+        ('splat', SPLAT.available('cuda'), lifted, partial(_lift, splat)),
+    ]
 
 
 def _convolve(*inputs: Tensor, backend: str) -> Tensor:
@@ -103,6 +127,19 @@ def _attention_inputs(images: int, queries: int, dtype: torch.dtype) -> list[Ten
     return [each.requires_grad_() for each in (value, locations, weights)]
 
 
+def _lift(operator: Callable[..., Tensor], features: Tensor, weights: Tensor, backend: str) -> Tensor:
+    matrices = torch.from_numpy(lidar2img(SPACE.image_shape)).float().cuda()[None, : features.shape[1]]
+    return operator(features, weights, matrices, SPACE, backend)
+
+
+def _lifted_inputs(cameras: int, dtype: torch.dtype) -> list[Tensor]:
+    """Features of pixels, and their weights at each depth."""
+    rows, columns, channels, groups = LIFTED
+    features = torch.randn(1, cameras, rows, columns, channels, device='cuda', dtype=dtype)
+    weights = torch.rand(1, cameras, rows, columns, groups, SPACE.bins.count, device='cuda', dtype=dtype)
+    return [each.requires_grad_() for each in (features, weights)]
+
+
 def _measure(compute: Callable[..., Tensor], inputs: list[Tensor], repeats: int) -> dict[str, float]:
     """Median milliseconds of the forward pass alone and of both passes."""
 
@@ -110,12 +147,21 @@ def _measure(compute: Callable[..., Tensor], inputs: list[Tensor], repeats: int)
         with torch.no_grad():
             return compute(*inputs)
 
-    cotangent = torch.randn_like(forward())
+    result = forward()
+    cotangent, moved = torch.randn_like(result), sum(each.nbytes for each in (*inputs, result))
 
     def both() -> tuple[Tensor, ...]:
         return torch.autograd.grad(compute(*inputs), inputs, cotangent)
 
-    return {'forward': _median_time(forward, repeats), 'with backward': _median_time(both, repeats)}
+    times = {'forward': _median_time(forward, repeats), 'with backward': _median_time(both, repeats)}
+    return {**times, 'forward moves at least, MB': moved / 1e6}
+
+
+def _bandwidth(repeats: int) -> float:
+    """GB/s of a copy on the device, bytes read and bytes written counted."""
+    source = torch.empty(2**30, dtype=torch.uint8, device='cuda')
+    other = torch.empty_like(source)
+    return 2 * source.nbytes / _median_time(lambda: other.copy_(source), repeats) / 1e6
 
 
 def _median_time(work: Callable[[], object], repeats: int) -> float:
