@@ -1,7 +1,7 @@
-"""An optimiser whose steps change all directions of a weight matrix alike, and which trains in fewer steps.
+"""Muon: an optimiser that trains in fewer steps, by making the momentum of each weight matrix orthogonal.
 
-Jordan et al., Muon: an optimizer for hidden layers (2024), with the length of steps of Liu et al., Muon is scalable for
-LLM training (2025): that of a step of Adam, so that rates and weight decay mean what they mean there.
+Jordan et al., Muon: an optimizer for hidden layers in neural networks (2024). Steps are as long as those of Adam, after
+Liu et al., Muon is scalable for LLM training (2025), so that learning rate and weight decay mean the same.
 """
 
 import math
@@ -28,10 +28,10 @@ ADAM_LENGTH = 0.2
 
 @OPTIMIZERS.register_module()
 class OccupancyMuon(torch.optim.Optimizer):
-    """Momentum made orthogonal for matrices, AdamW for all other parameters.
+    """Muon for matrices, AdamW for all other parameters.
 
-    The weight of a convolution is a matrix of its output channels by everything else. On a GPU what is done to the
-    matrices is a CUDA graph: hundreds of small products take a host longer to issue than a GPU to compute.
+    The weight of a convolution is a matrix whose rows are its output channels. On a GPU the update of the matrices is a
+    CUDA graph, because it consists of hundreds of small products, which the host is slow to issue.
 
     Args:
         params: parameters or groups of them.
@@ -39,7 +39,7 @@ class OccupancyMuon(torch.optim.Optimizer):
         weight_decay: of matrices and of the others.
         momentum: how much of the mean of gradients a step keeps.
         iterations: of the polynomial.
-        vector_lr: learning rate of all that is no matrix, as a share of `lr`.
+        vector_lr: learning rate of all other parameters, as a share of `lr`.
         betas, eps: of AdamW.
     """
 
@@ -59,11 +59,11 @@ class OccupancyMuon(torch.optim.Optimizer):
         # The name tells torch to leave counts of steps on the device when a checkpoint is loaded.
         for group in self.param_groups:
             group['fused'] = all(each.is_cuda for each in group['params'])
-        self._turners: dict[int, _Turner] = {}
+        self._updates: dict[int, _MatrixUpdate] = {}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters that have gradients; what the closure returns, which computes them anew."""
+        """Update the parameters that have gradients; returns the loss of the closure, if there is one."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -83,11 +83,11 @@ class OccupancyMuon(torch.optim.Optimizer):
         means = [self.state[each]['momentum'] for each in matrices]
         gradients = _gradients(matrices)
         torch._foreach_lerp_(means, gradients, 1 - group['momentum'])
-        turner = self._turners.get(index)
-        if turner is None or not turner.fits(matrices):
-            turner = self._turners[index] = _Turner(matrices, group['iterations'])
-        torch._foreach_copy_(turner.directions, torch._foreach_lerp(gradients, means, group['momentum']))
-        turner.step(group['lr'], group['weight_decay'])
+        update = self._updates.get(index)
+        if update is None or not update.fits(matrices):
+            update = self._updates[index] = _MatrixUpdate(matrices, group['iterations'])
+        torch._foreach_copy_(update.directions, torch._foreach_lerp(gradients, means, group['momentum']))
+        update.step(group['lr'], group['weight_decay'])
 
     def _step_others(self, group: dict[str, Any], others: list[Tensor]) -> None:
         if not others:
@@ -116,7 +116,7 @@ def is_matrix(parameter: Tensor) -> bool:
 
 
 def orthogonal(matrices: Tensor, iterations: int = 5) -> Tensor:
-    """The nearest matrices with orthonormal rows, roughly: singular values become some 0.7 to 1.2.
+    """Roughly the nearest matrices with orthonormal rows: singular values become 0.7 to 1.2.
 
     Args:
         matrices: (M, r, c) with r <= c.
@@ -133,8 +133,8 @@ def orthogonal(matrices: Tensor, iterations: int = 5) -> Tensor:
     return x
 
 
-class _Turner:
-    """Changes matrices by the orthogonal form of directions, which the caller writes to ``directions``.
+class _MatrixUpdate:
+    """Updates matrices by the orthogonal form of ``directions``, which the caller fills.
 
     Args:
         matrices: the parameters, which stay where they are.
@@ -145,22 +145,24 @@ class _Turner:
         self.matrices, self.iterations = matrices, iterations
         self.directions = [torch.empty_like(each, memory_format=torch.contiguous_format) for each in matrices]
         self._places = [each.data_ptr() for each in matrices]
-        self._settings = torch.zeros(2, device=matrices[0].device)  # rate, and the share of weights that stays
+        # The graph reads the rate, and the share of the weights that the decay leaves, from the device.
+        self._rate, self._kept = (torch.zeros((), device=matrices[0].device) for _ in range(2))
         self._steps, self._graph = 0, cast('torch.cuda.CUDAGraph | None', None)
-        # Matrices of one size are turned together.
+        # Matrices of one size are updated together.
         self._sizes: dict[tuple[int, int], list[int]] = {}
         for index, each in enumerate(matrices):
             self._sizes.setdefault((len(each), each[0].numel()), []).append(index)
 
     def fits(self, matrices: list[Tensor]) -> bool:
-        """Whether it was made for these matrices, where they are now."""
+        """Whether these are its matrices, at the places in memory that its graph knows."""
         return self._places == [each.data_ptr() for each in matrices]
 
     def step(self, rate: float, weight_decay: float) -> None:
-        """Change the matrices."""
-        self._settings.copy_(torch.tensor([rate, 1 - rate * weight_decay]), non_blocking=True)
+        """Update the matrices."""
+        self._rate.fill_(rate)
+        self._kept.fill_(1 - rate * weight_decay)
         self._steps += 1
-        if not self._settings.is_cuda or os.environ.get(VARIABLE) == '0':
+        if not self._rate.is_cuda or os.environ.get(VARIABLE) == '0':
             return self._change()
         if self._graph is None and self._steps > 2:  # libraries allocate in the first ones
             torch.cuda.synchronize()
@@ -170,14 +172,13 @@ class _Turner:
         return self._change() if self._graph is None else self._graph.replay()
 
     def _change(self) -> None:
-        rate, kept = self._settings
-        torch._foreach_mul_(self.matrices, kept)
+        torch._foreach_mul_(self.matrices, self._kept)
         for (rows, columns), indices in self._sizes.items():
             stacked = torch.stack([self.directions[index].reshape(rows, columns) for index in indices])
             stacked = stacked.mT if rows > columns else stacked
             dtype = torch.bfloat16 if stacked.is_cuda else stacked.dtype
-            turned = orthogonal(stacked.to(dtype), self.iterations).to(stacked.dtype)
-            turned = turned * (rate * (ADAM_LENGTH * math.sqrt(max(rows, columns))))
-            turned = turned.mT if rows > columns else turned
-            for index, change in zip(indices, turned, strict=True):
+            changes = orthogonal(stacked.to(dtype), self.iterations).to(stacked.dtype)
+            changes = changes * (self._rate * (ADAM_LENGTH * math.sqrt(max(rows, columns))))
+            changes = changes.mT if rows > columns else changes
+            for index, change in zip(indices, changes, strict=True):
                 self.matrices[index].sub_(change.reshape(self.matrices[index].shape))

@@ -65,9 +65,9 @@ class OccupancyLovaszSoftmax(nn.Module):
 
 @MODELS.register_module()
 class OccupancyGeometryLoss(nn.Module):
-    """Occupied or free, whatever of: cross-entropy of the two, and the Lovász loss of what is occupied.
+    """Cross-entropy and Lovász loss of occupied against free voxels, whatever their class.
 
-    A voxel is as likely occupied as all labels but free are together.
+    The probability that a voxel is occupied is the sum of those of all labels but free.
 
     Args:
         ignore: labels of voxels that do not count.
@@ -93,9 +93,12 @@ class OccupancyGeometryLoss(nn.Module):
 
 
 def _lovasz(probabilities: Tensor, truth: Tensor, counts: Tensor) -> Tensor:
-    """(C,) smooth surrogates of the Jaccard losses of (C, voxels) probabilities, where (voxels,) bool count.
+    """(C,) Lovász losses of (C, voxels) probabilities.
 
-    The truth, (C, voxels) bool, is false where voxels do not count.
+    Args:
+        probabilities: (C, voxels) float32.
+        truth: (C, voxels) bool; false for voxels that do not count.
+        counts: (voxels,) bool.
     """
     # Ignored voxels get an error below all others, so they come last and have no weight. Sorting all voxels costs less
     # than waiting for the number of those that count.

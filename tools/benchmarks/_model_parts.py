@@ -1,4 +1,4 @@
-"""The parts that a model is timed by."""
+"""The parts of a model whose times are measured."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def model_parts(model: nn.Module, images: Tensor, cameras: Tensor) -> dict[str, Callable[[], object]]:
-    """What each part of a model does for one frame, in order, each with what the part before it gave.
+    """The parts of a model in the order in which they run, each as a function without arguments.
 
     Args:
         model: of either family.
@@ -28,7 +28,7 @@ def model_parts(model: nn.Module, images: Tensor, cameras: Tensor) -> dict[str, 
 def _parts_of_queries(
     model: nn.Module, levels: list[Tensor], images: Tensor, cameras: Tensor
 ) -> dict[str, Callable[[], object]]:
-    """Of Occupancy-BEVFormer, without a past."""
+    """Parts of Occupancy-BEVFormer, without a past."""
     features = [level.unflatten(0, images.shape[:2]) for level in levels]
     shape = images.shape[-2:]
     capacity = int(model.encoder.most_seen(cameras, shape))
@@ -42,13 +42,13 @@ def _parts_of_queries(
 def _parts_of_lift(
     model: nn.Module, features: Tensor, images: Tensor, cameras: Tensor
 ) -> dict[str, Callable[[], object]]:
-    """Of OccupancyLift; a history is given what was seen at this moment as the past."""
+    """Parts of OccupancyLift; the history gets the present volume as the past."""
     features = features.unflatten(0, images.shape[:2])
     lifted = model.depth_net(features, cameras, images.shape[-2:])
-    volume = model.bring(lifted, images, cameras)
+    volume = model.fill_volume(lifted, images, cameras)
     parts: dict[str, Callable[[], object]] = {
         'depth net': partial(model.depth_net, features, cameras, images.shape[-2:]),
-        'view': partial(model.bring, lifted, images, cameras),
+        'view': partial(model.fill_volume, lifted, images, cameras),
     }
     if model.history is not None:
         frames = model.history.frames

@@ -152,7 +152,7 @@ def image_size(config: Config) -> tuple[int, int]:
 
 
 def next_frames(samples: list, number: int) -> None:
-    """Names the frames of the samples' queues, so that those of one call are the next ones after those of another."""
+    """Give the frames of each sample's queue names: frame `number` and the ones after it of a drive of its own."""
     for index, sample in enumerate(samples):
         queue = len(sample.get('global_from_grid', ()))
         sample.set_metainfo({'frame_tokens': [f'{index} {number + frame}' for frame in range(queue)]})
@@ -164,7 +164,7 @@ def inference(
 ) -> tuple[dict[str, float], Tensor]:
     """Median milliseconds from images to logits for batches of some sizes, GiB for the first, and its logits.
 
-    A model that keeps what it saw of earlier frames is timed on frames in order of time, and on frames alone.
+    A model that keeps the volumes of earlier frames is also timed on frames in order of time.
     """
     model.eval()
     figures, logits = {}, None

@@ -10,11 +10,11 @@ from rich.table import Table
 from torch import Tensor
 
 from project.grid import VoxelGrid
+from project.models.camera_rays import DepthBins
 from project.models.ops.deformable_attention import ATTENTION, deformable_attention
 from project.models.ops.deformable_convolution import CONVOLUTION, deformable_convolution
 from project.models.ops.pull import PULL, Space, pull
 from project.models.ops.splat import SPLAT, splat
-from project.models.rays import DepthBins
 from tools.benchmarks._rig import lidar2img
 
 MAPS = ((116, 200), (58, 100), (29, 50), (15, 25))

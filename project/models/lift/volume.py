@@ -95,7 +95,7 @@ def _convolve_across(x: Tensor, convolution: nn.Conv2d, slices: int) -> Tensor:
 
 
 class ViewFromAbove(nn.Module):
-    """Residual blocks over all heights at once, at two scales, and a shortcut: what a street looks like as a whole.
+    """A shortcut and 2D residual blocks at two scales, whose channels hold all heights.
 
     Args:
         channels: of all heights together, before and after.
