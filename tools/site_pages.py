@@ -14,6 +14,7 @@ TOP_PAGES = {
     'ARCHITECTURE.md': 'architecture.md',
     'CONTRIBUTING.md': 'contributing.md',
     'CHANGELOG.md': 'changelog.md',
+    'SECURITY.md': 'security.md',
 }
 LINK = re.compile(r'(!?\[[^\]]*\])\(([^)\s]+)\)')
 
