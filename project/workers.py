@@ -10,9 +10,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
-from typing import Any
+from typing import Any, TypeVar
 
 POLL_S = 0.2
+
+T = TypeVar('T')
 
 
 @contextmanager
@@ -40,6 +42,31 @@ def worker_pool(
         raise
     finally:
         pool.shutdown()
+
+
+@contextmanager
+def beside(in_process: bool, function: Callable[..., T], *arguments: Any) -> Iterator[Callable[[], T]]:
+    """Call a function in another process while the body runs; what is given to the body waits for the result.
+
+    Args:
+        in_process: whether to do so; otherwise the function is called here, when its result is asked for. The program
+            must then be one that other processes can import, as all commands of this project are.
+        function: what to call.
+        arguments: its arguments.
+    """
+    if not in_process:
+        yield lambda: function(*arguments)
+        return
+    with worker_pool(1, multiprocessing.get_context('spawn')) as pool:
+        future = pool.submit(function, *arguments)
+
+        def result() -> T:
+            try:
+                return future.result()
+            except BrokenProcessPool:  # killed, for lack of memory say
+                return function(*arguments)
+
+        yield result
 
 
 def call_each(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from project.workers import beside
+
 ROOT = Path(__file__).parents[1]
 COMMAND = """
 import multiprocessing, os, sys, time
@@ -117,3 +119,15 @@ def test_what_a_killed_worker_did_is_done_once_more_and_all_else_is_finished(tmp
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == '[0, 10, 20, None, 40, 50, 60]', done.stderr
+
+
+def _twice(number: int, killed_in: int) -> int:
+    if os.getpid() != killed_in and killed_in:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 2 * number
+
+
+@pytest.mark.parametrize('in_process', [False, True])
+def test_a_call_beside_others_gives_its_result_even_if_its_process_is_killed(in_process):
+    with beside(in_process, _twice, 4, os.getpid()) as result:
+        assert result() == 8

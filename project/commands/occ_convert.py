@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> int:
         with report.status(f'reading what is in {options.dataroot}'):
             source = open_source(
                 options.dataroot, options.source, options.version, options.scenes, options.label_mapping,
-                options.lidar or (), point_layout(options),
+                options.lidar or (), point_layout(options), options.workers or usable_cores(),
             )  # fmt: skip
             source = EverySweep(source) if options.every_sweep else source
             source = UniquelyNamed(source) if options.unique_names else source

@@ -24,27 +24,35 @@ _FARTHEST_M = 2000.0
 _RINGS = 4096
 
 
-def check_files(scene: Scene) -> None:
+def check_files(scene: Scene) -> list[str]:
     """Check that no file of points is much smaller than its neighbours, as a cut-off file is, and the size of images.
 
     Images are checked at the first keyframe. Missing files are skipped.
 
+    Returns:
+        The files of points that do not exist, in no order.
+
     Raises:
         UserError: a file is not as it should be; the message names it.
     """
+    missing = []
     for lidar in range(len(scene.rig.lidars)):
         sweeps = range(len(scene.sweep_files)) if scene.lidars is None else np.flatnonzero(scene.lidars == lidar)
-        _check_sizes([os.path.join(scene.dataroot, scene.sweep_files[sweep]) for sweep in sweeps])
+        root = os.fspath(scene.dataroot)
+        missing += _check_sizes([os.path.join(root, scene.sweep_files[sweep]) for sweep in sweeps])
     for camera in scene.records[0].cameras.values() if scene.records else ():
         _check_image(scene.dataroot / camera.file, camera.size_px)
+    return missing
 
 
-def _check_sizes(paths: list[str]) -> None:
+def _check_sizes(paths: list[str]) -> list[str]:
+    """Check the sizes of files; returns those that do not exist."""
     sizes = np.array([_size(path) for path in paths])
     # Usually all are alike, which is quick to check.
     there = sizes[sizes >= 0]
+    missing = [paths[i] for i in np.flatnonzero(sizes < 0)]
     if not len(there) or there.min() > LEAST_SHARE * there.max():
-        return
+        return missing
     for i, size in enumerate(sizes):
         near = np.delete(sizes[max(i - NEIGHBOURS, 0) : i + NEIGHBOURS + 1], min(i, NEIGHBOURS))
         near = near[near >= 0]
@@ -54,6 +62,7 @@ def _check_sizes(paths: list[str]) -> None:
                 f'{paths[i]}: has {size} bytes, {share} of what the sweeps before and after it have; it is cut off: '
                 'copy or download it again, or take it out of the recording'
             )
+    return missing
 
 
 def _size(path: str) -> int:

@@ -29,6 +29,7 @@ def open_source(
     label_mapping: Path | None = None,
     lidars: Sequence[str] = (),
     points: PointLayout | None = None,
+    processes: int = 1,
 ) -> SceneSource:
     """Open a folder of recordings.
 
@@ -41,6 +42,7 @@ def open_source(
             :func:`project.label_mapping.relabelled`.
         lidars: the lidars to use, of nuScenes only.
         points: how files hold points, of nuScenes only.
+        processes: number of processes that may read large tables.
 
     Raises:
         UserError, ValueError: the folder is not of this kind, or what is asked for is of nuScenes only.
@@ -48,7 +50,7 @@ def open_source(
     """
     kind = kind or source_of(dataroot)
     if kind == 'nuscenes':
-        return NuScenesSource(dataroot, version, scene_names, label_mapping, lidars, points=points)
+        return NuScenesSource(dataroot, version, scene_names, label_mapping, lidars, points=points, processes=processes)
     if version or lidars or points:
         raise UserError(
             f'{dataroot}: is read as {kind}; --version, --lidar, --point_columns and --intensity_max are '

@@ -68,13 +68,16 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
     for name in source.scene_names:
         try:
             scene = source.load(name)
-            if with_files:
-                check_files(scene)
+            missing = check_files(scene) if with_files else []
         except FIXABLE as error:
             seen.broken[name] = what_is_wrong(error)
         else:
             seen.complete.append(name)
-            _look_at(scene, settings, seen, with_files)
+            _look_at(scene, settings, seen)
+            if with_files:
+                labels = [os.path.join(scene.dataroot, name) for name in filter(None, scene.label_files)]
+                missing += [path for path in labels if not os.path.isfile(path)]
+                seen.missing += map(Path, missing)
             _check_names(scene, settings, owners)
             rig, taxonomy = rig or scene.rig, taxonomy or scene.taxonomy
             check_taxonomy(taxonomy, scene)
@@ -116,7 +119,7 @@ def complete_scenes(source: SceneSource, seen: Survey, without: Iterable[str] = 
     return Scenes(source, [name for name in seen.complete if name not in set(without)])
 
 
-def _look_at(scene: Scene, settings: Settings, seen: Survey, with_files: bool) -> None:
+def _look_at(scene: Scene, settings: Settings, seen: Survey) -> None:
     seen.left_out += [f'{scene.name}: {sentence}' for sentence in scene.left_out]
     seen.sweeps[scene.name] = 0
     for keyframe in scene.keyframes:
@@ -131,8 +134,4 @@ def _look_at(scene: Scene, settings: Settings, seen: Survey, with_files: bool) -
         seen.unlabelled.append(scene.name)
     if not all(len(cameras.matrices) for cameras in scene.cameras):
         seen.blind.append(scene.name)
-    files = [*scene.sweep_files, *filter(None, scene.label_files)]
-    seen.files += len(files)
-    if with_files:
-        paths = [os.path.join(scene.dataroot, name) for name in files]
-        seen.missing += [Path(path) for path in paths if not os.path.isfile(path)]
+    seen.files += len(scene.sweep_files) + len(list(filter(None, scene.label_files)))

@@ -1,7 +1,7 @@
 """The annotated boxes of many keyframes, packed: v1.0-trainval has 1.1 million."""
 
 from array import array
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +30,7 @@ class Annotations:
         numbers: (B, 10) float64 translation, size (width, length, height), rotation w, x, y, z.
         points: (B, 2) int64 points of lidar and radar in the box.
         unknown: errors of boxes whose object is missing in the tables, by the token of their keyframe.
+        left_out: sentences on boxes without a keyframe and on missing boxes.
     """
 
     keyframes: dict[str, int]
@@ -40,6 +41,7 @@ class Annotations:
     numbers: np.ndarray
     points: np.ndarray
     unknown: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     @classmethod
     def empty(cls) -> 'Annotations':
@@ -116,19 +118,17 @@ class Annotations:
 
 def read_annotations(
     folder: Path,
-    samples: Mapping[str, schema.SampleRow],
+    samples: Iterable[str],
     others: Container[str],
     categories: Sequence[schema.CategoryRow],
-    left_out: list[str],
 ) -> Annotations:
     """The boxes of some keyframes.
 
     Args:
         folder: folder of the tables.
-        samples: the keyframes, by token.
+        samples: tokens of the keyframes.
         others: tokens of keyframes whose boxes are skipped.
         categories: the category table.
-        left_out: receives sentences on boxes without a keyframe and on missing boxes.
 
     Raises:
         UserError: a table is missing or damaged.
@@ -146,7 +146,7 @@ def read_annotations(
                 category_of.append(names.get(row.category_token, ''))
     keyframes = {token: number for number, token in enumerate(samples)}
     unknown: dict[str, str] = {}
-    nowhere, whole, numbers, links = [], array('q'), array('d'), array('q')
+    nowhere, left_out, whole, numbers, links = [], [], array('q'), array('d'), array('q')
     for rows in read_table(folder, 'sample_annotation', schema.AnnotationRow, 'sample_token' if others else '', others):
         for box in rows:
             keyframe = box.sample_token or ''
@@ -178,7 +178,9 @@ def read_annotations(
     order = np.argsort(table[:, 0], kind='stable')
     table = table[order]
     packed = np.frombuffer(numbers, np.float64).reshape(-1, 10)[order] if numbers else np.zeros((0, 10))
-    return Annotations(keyframes, list(objects), category_of, table[:, 0], table[:, 1], packed, table[:, 2:], unknown)
+    return Annotations(
+        keyframes, list(objects), category_of, table[:, 0], table[:, 1], packed, table[:, 2:], unknown, left_out
+    )
 
 
 def _missing_links(links: np.ndarray) -> list[str]:

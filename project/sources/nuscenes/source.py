@@ -44,6 +44,7 @@ class NuScenesSource:
         lidars: Sequence[str] = (),
         labelled: bool = True,
         points: PointLayout | None = None,
+        processes: int = 1,
     ):
         """Read the tables.
 
@@ -56,6 +57,7 @@ class NuScenesSource:
             lidars: channels of the lidars to use, first the one that defines keyframes; all by default.
             labelled: whether labels will be made; otherwise only keyframes are available.
             points: layout of files of points; by default that of ``lidars.yaml`` in the dataroot, or of nuScenes.
+            processes: number of processes that may read large tables.
 
         Raises:
             UserError: tables are missing or damaged, or do not have the requested scenes or lidars.
@@ -63,7 +65,7 @@ class NuScenesSource:
         self.dataroot = Path(dataroot)
         self.version = find_version(self.dataroot, version)
         self._lidars = tuple(lidars)
-        self._tables = read_tables(self.dataroot / self.version, scene_names, labelled)
+        self._tables = read_tables(self.dataroot / self.version, scene_names, labelled, processes)
         self._points, self._described = points, read_lidars(self.dataroot / LIDARS_FILE)
         channels = {each.channel for each in self._tables.calibrations.values() if each.modality == 'lidar'}
         unknown = sorted(set(self._described) - channels)

@@ -18,6 +18,10 @@ from project.sources.nuscenes import schema
 from project.sources.nuscenes.annotations import Annotations, read_annotations
 from project.sources.nuscenes.orphans import attach
 from project.sources.nuscenes.reader import read_table
+from project.workers import beside
+
+LARGE_TABLE = 1 << 27
+"""A table of boxes of more bytes takes longer to read than another process to start."""
 
 R = TypeVar('R', bound=schema.Row)
 
@@ -78,13 +82,16 @@ class Tables:
     left_out: list[str] = field(default_factory=list)
 
 
-def read_tables(folder: Path, scene_names: Collection[str] | None = None, labels: bool = True) -> Tables:
+def read_tables(
+    folder: Path, scene_names: Collection[str] | None = None, labels: bool = True, processes: int = 1
+) -> Tables:
     """Read the tables for some scenes, or for all.
 
     Args:
         folder: folder of the tables.
         scene_names: names of the scenes; None for all.
         labels: whether categories of points are needed.
+        processes: number of processes that may read large tables; 2 halve the time.
 
     Raises:
         UserError: a table is missing or damaged, records contradict each other, or there is no scene of a name asked
@@ -95,13 +102,21 @@ def read_tables(folder: Path, scene_names: Collection[str] | None = None, labels
     _choose_scenes(tables, all_scenes.values(), scene_names)
     samples, others = _read_samples(tables, all_scenes)
     _read_calibrations(tables)
-    _read_readings(tables, samples, others)
-    _read_poses(tables)
     tables.categories = list(_unique(folder, 'category', schema.CategoryRow).values())
-    tables.annotations = read_annotations(folder, samples, others, tables.categories, tables.left_out)
+    # The table of boxes takes as long as those of readings and poses.
+    in_process = processes > 1 and _is_large(folder / 'sample_annotation.json')
+    with beside(in_process, read_annotations, folder, list(samples), others, tables.categories) as annotations:
+        _read_readings(tables, samples, others)
+        _read_poses(tables)
+        tables.annotations = annotations()
+    tables.left_out += tables.annotations.left_out
     if labels:
         _read_label_files(tables)
     return tables
+
+
+def _is_large(table: Path) -> bool:
+    return table.is_file() and table.stat().st_size > LARGE_TABLE
 
 
 def _unique(folder: Path, name: str, row: type[R]) -> dict[str, R]:
