@@ -25,6 +25,9 @@ from project.sources.trajectory import Trajectory
 
 LOGS, TAXONOMY_FILE = 'logs', 'taxonomy.yaml'
 
+IMAGES = 'images'
+"""Folder in the dataroot for images that are taken out of logs, see :mod:`project.sources.py123d_images`."""
+
 MERGED = 'lidar_merged'
 """The library's name for the points of all lidars, in data sets that merge them."""
 
@@ -268,11 +271,11 @@ def _images(log: Any, name: str, trajectory: Trajectory) -> dict[str, list[Camer
     """The images of each pinhole camera: their times and poses. The library keeps their pixels."""
     images = {}
     for camera_id, camera in log.get_camera_metadatas().items():
-        if getattr(camera, 'intrinsics', None) is None:
+        if getattr(getattr(camera, 'intrinsics', None), 'camera_matrix', None) is None:
             continue
         of_camera = [
             CameraRecord(
-                file='',
+                file=f'{IMAGES}/{name}/{camera_id.name.lower()}/{time.time_us}.jpg',
                 token=token(name, camera_id.name, time.time_us),
                 timestamp_us=time.time_us,
                 camera_matrix=np.asarray(camera.intrinsics.camera_matrix),

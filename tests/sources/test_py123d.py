@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from project.geometry.rigid import poses
-from project.sources import py123d
+from project.sources import py123d, py123d_images
 from project.sources.py123d import Py123dSource
 from project.sources.returns import returns_of
 from project.sources.taxonomies import taxonomy_of_boxes
@@ -139,6 +139,43 @@ def test_numbers_that_cannot_be_are_refused(source, monkeypatch):
     monkeypatch.setattr(StubLog, 'times', tuple(Stub(time_us=START_US + 100_000_000 * step) for step in range(11)))
     with pytest.raises(ValueError, match='the log log: the timestamps of sweeps of lidar_top .* may be nanosec'):
         source.load('log')
+
+
+def test_images_become_files_where_the_index_says_that_they_are(source, monkeypatch, tmp_path):
+    cv2 = pytest.importorskip('cv2')
+    rng = np.random.default_rng(1)
+    # A picture of large flat patches: JPEG keeps them.
+    taken = {
+        time: np.kron(rng.integers(0, 256, (6, 8, 3)), np.ones((100, 100, 1))).astype(np.uint8)
+        for time in (START_US + 20_000, START_US + 520_000)
+    }
+    monkeypatch.setattr(
+        StubLog, 'get_camera_at_timestamp', lambda self, time, name: Stub(rgb_image=taken[time]), raising=False
+    )
+    camera = StubLog().get_camera_metadatas()[0]
+    camera.is_undistorted, camera.distortion = False, None
+    monkeypatch.setattr(StubLog, 'get_camera_metadatas', lambda self: {Id(0, 'PCAM_F0'): camera})
+    monkeypatch.setattr(py123d_images, 'open_logs', lambda dataroot: {'log': StubLog()})
+    source.dataroot = tmp_path
+    scene = source.load('log')
+    assert py123d_images.write_images(scene) == 2 and py123d_images.write_images(scene) == 0
+    for record in scene.records[:2]:
+        stated = record.cameras['pcam_f0']
+        image = cv2.imread(str(tmp_path / stated.file))[..., ::-1]
+        np.testing.assert_allclose(image[50::100, 50::100], taken[stated.timestamp_us][50::100, 50::100], atol=4)
+    # With lens distortion, what a pixel shows moves to where the camera matrix alone says that it is.
+    camera.distortion = Stub(array=np.array([-0.2, 0, 0, 0, 0]))
+    (tmp_path / stated.file).unlink()
+    assert py123d_images.write_images(scene) == 1
+    straight = cv2.imread(str(tmp_path / stated.file))[..., ::-1]
+    x, y = -0.5, 0.3
+    bent = 1 - 0.2 * (x * x + y * y)
+    seen = taken[stated.timestamp_us][round(300 + 500 * y * bent), round(400 + 500 * x * bent)]
+    np.testing.assert_allclose(straight[round(300 + 500 * y), round(400 + 500 * x)], seen, atol=4)
+    monkeypatch.setattr(StubLog, 'get_camera_at_timestamp', lambda self, time, name: None)
+    (tmp_path / stated.file).unlink()
+    with pytest.raises(ValueError, match='the log log has no image of pcam_f0 at .* us; convert it with images'):
+        py123d_images.write_images(scene)
 
 
 def test_a_label_mapping_is_for_the_librarys_categories(source, tmp_path):
