@@ -167,7 +167,8 @@ class _MatrixUpdate:
         if self._graph is None and self._steps > 2:  # libraries allocate in the first ones
             torch.cuda.synchronize()
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, capture_error_mode='thread_local'):
+            # A stream of its own, and so a workspace of cuBLAS that no other graph writes to at the same time.
+            with torch.cuda.graph(self._graph, stream=torch.cuda.Stream(), capture_error_mode='thread_local'):
                 self._change()
         return self._change() if self._graph is None else self._graph.replay()
 
