@@ -15,6 +15,8 @@ class PoseConfig(NamedTuple):
         unsteady_m: if the corrections of successive motions differ by more than this (root mean square, of what is
             `seen_m` away), all sweeps are registered.
         uncertainty_m: poses that registration would move by less stay as they are, byte for byte: it is no more exact.
+        ground_apart_m: unless the ground that different keyframes see in a square metre then lies closer together by
+            more than this; by exact poses it lies 2 mm apart.
         seen_m: distance from the car at which a change of pose is measured.
         seen_keyframes: poses are compared between keyframes up to this many apart, as in a window.
         reach_m: points further away are left out: single rings hit little of a surface there.
@@ -46,6 +48,7 @@ class PoseConfig(NamedTuple):
     apart_s: float = 0.25
     unsteady_m: float = 0.05
     uncertainty_m: float = 0.03
+    ground_apart_m: float = 0.01
     seen_m: float = 20.0
     seen_keyframes: int = 10
     reach_m: float = 50.0

@@ -87,16 +87,18 @@ def _judged(
     """Whether the registered poses are better than those given."""
     moved_m = displacement(given[at_keyframes], poses[at_keyframes], config)
     met_given, met_found = (shares_met(seen, each, config) for each in (given, poses))
+    of_keyframes = [seen[i] for i in at_keyframes]
+    gap_given, gap_found = (ground_gap(of_keyframes, each[at_keyframes]) for each in (given, poses))
+    # The ground shows errors in height that are smaller than what is uncertain along the ground.
+    ground_apart = gap_given is not None and gap_found is not None and gap_given - gap_found > config.ground_apart_m
     outcome: Literal['exact', 'corrected', 'not registered'] = 'corrected'
     if 2 * lost.sum() > len(seen) > 1:
         outcome = 'not registered'
-    elif moved_m < config.uncertainty_m:
+    elif moved_m < config.uncertainty_m and not ground_apart:
         outcome = 'exact'
     elif met_found[0] < met_given[0]:
         outcome = 'not registered'
-    used, met_used = (poses, met_found) if outcome == 'corrected' else (given, met_given)
-    of_keyframes = [seen[i] for i in at_keyframes]
-    gap_given, gap_used = (ground_gap(of_keyframes, each[at_keyframes]) for each in (given, used))
+    met_used, gap_used = (met_found, gap_found) if outcome == 'corrected' else (met_given, gap_given)
     walls = round(met_given[1], 3), round(met_used[1], 3)
     return PoseReport(outcome, round(moved_m, 4), gap_given, gap_used, *walls, len(seen), int(lost.sum()))
 

@@ -88,6 +88,17 @@ def test_exact_poses_are_kept(tiny_world):
         assert report.ground_gap_used_m == report.ground_gap_given_m < 0.02
 
 
+def test_small_errors_in_height_show_in_the_ground(tiny_world):
+    scene = scenes_of(tiny_world)[0]
+    heights = np.interp(scene.timestamps_us, scene.timestamps_us[scene.keyframe_sweeps], [0, 0.028, 0])
+    lifted = scene.global_from_ego.copy()
+    lifted[:, 2, 3] += heights
+    changed, report = refined(with_poses(scene, lifted))
+    assert report.outcome == 'corrected' and report.moved_m < UNCERTAINTY_M
+    assert report.ground_gap_given_m > 0.02 > 3 * report.ground_gap_used_m
+    assert displacement(at_keyframes(changed), at_keyframes(scene)) < 0.01
+
+
 def test_what_was_done_is_told(hilly):
     scene, truth = hilly
     _, report = refined(scene)
