@@ -20,6 +20,9 @@ EXAMPLES = """examples:
     %(prog)s out/predictions --truth LABELS --dataroot NUSCENES
   predict on the spot:
     %(prog)s config/occupancy.py work_dirs/occupancy/best_mIoU_epoch_24.pth --frames 0:8 --gif clip.gif
+  a scene in Foxglove or Rerun; one frame on a slide:
+    %(prog)s LABELS --dataroot NUSCENES --scene scene-0103 --mcap scene.mcap --rrd scene.rrd
+    %(prog)s LABELS --frames 12 --glb frame.glb
   one file to send to someone:
     %(prog)s LABELS --dataroot NUSCENES --frames 0:5 --html clip.html
 """
@@ -43,17 +46,21 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--frames',
         metavar='WHICH',
         help='in the scene: 5, 0:10, 0:40:4, all; or tokens, separated by commas. By default the first frame '
-        'for --png and --html, and all for the others',
+        'for --png, --html, --glb and --ply, and all for the others',
     )
     add_config_options(what)
     what.add_argument(
-        '--mask', choices=('lidar', 'camera'), help='of --png, --gif, --mp4: show only voxels inside this mask'
+        '--mask', choices=('lidar', 'camera'), help='of --png, --gif, --mp4, --glb, --ply: only voxels inside this mask'
     )
     where = parser.add_argument_group('where to (without any of these: --serve)')
     where.add_argument('--png', metavar='PATH', help='a picture; a folder when PATH does not end in .png')
     where.add_argument('--gif', metavar='FILE', help='an animation')
     where.add_argument('--mp4', metavar='FILE', help='a video')
     where.add_argument('--html', metavar='FILE', help='a page in one file, which needs no server and no network')
+    where.add_argument('--mcap', metavar='FILE', help='a recording for Foxglove')
+    where.add_argument('--rrd', metavar='FILE', help='a recording for Rerun')
+    where.add_argument('--glb', metavar='FILE', help='a mesh of one frame, for slides and web pages')
+    where.add_argument('--ply', metavar='FILE', help='a mesh of one frame, for programs that edit meshes')
     where.add_argument(
         '--serve', metavar='HOST:PORT', nargs='?', const='127.0.0.1:8080', help='a page, by default at 127.0.0.1:8080'
     )

@@ -66,6 +66,8 @@ class Frame:
         boxes: annotated objects.
         cameras: images.
         labels: names and colours of the labels.
+        timestamp_us: when it was recorded, where known.
+        global_from_grid: (4, 4) float64 pose of the grid's frame in the world, where known.
 
     Raises:
         ValueError: there is neither truth nor prediction, or one has not the shape of the grid.
@@ -82,6 +84,8 @@ class Frame:
     boxes: list[Box] = field(default_factory=list)
     cameras: list[CameraImage] = field(default_factory=list)
     labels: LabelSet = field(default_factory=LabelSet)
+    timestamp_us: int | None = None
+    global_from_grid: np.ndarray | None = None
 
     def __post_init__(self):
         arrays = {'labels': self.truth, 'prediction': self.prediction, **self.masks}

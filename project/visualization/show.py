@@ -2,7 +2,8 @@
 
 import re
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,10 @@ def show(arguments: Namespace) -> None:
     """
     check(arguments)
     source = open_source(arguments)
-    writers = {'png': _write_pngs, 'gif': _write_gif, 'mp4': _write_mp4, 'html': _write_page}
+    writers: dict[str, Callable[[Namespace, FrameSource], None]] = {
+        'png': _write_pngs, 'gif': _write_gif, 'mp4': _write_mp4, 'html': _write_page, 'mcap': _write_mcap,
+        'rrd': _write_rrd, 'glb': partial(_write_mesh, 'glb'), 'ply': partial(_write_mesh, 'ply'),
+    }  # fmt: skip
     wanted = [name for name in writers if getattr(arguments, name)]
     for name in wanted:
         writers[name](arguments, source)
@@ -74,7 +78,7 @@ def check(arguments: Namespace) -> None:
 
 
 def _check_pictures(arguments: Namespace) -> None:
-    for name in ('gif', 'mp4', 'html'):
+    for name in ('gif', 'mp4', 'html', 'mcap', 'rrd', 'glb', 'ply'):
         file = getattr(arguments, name)
         if file and Path(file).suffix != f'.{name}':
             raise ValueError(f'--{name} {file}: the name must end in .{name}')
@@ -84,8 +88,8 @@ def _check_pictures(arguments: Namespace) -> None:
         raise ValueError(f'--png {arguments.png}: the name must end in .png, or be that of a folder, without a dot')
     if arguments.png:
         check_target(arguments.png, folder=not arguments.png.endswith('.png'))
-    if arguments.mask and not (arguments.png or arguments.gif or arguments.mp4):
-        raise ValueError('--mask is for --png, --gif and --mp4; the page has a switch for it')
+    if arguments.mask and not any(getattr(arguments, name) for name in ('png', 'gif', 'mp4', 'glb', 'ply')):
+        raise ValueError('--mask is for --png, --gif, --mp4, --glb and --ply; the page has a switch for it')
     if arguments.width is not None and not MIN_WIDTH_PX <= arguments.width <= MAX_WIDTH_PX:
         raise ValueError(f'--width {arguments.width}: give {MIN_WIDTH_PX} to {MAX_WIDTH_PX} pixels')
     if not 0 < arguments.fps <= MAX_FPS:
@@ -177,6 +181,28 @@ def _write_page(arguments: Namespace, source: FrameSource) -> None:
 
     scene, indices = choose(source.scenes, arguments.scene, arguments.frames or '0')
     write_page(arguments.html, _frames(source, scene, indices))
+
+
+def _write_mcap(arguments: Namespace, source: FrameSource) -> None:
+    from project.visualization.exports.mcap_file import write_mcap
+
+    write_mcap(arguments.mcap, _frames(source, *choose(source.scenes, arguments.scene, arguments.frames or 'all')))
+
+
+def _write_rrd(arguments: Namespace, source: FrameSource) -> None:
+    from project.visualization.exports.rerun_file import write_rrd
+
+    write_rrd(arguments.rrd, _frames(source, *choose(source.scenes, arguments.scene, arguments.frames or 'all')))
+
+
+def _write_mesh(kind: str, arguments: Namespace, source: FrameSource) -> None:
+    from project.visualization.exports.mesh_file import write_mesh
+
+    path = getattr(arguments, kind)
+    scene, indices = choose(source.scenes, arguments.scene, arguments.frames or '0')
+    if len(indices) > 1:
+        raise ValueError(f'--{kind} {path}: a mesh is of one frame, and --frames names {len(indices)}')
+    write_mesh(path, source.frame(scene, indices[0]), arguments.mask)
 
 
 def _pictures(

@@ -13,6 +13,7 @@ from PIL import Image
 
 from project.commands import occ_convert, occ_visualize
 from project.engine.config_files import read_config
+from project.formats import infos
 from project.taxonomy import PALETTE
 from tools import browse_dataset
 
@@ -59,6 +60,30 @@ def test_labels_become_pictures_videos_and_a_page(tiny_world: Path, labels: Path
     assert Image.open(files[1]).n_frames == 2
     assert files[2].stat().st_size > 500_000
     assert capsys.readouterr().out.count('wrote') == 3
+
+
+def test_labels_become_files_of_other_programs(labels, tiny_world, tmp_path):
+    for package in ('foxglove', 'rerun', 'trimesh'):
+        pytest.importorskip(package)
+    decoder = pytest.importorskip('mcap_protobuf.decoder').DecoderFactory()
+    files = {kind: tmp_path / f'a.{kind}' for kind in ('mcap', 'rrd', 'glb', 'ply')}
+    options = [word for kind, file in files.items() for word in (f'--{kind}', str(file))]
+    command = [str(labels), '--format', 'occ3d', '--dataroot', str(tiny_world), '--scene', 'scene-0103']
+    # A mesh is of one frame, and so are all that one command writes.
+    assert occ_visualize.main([*command, '--frames', '1', *options]) == 0
+    assert {file.name for file in tmp_path.iterdir()} == {file.name for file in files.values()}
+    assert occ_visualize.main([*command, '--mcap', str(files['mcap'])]) == 0
+    from mcap.reader import make_reader
+
+    entries = infos.read(labels / 'nuscenes_infos_val.pkl')['data_list']
+    with open(files['mcap'], 'rb') as file:
+        found = list(make_reader(file, decoder_factories=[decoder]).iter_decoded_messages(topics=['/tf']))
+    assert [message.log_time for _, _, message, _ in found] == [
+        1000 * round(1e6 * each['timestamp']) for each in entries
+    ]
+    for entry, (_, _, _, content) in zip(entries, found, strict=True):
+        (place,) = [each.translation for each in content.transforms if each.parent_frame_id == 'map']
+        assert np.allclose((place.x, place.y, place.z), np.array(entry['ego2global'])[:3, 3])
 
 
 def test_a_model_predicts_on_the_spot(tiny_world: Path, labels: Path, tmp_path: Path):
@@ -109,8 +134,10 @@ def test_a_missing_data_set_is_named(tmp_path: Path, capsys):
         (['LABELS', '--truth', '/nope'], '--truth /nope: no such folder'),
         (['LABELS', '--dataroot', '/nope'], '--dataroot /nope: no such folder'),
         (['LABELS', '--version', 'v1.0-mini'], 'has no use without --dataroot'),
-        (['LABELS', '--mask', 'camera', '--html', 'a.html'], '--mask is for --png, --gif and --mp4'),
+        (['LABELS', '--mask', 'camera', '--html', 'a.html'], '--mask is for --png, --gif, --mp4'),
         (['LABELS', '--gif', 'a.gif', '--fps', '0'], '--fps 0: give more than 0'),
+        (['LABELS', '--mcap', 'a.bag'], '--mcap a.bag: the name must end in .mcap'),
+        (['LABELS', '--glb', 'a.glb', '--frames', 'all'], 'a mesh is of one frame'),
         (['LABELS', '--gif', 'a.mp4'], '--gif a.mp4: the name must end in .gif'),
         (['LABELS', '--png', 'a.jpg'], '--png a.jpg: the name must end in .png'),
         (['LABELS', '--png', 'a.png', '--width', '0'], '--width 0: give 400 to 8192 pixels'),

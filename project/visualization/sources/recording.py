@@ -41,7 +41,7 @@ class Keyframes:
         self.dataroot = dataroot
 
     def complete(self, frame: Frame) -> Frame:
-        """The frame with boxes, lidar points and camera images of its keyframe, as far as they are known.
+        """The frame with time, pose, boxes, lidar points and camera images of its keyframe, as far as they are known.
 
         Raises:
             ValueError: the file of the lidar points is damaged.
@@ -50,7 +50,13 @@ class Keyframes:
         if entry is None:
             return frame
         grid_from_lidar = np.array(entry['lidar_points']['lidar2ego']) if frame.grid.frame == 'ego' else np.eye(4)
-        frame = replace(frame, boxes=[_box(instance, grid_from_lidar) for instance in entry['instances']])
+        global_from_lidar = np.array(entry['ego2global']) @ np.array(entry['lidar_points']['lidar2ego'])
+        frame = replace(
+            frame,
+            boxes=[_box(instance, grid_from_lidar) for instance in entry['instances']],
+            timestamp_us=round(1e6 * entry['timestamp']),
+            global_from_grid=global_from_lidar @ np.linalg.inv(grid_from_lidar),
+        )
         if self.dataroot is None:
             return frame
         points = self._points(entry, grid_from_lidar)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from table_edits import VERSION, copied, edit, put, rows
 
-from data_converter import main
+from project.commands.occ_convert import main
 from project.datasets import NuScenesOccupancyDataset
 from project.formats import infos, voxels
 from project.synthetic import WorldSettings, make_world
