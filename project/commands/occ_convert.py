@@ -28,6 +28,7 @@ from project.labels.run.survey import Survey, complete_scenes, survey
 from project.sources.base import PointLayout, Scene, Scenes, SceneSource
 from project.sources.naming import UniquelyNamed
 from project.sources.opening import SOURCES, open_source
+from project.targets import check_target
 
 if TYPE_CHECKING:
     from project.execution.dask_clusters import ClusterChoice
@@ -181,6 +182,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         cluster = cluster_choice(options)
         settings = make_settings(options)
+        if not options.dry_run:
+            check_target(options.save_path, folder=True)
         with report.status(f'reading what is in {options.dataroot}'):
             source = open_source(
                 options.dataroot, options.source, options.version, options.scenes, options.label_mapping,
@@ -201,7 +204,8 @@ def main(arguments: list[str] | None = None) -> int:
             labelled = complete_scenes(source, seen, without=failed)
             reports = {name: read_report(settings.save_path, name) for name in labelled.names}
             state_poses(settings.save_path, reports)
-            indexed = [replace(scene, records=corrected_records(settings.save_path, scene)) for scene in labelled]
+            # One after the other: all of them at once would take as much memory as their tables.
+            indexed = (replace(scene, records=corrected_records(settings.save_path, scene)) for scene in labelled)
             counts = write_infos(settings.save_path, source.version, source.splits, indexed, failed)
             report.poses(reports)
     except FIXABLE as error:

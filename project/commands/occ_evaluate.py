@@ -44,7 +44,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add('--dataroot', type=Path, help='nuScenes itself as the source of lidar poses (the index)')
     add('--version', help='folder of tables, if there are several: v1.0-mini, v1.0-trainval')
     add('--no-mask', action='store_true', help='occ3d: score all voxels, not only those of the camera mask')
-    add('--partial', action='store_true', help='score only the keyframes that are predicted')
+    add('--partial', action='store_true', help='score only keyframes that have a prediction and labels')
     add(
         '--bands',
         nargs='*',

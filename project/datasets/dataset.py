@@ -9,6 +9,7 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from project.datasets.labels import LoadOccupancyLabels
+from project.errors import UserError
 from project.formats import infos
 from project.label_set import LabelSet
 from project.taxonomy import CLASSES
@@ -83,7 +84,12 @@ class NuScenesOccupancyDataset(BaseDataset):
         self._take_metainfo(content['metainfo'])
         entries = content['data_list']
         if not entries:
-            raise ValueError(f'{self.ann_file}: lists no keyframes: none of the labelled scenes belongs to this split')
+            raise UserError(
+                f'{self.ann_file}: lists no keyframes: none of the labelled scenes belongs to this split. Name '
+                'scenes for it in splits.json beside the tables, or by "split" in their scene.json, and run '
+                'data_converter.py again (existing labels stay); to train without validation: --cfg-options '
+                'val_dataloader=None val_evaluator=None val_cfg=None'
+            )
         frames = [self._frame(entry) for entry in entries]
         position = {entry['token']: index for index, entry in enumerate(entries)}
         return [self._keyframe(entries, frames, index, position) for index in range(len(entries))]

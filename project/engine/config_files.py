@@ -1,9 +1,11 @@
 """Configurations of experiments, as files and ``KEY=VALUE`` options have them."""
 
 import inspect
+import os
 import traceback
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,8 @@ def read_config(path: str | Path, options: Sequence[str] = (), needed: Sequence[
     """
     path = find_config(path)
     try:
-        config = Config.fromfile(path)
+        with _quotable_environment():
+            config = Config.fromfile(path)
     except Exception as error:  # a configuration is a program, and may fail in any way
         raise ValueError(
             f'{path}: not a configuration ({_reason(error)}); it must be a Python file like config/*.py'
@@ -63,6 +66,21 @@ def read_config(path: str | Path, options: Sequence[str] = (), needed: Sequence[
     _check_numbers(config)
     init_default_scope(config.get('default_scope', 'mmdet3d'))
     return config
+
+
+@contextmanager
+def _quotable_environment() -> Iterator[None]:
+    """``DATA_ROOT`` as it must be between the quotes of a configuration, where mmengine puts it letter by letter."""
+    was = os.environ.get('DATA_ROOT')
+    if was is not None:
+        literal = was.replace('\\', r'\\').replace("'", r'\'').replace('\n', r'\n')
+        # There it is the replacement of a regular expression, in which backslashes have a meaning of their own.
+        os.environ['DATA_ROOT'] = literal.replace('\\', r'\\')
+    try:
+        yield
+    finally:
+        if was is not None:
+            os.environ['DATA_ROOT'] = was
 
 
 def find_config(name: str | Path) -> Path:

@@ -20,6 +20,12 @@ NEIGHBOURS = 3
 LEAST_SHARE = 0.5
 """Least size of a file of points as a share of its neighbours' size: a lidar does not suddenly see less."""
 
+SPREAD = 4
+"""A file whose size is this many times as far from those of its neighbours as they are from one another was cut off."""
+
+LEAST_DIFFERENCE = 0.05
+"""Smaller differences from the neighbours' median, in parts of it, are never judged."""
+
 _FARTHEST_M = 2000.0
 _RINGS = 4096
 
@@ -51,18 +57,31 @@ def _check_sizes(paths: list[str]) -> list[str]:
     # Usually all are alike, which is quick to check.
     there = sizes[sizes >= 0]
     missing = [paths[i] for i in np.flatnonzero(sizes < 0)]
-    if not len(there) or there.min() > LEAST_SHARE * there.max():
+    if not len(there) or there.min() > (1 - LEAST_DIFFERENCE) * there.max():
         return missing
     for i, size in enumerate(sizes):
         near = np.delete(sizes[max(i - NEIGHBOURS, 0) : i + NEIGHBOURS + 1], min(i, NEIGHBOURS))
         near = near[near >= 0]
-        if 0 <= size < LEAST_SHARE * (np.median(near) if len(near) else 0):
+        if 0 <= size < _least_size(near):
             share = f'{100 * size / np.median(near):.0f} %'
             raise UserError(
                 f'{paths[i]}: has {size} bytes, {share} of what the sweeps before and after it have; it is cut off: '
                 'copy or download it again, or take it out of the recording'
             )
     return missing
+
+
+def _least_size(near: np.ndarray) -> float:
+    """Size below which a sweep is not whole, given those of its neighbours."""
+    if not len(near):
+        return 0.0
+    median = float(np.median(near))
+    if len(near) < NEIGHBOURS:
+        return LEAST_SHARE * median
+    # Neighbours that are cut off themselves must not widen what is usual.
+    usual = near[near >= LEAST_SHARE * median]
+    below = max(SPREAD * float(usual.max() - usual.min()), LEAST_DIFFERENCE * median)
+    return max(LEAST_SHARE * median, float(usual.min()) - below)
 
 
 def _size(path: str) -> int:
@@ -108,15 +127,20 @@ def check_columns(file: object, content: bytes, points: np.ndarray, layout: Poin
         return
     if _are_rings(points[:ROWS, layout.columns.index('ring')]):
         return
-    for dtype, columns in _other_layouts(content):
-        raise UserError(
-            f'{file}: holds points of {columns} columns of {dtype}, not of the {len(layout.columns)} columns of '
-            f'float32 {", ".join(layout.columns)}; name its columns, with --point_columns or in the rig'
-        )
+    check_other_layouts(file, content, layout)
     with np.errstate(invalid='ignore'):
         near = (np.abs(points[:ROWS, :3]) < _FARTHEST_M).all(axis=1)
     if near.mean() < 0.5:
         raise UserError(f'{file}: {100 * (1 - near.mean()):.0f} % of its points are invalid; the download is damaged')
+
+
+def check_other_layouts(file: object, content: bytes, layout: PointLayout) -> None:
+    """Raise a UserError where another number of columns or type explains a headerless file; see above."""
+    for dtype, columns in _other_layouts(content):
+        raise UserError(
+            f'{file}: holds points of {columns} columns of {dtype}, not of the {len(layout.columns)} columns of '
+            f'{layout.dtype} {", ".join(layout.columns)}; name its columns, with --point_columns or in the rig'
+        )
 
 
 def _other_layouts(content: bytes) -> Iterator[tuple[str, int]]:

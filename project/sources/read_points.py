@@ -7,7 +7,7 @@ import numpy as np
 from project.errors import UserError
 from project.plain_files import read_npy
 from project.sources.base import Lidar, PointLayout
-from project.sources.file_checks import check_columns
+from project.sources.file_checks import check_columns, check_other_layouts
 from project.sources.point_files.las import read_las
 from project.sources.point_files.pcd import read_pcd
 
@@ -81,6 +81,8 @@ def _headerless(file: Path, content: bytes, layout: PointLayout) -> np.ndarray:
     else:
         dtype = np.dtype(list(zip(layout.columns, layout.dtype, strict=True)))
         width = dtype.itemsize
+    if len(content) % width and layout.dtype == 'float32':
+        check_other_layouts(file, content, layout)
     if len(content) % width or not len(content):
         raise UserError(f'{file}: its {len(content)} bytes are not points of {width} bytes; the download is damaged')
     points = np.frombuffer(content, dtype)
@@ -125,6 +127,14 @@ def read_file(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f'{file}: missing; is this part of the recording downloaded and unpacked there?'
-        ) from None
+        raise FileNotFoundError(f'{file}: missing; {why_missing(file)}') from None
+
+
+def why_missing(file: Path) -> str:
+    """What to do about a file that is not there."""
+    if file.parent.is_dir():
+        return 'is this part of the recording downloaded and unpacked there?'
+    return (
+        f'there is no folder {file.parent.name} either: download and unpack the part of the recording that holds it '
+        '(of nuScenes the file blobs; "keyframe blobs only" have no sweeps between keyframes, which are needed)'
+    )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from project.formats import FORMATS
+from project.sources.naming import folder_name
 from project.targets import check_target
 from project.visualization.frame import Frame
 from project.visualization.render.files import write_gif, write_mp4, write_png
@@ -130,6 +131,8 @@ def choose(scenes: dict[str, list[str]], scene: str | None, which: str) -> tuple
     if scene is None:
         first = which.split(',')[0]
         scene = next((name for name, tokens in scenes.items() if first in tokens), next(iter(scenes)))
+    if scene not in scenes and scene.strip('/. ') and folder_name(scene, scene) in scenes:
+        scene = folder_name(scene, scene)
     if scene not in scenes:
         names = list(scenes)
         raise ValueError(

@@ -10,6 +10,7 @@ import pytest
 from project.errors import UserError
 from project.sources.base import Lidar, PointLayout
 from project.sources.file_checks import check_files
+from project.sources.intensity import check_intensity
 from project.sources.nuscenes.source import NuScenesSource
 from project.sources.read_points import read_returns
 
@@ -70,13 +71,55 @@ def test_noise_is_refused(tmp_path, rng):
 def test_a_file_that_was_cut_at_a_whole_point_is_found_by_its_neighbours(tiny_world, tmp_path):
     scene = NuScenesSource(tiny_world).load('scene-0061')
     check_files(scene)
-    for place in (0, 7, len(scene.sweep_files) - 1):
+    for place, share in ((0, 0.5), (7, 0.5), (len(scene.sweep_files) - 1, 0.4), (5, 0.9)):
         whole = (tiny_world / scene.sweep_files[place]).read_bytes()
         cut = tmp_path / f'{place}.bin'
-        cut.write_bytes(whole[: len(whole) // 2 // 20 * 20 - 2000])
+        cut.write_bytes(whole[: int(len(whole) * share) // 20 * 20 - 2000])
         files = [str(cut) if i == place else name for i, name in enumerate(scene.sweep_files)]
         with pytest.raises(UserError, match=rf'{place}\.bin: has \d+ bytes, \d+ % of what the sweeps before and after'):
             check_files(replace(scene, sweep_files=tuple(files)))
+
+
+def test_sizes_that_vary_by_themselves_are_no_fault(tiny_world, tmp_path, rng):
+    scene = NuScenesSource(tiny_world).load('scene-0061')
+    files = []
+    for place in range(12):
+        files.append(str(tmp_path / f'{place}.bin'))
+        Path(files[-1]).write_bytes(bytes(20 * int(rng.integers(700, 1300))))
+    check_files(replace(scene, sweep_files=tuple(files)))
+
+
+def test_columns_of_a_size_that_five_do_not_divide_are_found_out(points, tmp_path):
+    with pytest.raises(UserError, match=r'a\.bin: holds points of 4 columns of float32, not of the 5'):
+        read(points[:1001, :4], tmp_path / 'a.bin')
+    with pytest.raises(UserError, match=r'a\.bin: its \d+ bytes are not points of 20 bytes'):
+        read(points[:1001].view(np.uint8)[:, :19], tmp_path / 'a.bin')
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (lambda x: x / 255, r'its intensity goes to [\d.]+ and is taken to go to 255; .*--intensity_max 1'),
+        (lambda x: x * 256, r'its intensity goes to [\d.e+]+ and is taken to go to 255; .*--intensity_max'),
+        (lambda x: x * np.nan, 'its intensity is no number; .*--point_columns x y z unused ring'),
+        (lambda x: x - 128, r'its intensity goes down to -\d+'),
+    ],
+)
+def test_intensity_on_another_scale_is_told(tiny_world, tmp_path, change, said):
+    scene = NuScenesSource(tiny_world).load('scene-0061')
+    check_intensity(scene)
+    files = []
+    for number, name in enumerate(scene.sweep_files):
+        points = np.fromfile(tiny_world / name, np.float32).reshape(-1, 5)
+        points[:, 3] = change(points[:, 3])
+        files.append(str(tmp_path / f'{number}.bin'))
+        points.tofile(files[-1])
+    changed = replace(scene, sweep_files=tuple(files))
+    with pytest.raises(UserError, match=rf'0\.bin: {said}'):
+        check_intensity(changed)
+    in_whole = PointLayout(intensity_max=1.0)
+    if 'max 1' in said:
+        check_intensity(replace(changed, rig=replace(scene.rig, lidars=(Lidar('LIDAR_TOP', in_whole),))))
 
 
 def test_images_of_another_size_than_their_calibration_are_named(tiny_world, tmp_path):

@@ -35,3 +35,9 @@ def test_frames_by_place_or_token(scene, which, expected):
 def test_wrong_choices_say_what_there_is(scene, which, message):
     with pytest.raises(ValueError, match=message):
         choose(SCENES, scene, which)
+
+
+def test_a_scene_goes_by_the_name_in_its_tables_too():
+    assert choose({'db_0_7': ['a']}, 'db/0/7', 'all') == ('db_0_7', [0])
+    with pytest.raises(ValueError, match='no scene //'):
+        choose({'db_0_7': ['a']}, '//', 'all')

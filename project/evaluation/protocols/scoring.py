@@ -26,7 +26,7 @@ def match_keyframes(
         predictions: of one or more methods.
         labels: the ground truth.
         keyframes: those of a split.
-        partial: score only those that every method predicts, and do not ask for the rest.
+        partial: score only those that have labels and a prediction of every method, and do not ask for the rest.
 
     Returns:
         Keyframes; without a split only the field that all sources go by is filled.
@@ -42,14 +42,16 @@ def match_keyframes(
                     f'{source.path} names keyframes by {source.named_by} and {labels.path} by {named_by}: '
                     'give the index of the split that knows both (--infos nuscenes_infos_val.pkl)'
                 )
-            _check_missing(labels, source.frames, f'which {source.path} has')
+            if not partial:
+                _check_missing(
+                    labels, source.frames, f'which {source.path} has; --partial scores only those with labels'
+                )
         keyframes = [replace(_UNKNOWN, **{named_by: name}) for name in labels.frames]
     if partial:
-        keyframes = [
-            k for k in keyframes if all(getattr(k, source.named_by) in source.frames for source in predictions)
-        ]
+        sources = (labels, *predictions)
+        keyframes = [k for k in keyframes if all(getattr(k, source.named_by) in source.frames for source in sources)]
     for source in (labels, *predictions):
-        hint = '' if source is labels else '; --partial scores only those that are predicted'
+        hint = f'; --partial scores only those that {"have labels" if source is labels else "are predicted"}'
         _check_missing(source, [getattr(keyframe, source.named_by) for keyframe in keyframes], f'to be scored{hint}')
     if not keyframes:
         raise ValueError(f'{labels.path}: no keyframe to score')

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from project.errors import what_is_wrong
 from project.execution.executor import Executor, Lost
+from project.formats import points
 from project.labels.pipeline import label_scene
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
 from project.sources.file_checks import check_files
+from project.sources.intensity import check_intensity
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def label_reported(scene: Scene, settings: Settings, on_keyframe: Callable[[], N
     labelled, error, log, elsewhere = 0, None, None, False
     try:
         check_files(scene)
+        if points.NAME in settings.formats:
+            check_intensity(scene)
         labelled = label_scene(scene, settings, on_keyframe)
     except Exception as problem:
         error, log = what_is_wrong(problem), traceback.format_exc()

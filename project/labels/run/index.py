@@ -1,6 +1,6 @@
 """``nuscenes_infos_{train,val}.pkl`` beside the labels: the keyframes for training and for validation."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from project.formats import infos
@@ -14,7 +14,7 @@ def write_infos(
     save_path: Path,
     version: str,
     splits: Mapping[str, Collection[str]],
-    labelled: Sequence[Scene],
+    labelled: Iterable[Scene],
     failed: Collection[str] = (),
 ) -> dict[str, int]:
     """Write the index of both splits; entries of other scenes from earlier runs are kept.
@@ -23,8 +23,8 @@ def write_infos(
         save_path: root folder of the labels.
         version: e.g. ``v1.0-trainval``.
         splits: scene names of ``train`` and ``val``, of the source.
-        labelled: the scenes that have labels, all of one taxonomy. The index states the sensors that any of them has;
-            each keyframe lists its own.
+        labelled: the scenes that have labels, all of one taxonomy; each is let go before the next. The index states the
+            sensors that any of them has; each keyframe lists its own.
         failed: names of scenes that have no labels or not all of them.
 
     Returns:

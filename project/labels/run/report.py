@@ -18,6 +18,7 @@ from project.labels.poses.refinement import PoseReport
 from project.labels.run.convert import Outcome
 from project.labels.run.settings import Settings
 from project.labels.run.survey import Survey
+from project.sources.points import why_missing
 
 KEYFRAME_MB = {
     'voxels': 0.5, 'points': 3.0, 'occ3d': 0.2, 'surroundocc': 0.4, 'openoccupancy': 2.0, 'openocc': 0.1,
@@ -116,6 +117,8 @@ class Report:
             self._say('error', error)
         for file in seen.missing[:SHOWN]:
             self._say('error', f'{file}: missing')
+        if len(seen.missing) > SHOWN:
+            self._say('error', f'and {len(seen.missing) - SHOWN} more; {why_missing(seen.missing[0])}')
         return not (seen.missing or seen.broken or seen.left_out)
 
     def summary(

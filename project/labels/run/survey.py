@@ -12,6 +12,7 @@ from project.labels.run.recordings import check_taxonomy, joined
 from project.labels.run.settings import Settings
 from project.sources.base import Rig, Scene, Scenes, SceneSource
 from project.sources.file_checks import check_files
+from project.sources.intensity import check_intensity
 from project.taxonomy import Taxonomy
 
 
@@ -69,6 +70,8 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
         try:
             scene = source.load(name)
             missing = check_files(scene) if with_files else []
+            if with_files and points.NAME in settings.formats:
+                check_intensity(scene)
         except FIXABLE as error:
             seen.broken[name] = what_is_wrong(error)
         else:

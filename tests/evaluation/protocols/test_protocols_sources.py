@@ -118,6 +118,17 @@ def test_missing_predictions_are_named_or_left_out_on_request(tmp_path):
     assert [k.sample_token for k in match_keyframes(predictions, labels, partial=True)] == ['bb0']
 
 
+def test_keyframes_without_labels_are_left_out_on_request(tmp_path):
+    predictions, labels = sources(tmp_path, labelled=KEYFRAMES[1:])
+    for split in (None, KEYFRAMES[:2]):
+        with pytest.raises(ValueError, match='labels: lacks 1 of .*--partial scores only those'):
+            match_keyframes(predictions, labels, split)
+    assert [k.sample_token for k in match_keyframes(predictions, labels, partial=True)] == ['bb1', 'bb2']
+    assert match_keyframes(predictions, labels, KEYFRAMES[:2], partial=True) == KEYFRAMES[1:2]
+    with pytest.raises(ValueError, match='no keyframe to score'):
+        match_keyframes(predictions, labels, KEYFRAMES[:1], partial=True)
+
+
 def test_missing_labels_are_named(tmp_path):
     predictions, labels = sources(tmp_path, labelled=KEYFRAMES[:1])
     for arguments in ([], [KEYFRAMES]):
