@@ -5,6 +5,7 @@ mmdet3d's registries from the moment these exist. The import itself is cheap, an
 (``project.labels``, ``project.formats``, ``project.synthetic``) stay free of torch.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from project.inference.predictor import Predictor
 
 __version__ = '0.1.0'
+
+# OpenCV reads it when it is loaded; a small file that says it is larger would fill the memory.
+os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(1 << 27))
 
 install_plugin(
     registering=(

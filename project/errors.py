@@ -16,5 +16,10 @@ FIXABLE = (UserError, OSError, ImportError)
 def what_is_wrong(error: BaseException) -> str:
     """One sentence for the user; unexpected errors are named by their type."""
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return f'{error.filename}: {error.strerror}'
-    return str(error) if isinstance(error, FIXABLE) else f'{type(error).__name__}: {error}'
+        return printable(f'{error.filename}: {error.strerror}')
+    return printable(str(error) if isinstance(error, FIXABLE) else f'{type(error).__name__}: {error}')
+
+
+def printable(text: str) -> str:
+    r"""A text that any terminal takes: what is no character, as in damaged tables and names of files, as ``\udc80``."""
+    return text.encode('utf-8', 'backslashreplace').decode()

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import tokenize
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,8 +88,9 @@ def _array(stream: BinaryIO, size: int) -> np.ndarray:
         shape, _, dtype = read_header[version](stream)
     except KeyError:
         raise ValueError(f'it is of version {version} of the format of NumPy') from None
-    except (MemoryError, RecursionError):
-        raise ValueError('its header is nested too deeply') from None
+    except (MemoryError, RecursionError, SyntaxError, tokenize.TokenError) as error:
+        # The header is an expression of Python, read by its parser.
+        raise ValueError(f'its header is damaged ({type(error).__name__})') from None
     if dtype.hasobject:
         raise ValueError('it holds objects, which could run code, not numbers')
     stated, there = math.prod(shape) * dtype.itemsize, size - stream.tell()

@@ -270,7 +270,10 @@ def read_image(path: str) -> np.ndarray:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: missing') from None
-    image = None if is_cut_off(content) else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image = None if is_cut_off(content) else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # it says that it has more pixels than any camera
+        image = None
     if image is None:
         raise ValueError(f'{path}: not an image that can be read, or only a part of one')
     return image

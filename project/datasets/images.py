@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from project.errors import UserError
+
 
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image: (H, W, 3) uint8 BGR.
@@ -20,9 +22,12 @@ def read_image(path: str | Path) -> np.ndarray:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: missing') from None
-    image = None if _is_cut_off(content) else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image = None if _is_cut_off(content) else cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # it says that it has more pixels than any camera
+        image = None
     if image is None:
-        raise ValueError(f'{path}: not an image that can be read, or only a part of one; download it again')
+        raise UserError(f'{path}: not an image that can be read, or only a part of one; download it again')
     return image
 
 

@@ -8,6 +8,8 @@ from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from project.errors import UserError
+
 
 @MODELS.register_module()
 class OccupancyTimmBackbone(nn.Module):
@@ -34,12 +36,20 @@ class OccupancyTimmBackbone(nn.Module):
         self.create = partial(timm.create_model, name, features_only=True, out_indices=tuple(out_indices), **options)
         self.model = self.create()
         self.channels = self.model.feature_info.channels()
-        self.pretrained, self.norm_eval = pretrained, norm_eval
+        self.name, self.pretrained, self.norm_eval = name, pretrained, norm_eval
 
     def init_weights(self) -> None:
         """Load timm's weights at the start of training, if wanted; a model that is only tested needs none."""
         if self.pretrained:
-            self.model.load_state_dict(self.create(pretrained=True).state_dict())
+            try:
+                weights = self.create(pretrained=True).state_dict()
+            except (OSError, RuntimeError) as error:  # what is no error of the network is none of a file either
+                raise UserError(
+                    f'the weights of {self.name} cannot be downloaded ({str(error).splitlines()[0]:.200}); with '
+                    '--cfg-options model.img_backbone.pretrained=False training starts without them; or download them '
+                    'where there is a network, and copy the folder that HF_HOME names'
+                ) from error
+            self.model.load_state_dict(weights)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Feature maps, (B, C_i, h_i, w_i) each, of (B, 3, H, W) images in BGR (timm's models know RGB)."""

@@ -46,6 +46,7 @@ def check_plausible(scene: Scene) -> None:
         _check_spacing(f'sweeps of {scene.rig.lidars[number].name}', scene.timestamps_us[mine], TURN_S)
     _check_spacing('keyframes', scene.timestamps_us[scene.keyframe_sweeps], KEYFRAME_S)
     _check_poses(scene)
+    _check_camera_poses(scene)
     # Many images share a calibration.
     cameras = {
         (name, id(camera.camera_matrix), camera.size_px): camera
@@ -113,6 +114,20 @@ def _check_poses(scene: Scene) -> None:
             f'the car moves {moved[i]:.0f} m in the {passed_s[i]:.2f} s before {scene.sweep_files[i + 1]}; less than '
             f'{JUMP_M + FASTEST_M_S * passed_s[i]:.0f} m would be plausible'
         )
+
+
+def _check_camera_poses(scene: Scene) -> None:
+    """The car is where it is for the lidar when an image is taken, or near to it."""
+    for record in scene.records:
+        for camera in record.cameras.values():
+            moved = np.linalg.norm(camera.global_from_ego[:3, 3] - record.global_from_ego[:3, 3])
+            passed_s = abs(camera.timestamp_us - record.timestamp_us) / 1e6
+            if not moved <= JUMP_M + FASTEST_M_S * passed_s:
+                raise UserError(
+                    f'the car is {moved:.0f} m from where it is at keyframe {record.keyframe.sample_token} when '
+                    f'{camera.file} is taken, {passed_s:.2f} s apart; less than '
+                    f'{JUMP_M + FASTEST_M_S * passed_s:.0f} m would be plausible'
+                )
 
 
 def _check_camera(name: str, camera: CameraRecord) -> None:

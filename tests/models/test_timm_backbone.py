@@ -5,6 +5,7 @@ import timm
 import torch
 from torch import nn
 
+from project.errors import UserError
 from project.models import OccupancyTimmBackbone
 
 SMALL = {
@@ -54,3 +55,15 @@ def test_weights_are_fetched_only_when_training_starts(monkeypatch):
     backbone.init_weights()
     assert created == [False, True]
     assert (backbone.model.conv1[0].weight == 2).all()
+
+
+@pytest.mark.parametrize('error', [OSError('no route to the hub\nmore lines'), RuntimeError('offline')])
+def test_without_a_network_the_option_is_named(monkeypatch, error):
+    backbone = OccupancyTimmBackbone('resnet10t', pretrained=True)
+
+    def offline(*_, **__):
+        raise error
+
+    backbone.create = offline
+    with pytest.raises(UserError, match=r'the weights of resnet10t cannot be .*model\.img_backbone\.pretrained=False'):
+        backbone.init_weights()

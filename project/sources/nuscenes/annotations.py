@@ -173,20 +173,42 @@ def read_annotations(
             f'sample_annotation.json: {len(nowhere)} boxes are left out whose sample_token leads to no keyframe, '
             f'such as that of {nowhere[0]}'
         )
-    left_out += _missing_links(np.array(links, np.int64).reshape(-1, 3))
     table = np.array(whole, np.int64).reshape(-1, 4)
+    notes, wrong = _check_links(np.array(links, np.int64).reshape(-1, 3), table[:, 0], table[:, 1], samples)
+    left_out += notes
     order = np.argsort(table[:, 0], kind='stable')
     table = table[order]
     packed = np.frombuffer(numbers, np.float64).reshape(-1, 10)[order] if numbers else np.zeros((0, 10))
     return Annotations(
-        keyframes, list(objects), category_of, table[:, 0], table[:, 1], packed, table[:, 2:], unknown, left_out
+        keyframes, list(objects), category_of, table[:, 0], table[:, 1], packed, table[:, 2:], wrong | unknown, left_out
     )
 
 
-def _missing_links(links: np.ndarray) -> list[str]:
-    """A sentence on missing boxes that others name as their neighbours in time; (B, 3) hashes."""
-    tokens, neighbours = links[:, 0], np.unique(links[:, 1:])
-    missing = int((~np.isin(neighbours, tokens, assume_unique=False) & (neighbours != hash(''))).sum())
-    if not missing:
-        return []
-    return [f'sample_annotation.json: lacks {missing} boxes that others name in prev or next']
+def _check_links(
+    links: np.ndarray, keyframe_of: np.ndarray, instance_of: np.ndarray, samples: Mapping[str, schema.SampleRow]
+) -> tuple[list[str], dict[str, str]]:
+    """Whether boxes follow each other as their links say.
+
+    Args:
+        links: (B, 3) hashes of the tokens of boxes and of the boxes before and after them.
+        keyframe_of, instance_of: (B,) numbers of their keyframes and objects.
+        samples: the keyframes, by token.
+
+    Returns:
+        A sentence on boxes that others name and that are missing; and what is wrong at a keyframe, by its token.
+    """
+    order = np.argsort(links[:, 0])
+    tokens, times = links[order, 0], np.array([sample.timestamp for sample in samples.values()], np.int64)[keyframe_of]
+    missing, wrong = set(), np.zeros(len(links), bool)
+    for column, sign in ((1, -1), (2, 1)):
+        linked = np.flatnonzero(links[:, column] != hash(''))
+        neighbours = links[linked, column]
+        at = np.searchsorted(tokens, neighbours)
+        there = tokens[np.minimum(at, len(tokens) - 1)] == neighbours
+        missing.update(neighbours[~there].tolist())
+        linked, other = linked[there], order[at[there]]
+        wrong[linked] |= (sign * (times[other] - times[linked]) <= 0) | (instance_of[other] != instance_of[linked])
+    names = list(samples)
+    said = 'prev or next of a box leads to one of another object, or to one that does not follow it in time'
+    notes = [f'sample_annotation.json: lacks {len(missing)} boxes that others name in prev or next'] if missing else []
+    return notes, {names[keyframe]: said for keyframe in np.unique(keyframe_of[wrong])}

@@ -37,6 +37,8 @@ def taxonomy_of(
     Raises:
         UserError: the table does not state the numbers that labels of points use.
     """
+    if not all(row.name.strip(' .') for row in categories):
+        raise UserError('category.json: has a category without a name')
     if own is not None:
         _check_named(categories, own)
         return own, _numbers(categories, own, ()) if labelled else None

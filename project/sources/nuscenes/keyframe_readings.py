@@ -126,6 +126,12 @@ def _nearest(
             f'sample_data.json: has two files of {channel} for keyframe {sample.token}, {first.token} and '
             f'{others[0].token}, equally far in time from it'
         )
+    other = next((row for row in others if row.calibrated_sensor_token != first.calibrated_sensor_token), None)
+    if other is not None:
+        raise UserError(
+            f'sample_data.json: has two files of {channel} for keyframe {sample.token}, {first.token} and '
+            f'{other.token}, of two calibrations; are they of two sensors?'
+        )
     if abs(first.timestamp - time_us) > APART_US:
         raise UserError(
             f'sample_data.json: {first.token}, the {channel} of keyframe {sample.token}, has the timestamp '

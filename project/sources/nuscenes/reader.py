@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Generic, TypeVar
 
 import msgspec
 
-from project.errors import UserError
+from project.errors import UserError, printable
 from project.sources.nuscenes.schema import EXPECTED, Row
 
 PIECE = 1 << 20
@@ -116,7 +116,7 @@ class _Reader(Generic[R]):
                 return rows, b''
             try:
                 record, at = decode(text, at)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
                 if at_end:
                     self._raise_damage(error)
                 return rows, text[at:].encode()
@@ -131,13 +131,20 @@ class _Reader(Generic[R]):
         except msgspec.ValidationError as error:
             found = _FIELD.search(str(error))
             self._raise_wrong(record, found.group(1) or found.group(2) if found else '', str(error))
+        except UnicodeEncodeError:
+            raise UserError(
+                f'{self._path}: record {self._number} has half of a character (a surrogate): {_short(record)}'
+            ) from None
         for field in self._row.__struct_fields__:
-            if not _finite(getattr(row, field)):
+            value = getattr(row, field)
+            if isinstance(value, str) and printable(value) != value:
+                self._raise_wrong(record, field, 'text that is none')
+            if not _finite(value):
                 self._raise_wrong(record, field, 'number that is none')
         return row
 
     def _raise_wrong(self, record: dict, field: str, problem: str) -> None:
-        where = f'{self._path}: record {self._number} (token {record.get("token", "missing")})'
+        where = f'{self._path}: record {self._number} (token {printable(str(record.get("token", "missing")))})'
         if field not in record:
             raise UserError(f'{where} has no field {field}' if field else f'{where}: {problem}')
         expected = EXPECTED.get(field, 'a text')
@@ -165,5 +172,5 @@ def _finite(value: object) -> bool:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = printable(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= 80 else f'{text[:77]}...'

@@ -95,7 +95,23 @@ def _records(tables: Tables, scene: schema.SceneRow, reference: str) -> tuple[li
     boxes = tables.annotations.of([keyframe.sample.token for keyframe in keyframes])
     records = [_record(tables, scene, *each, pose_of) for each in zip(keyframes, boxes, strict=True)]
     records, unreachable = reachable(records)
-    return records, notes + unreachable
+    return records, notes + unreachable + _missing_images(records)
+
+
+def _missing_images(records: Sequence[KeyframeRecord]) -> list[str]:
+    """Sentences on cameras that have no image of some keyframes."""
+    notes = []
+    for name in camera_order({name for record in records for name in record.cameras}):
+        images = [(record.keyframe.sample_token, record.cameras.get(name)) for record in records]
+        without = [token for token, image in images if image is None]
+        unsized = [token for token, image in images if image is not None and image.size_px is None]
+        of = f'of {len(records)} keyframes, as of'
+        if without:
+            notes.append(f'sample_data.json: has no {name} of {len(without)} {of} {without[0]}')
+        # Where no image has a size, labels have no masks of cameras, which is said elsewhere.
+        if unsized and len(unsized) + len(without) < len(images):
+            notes.append(f'sample_data.json: has no width or height of {name} of {len(unsized)} {of} {unsized[0]}')
+    return notes
 
 
 def lidars_of(tables: Tables, scene: schema.SceneRow, wanted: Sequence[str] = ()) -> list[str]:

@@ -58,7 +58,7 @@ class ReadingRow(Row):
     calibrated_sensor_token: str
     timestamp: Whole
     is_key_frame: bool
-    filename: str
+    filename: Annotated[str, Meta(min_length=1)]
     width: Whole | None = None
     height: Whole | None = None
     prev: Link = ''
@@ -103,7 +103,7 @@ class LabelsRow(Row):
     """The file with the category of each point of a reading (``lidarseg`` or ``panoptic``)."""
 
     sample_data_token: str
-    filename: str
+    filename: Annotated[str, Meta(min_length=1)]
 
 
 EXPECTED = {

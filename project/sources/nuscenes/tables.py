@@ -131,7 +131,8 @@ def _unique(folder: Path, name: str, row: type[R]) -> dict[str, R]:
 def _add(found: dict[str, R], record: R, path: Path) -> bool:
     earlier = found.setdefault(record.token, record)
     if earlier is not record and earlier != record:
-        raise UserError(f'{path}: has two records of the token {record.token} that differ: {earlier} and {record}')
+        fields = [name for name in record.__struct_fields__ if getattr(earlier, name) != getattr(record, name)]
+        raise UserError(f'{path}: has two records of the token {record.token} that differ in {", ".join(fields)}')
     return earlier is record
 
 
@@ -179,6 +180,11 @@ def _read_samples(
 
 def _read_calibrations(tables: Tables) -> None:
     sensors = _unique(tables.folder, 'sensor', schema.SensorRow)
+    tables.left_out += [
+        f'sensor.json: {sensor.channel} is left out, for its modality is {sensor.modality}'
+        for sensor in sensors.values()
+        if _modality_by_name(sensor) not in ('other', modality_of(sensor))
+    ]
     for row in _unique(tables.folder, 'calibrated_sensor', schema.CalibrationRow).values():
         sensor = sensors.get(row.sensor_token)
         channel, modality = (sensor.channel, modality_of(sensor)) if sensor else ('', '')
@@ -192,8 +198,10 @@ def _read_calibrations(tables: Tables) -> None:
 
 def modality_of(sensor: schema.SensorRow) -> str:
     """Kind of a sensor: as the table states, or else by its name."""
-    if sensor.modality:
-        return sensor.modality.lower()
+    return sensor.modality.lower() or _modality_by_name(sensor)
+
+
+def _modality_by_name(sensor: schema.SensorRow) -> str:
     name = sensor.channel.lower()
     return next((kind for kind, start in (('lidar', 'lidar'), ('camera', 'cam')) if name.startswith(start)), 'other')
 

@@ -56,7 +56,7 @@ def image_size(camera: CameraImage) -> tuple[int, int]:
     try:
         with Image.open(camera.image) as image:
             return image.size
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise _unreadable(camera.image) from error
 
 
@@ -71,7 +71,7 @@ def load_image(camera: CameraImage) -> np.ndarray:
     try:
         with Image.open(camera.image) as image:
             return np.array(image.convert('RGB'))
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise _unreadable(camera.image) from error
 
 

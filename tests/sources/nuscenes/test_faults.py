@@ -292,3 +292,64 @@ def test_paths_that_others_write(world, written):
         edit(world, table, lambda records: [row | {'filename': written(row['filename'])} for row in records])
     found = load(world)
     assert same(found, expected) and found.label_files == expected.label_files
+
+
+def test_images_that_some_keyframes_lack_are_counted(world):
+    (image, *_) = readings(world, 'CAM_BACK', keyframe=True)
+    edit(world, 'sample_data', lambda records: [row for row in records if row['token'] != image['token']])
+    (note,) = load(world).left_out
+    assert note.startswith(f'sample_data.json: has no CAM_BACK of 1 of 3 keyframes, as of {image["sample_token"]}')
+
+
+def test_images_without_a_size_among_others_are_counted(world):
+    (image, *_) = readings(world, 'CAM_BACK', keyframe=True)
+    change(world, 'sample_data', image['token'], width=None)
+    assert 'has no width or height of CAM_BACK of 1 of 3' in load(world).left_out[0]
+
+
+def test_two_sensors_of_one_channel(world):
+    channels = {row['channel']: row['token'] for row in rows(world, 'sensor')}
+    back = [row for row in rows(world, 'calibrated_sensor') if row['sensor_token'] == channels['CAM_BACK']]
+    for calibration in back:
+        change(world, 'calibrated_sensor', calibration['token'], sensor_token=channels['CAM_FRONT'])
+    with pytest.raises(UserError, match='two files of CAM_FRONT for keyframe .* of two calibrations'):
+        load(world)
+
+
+def test_an_image_that_was_taken_elsewhere(world):
+    image = readings(world, 'CAM_BACK', keyframe=True)[1]
+    (far,) = (row for row in rows(world, 'ego_pose') if row['token'] == image['ego_pose_token'])
+    change(world, 'ego_pose', far['token'], translation=[far['translation'][0] + 300, *far['translation'][1:]])
+    refused(world, r'the car is 3\d\d m from where it is at keyframe .* when samples/CAM_BACK')
+
+
+@pytest.mark.parametrize('field', ['instance_token', 'sample_token'])
+def test_boxes_whose_links_lead_to_another_object_or_back_in_time(world, field):
+    samples = [row['token'] for row in keyframes(world)]
+    boxes = [row for row in rows(world, 'sample_annotation') if row['sample_token'] in samples]
+    linked = next(box for box in boxes if box['sample_token'] == samples[0] and box['next'])
+    seen = {box['instance_token'] for box in boxes if box['sample_token'] == samples[2]}
+    if field == 'instance_token':
+        there = {box['instance_token'] for box in boxes if box['sample_token'] == samples[0]}
+        change(world, 'sample_annotation', linked['token'], instance_token=next(iter(seen - there)))
+    else:
+        first = [box for box in boxes if box['sample_token'] == samples[0] and box['next']]
+        linked = next(box for box in first if box['instance_token'] not in seen)
+        change(world, 'sample_annotation', linked['token'], sample_token=samples[2])
+    refused(world, 'sample_annotation.json: keyframe .*prev or next of a box leads to one of another object, or')
+
+
+def test_a_sensor_of_another_modality_than_its_name_is_told(world):
+    edit(world, 'sensor', lambda records: [r | {'modality': 'x'} if r['channel'] == 'CAM_BACK' else r for r in records])
+    assert 'sensor.json: CAM_BACK is left out, for its modality is x' in NuScenesSource(world).left_out
+
+
+def test_what_is_no_text(world):
+    token = rows(world, 'scene')[0]['token']
+    change(world, 'scene', token, name='half \ud800')
+    with pytest.raises(UserError, match=r'scene\.json: record 1 .*name is "half \\ud800"'):
+        load(world)
+    path = world / VERSION / 'scene.json'
+    path.write_text(path.read_text().replace('"half \\ud800"', '9' * 5000))
+    with pytest.raises(UserError, match=r'scene\.json: record 1'):
+        load(world)
