@@ -1,5 +1,6 @@
 """Configurations as files and options have them, and what is wrong with them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,11 @@ def test_without_validation(tmp_path):
     config.val_cfg = config.val_dataloader = config.val_evaluator = None
     config.dump(tmp_path / 'toy.py')
     assert read_config(tmp_path / 'toy.py').val_dataloader is None
+
+
+@pytest.mark.parametrize('name', ["it's", 'a"b', 'a#b', 'a{b}', 'a$HOME', r'a\new', 'a,b %d', '{{x}}', 'é'])
+def test_a_dataroot_is_what_the_environment_says_whatever_is_in_its_name(name, monkeypatch):
+    monkeypatch.setenv('DATA_ROOT', f'/data/{name}/')
+    config = read_config(TOY.parents[2] / 'config/occupancy_tiny.py')
+    assert config.data_root == config.train_dataloader.dataset.data_root == f'/data/{name}/'
+    assert os.environ['DATA_ROOT'] == f'/data/{name}/'
