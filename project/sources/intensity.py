@@ -4,7 +4,7 @@ import numpy as np
 
 from project.errors import UserError
 from project.sources.base import Scene
-from project.sources.points import read_returns
+from project.sources.read_points import read_returns
 
 SWEEPS = 3
 """So many of each lidar are looked at."""

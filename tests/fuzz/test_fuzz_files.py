@@ -12,7 +12,6 @@ import torch
 from breaking import ROUNDS, SEED, damaged, facts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from project.sources.points import read_returns
 
 from project.datasets.images import read_image
 from project.engine.checkpoint import read_checkpoint
@@ -24,6 +23,7 @@ from project.formats.pickles import load_plain
 from project.plain_files import read_json, read_npy, read_npz
 from project.sources.base import Lidar, PointLayout
 from project.sources.point_labels import _panoptic
+from project.sources.read_points import read_returns
 from project.sources.taxonomies import read_taxonomy
 from project.taxonomy import LEARNING_MAP, Taxonomy
 

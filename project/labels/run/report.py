@@ -18,7 +18,7 @@ from project.labels.poses.refinement import PoseReport
 from project.labels.run.convert import Outcome
 from project.labels.run.settings import Settings
 from project.labels.run.survey import Survey
-from project.sources.points import why_missing
+from project.sources.read_points import why_missing
 
 KEYFRAME_MB = {
     'voxels': 0.5, 'points': 3.0, 'occ3d': 0.2, 'surroundocc': 0.4, 'openoccupancy': 2.0, 'openocc': 0.1,
