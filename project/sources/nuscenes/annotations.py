@@ -1,7 +1,7 @@
 """The annotated boxes of many keyframes, packed: v1.0-trainval has 1.1 million."""
 
 from array import array
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
