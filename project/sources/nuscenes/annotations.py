@@ -1,7 +1,7 @@
 """The annotated boxes of many keyframes, packed: v1.0-trainval has 1.1 million."""
 
 from array import array
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -118,7 +118,7 @@ class Annotations:
 
 def read_annotations(
     folder: Path,
-    samples: Iterable[str],
+    samples: Mapping[str, int],
     others: Container[str],
     categories: Sequence[schema.CategoryRow],
 ) -> Annotations:
@@ -126,7 +126,7 @@ def read_annotations(
 
     Args:
         folder: folder of the tables.
-        samples: tokens of the keyframes.
+        samples: times of the keyframes, by token.
         others: tokens of keyframes whose boxes are skipped.
         categories: the category table.
 
@@ -185,20 +185,20 @@ def read_annotations(
 
 
 def _check_links(
-    links: np.ndarray, keyframe_of: np.ndarray, instance_of: np.ndarray, samples: Mapping[str, schema.SampleRow]
+    links: np.ndarray, keyframe_of: np.ndarray, instance_of: np.ndarray, samples: Mapping[str, int]
 ) -> tuple[list[str], dict[str, str]]:
     """Whether boxes follow each other as their links say.
 
     Args:
         links: (B, 3) hashes of the tokens of boxes and of the boxes before and after them.
         keyframe_of, instance_of: (B,) numbers of their keyframes and objects.
-        samples: the keyframes, by token.
+        samples: times of the keyframes, by token.
 
     Returns:
         A sentence on boxes that others name and that are missing; and what is wrong at a keyframe, by its token.
     """
     order = np.argsort(links[:, 0])
-    tokens, times = links[order, 0], np.array([sample.timestamp for sample in samples.values()], np.int64)[keyframe_of]
+    tokens, times = links[order, 0], np.array(list(samples.values()), np.int64)[keyframe_of]
     missing, wrong = set(), np.zeros(len(links), bool)
     for column, sign in ((1, -1), (2, 1)):
         linked = np.flatnonzero(links[:, column] != hash(''))

@@ -105,7 +105,8 @@ def read_tables(
     tables.categories = list(_unique(folder, 'category', schema.CategoryRow).values())
     # The table of boxes takes as long as those of readings and poses.
     in_process = processes > 1 and _is_large(folder / 'sample_annotation.json')
-    with beside(in_process, read_annotations, folder, list(samples), others, tables.categories) as annotations:
+    times = {token: sample.timestamp for token, sample in samples.items()}
+    with beside(in_process, read_annotations, folder, times, others, tables.categories) as annotations:
         _read_readings(tables, samples, others)
         _read_poses(tables)
         tables.annotations = annotations()
