@@ -29,15 +29,25 @@ class LoadSurroundImages(BaseTransform):
     Args:
         to_float32: convert at once. Later steps then round nothing, as in the baseline, and take several times as long.
         size: rows and columns that all images are brought to in that way, also where they are of one size.
+        reduced_by: 2 or 4 to decode only half or a quarter of each side of a JPEG; ``lidar2img`` follows. It takes the
+            place of ``ScaleSurroundImages`` with a factor of 1/2 or 1/4, up to a few grey values, in half of the time.
     """
 
-    def __init__(self, to_float32: bool = False, size: tuple[int, int] | None = None):
+    def __init__(self, to_float32: bool = False, size: tuple[int, int] | None = None, reduced_by: int = 1):
+        if reduced_by not in images.REDUCED:
+            raise ValueError(f'LoadSurroundImages: reduced_by={reduced_by}, must be one of {list(images.REDUCED)}')
         self.dtype = np.float32 if to_float32 else np.uint8
-        self.size = size
+        self.size, self.reduced_by = size, reduced_by
 
     def transform(self, results: dict) -> dict:
         """Read ``image_files``, which has T lists of N files; adapts ``lidar2img`` where images are scaled."""
-        loaded = results.get('imgs') or [images.read_image(file) for frame in results['image_files'] for file in frame]
+        if results.get('imgs'):
+            loaded = [images.reduced(image, self.reduced_by) for image in results['imgs']]
+        else:
+            files = [file for frame in results['image_files'] for file in frame]
+            loaded = [images.read_image(file, self.reduced_by) for file in files]
+        if self.reduced_by > 1:
+            results['lidar2img'] = np.diag([1 / self.reduced_by, 1 / self.reduced_by, 1, 1]) @ results['lidar2img']
         heights, widths = zip(*(image.shape[:2] for image in loaded), strict=True)
         size = tuple(self.size or (max(heights), max(widths)))
         if any(image.shape[:2] != size for image in loaded):

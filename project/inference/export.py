@@ -77,6 +77,11 @@ def describe(predictor: Predictor, size: tuple[int, int]) -> dict[str, Any]:
     dtype: type = np.uint8
     for step in predictor.steps:
         if isinstance(step, LoadSurroundImages):
+            if step.reduced_by > 1:
+                raise ValueError(
+                    f'the test pipeline reads images with reduced_by={step.reduced_by}, which cannot be exported: use '
+                    f'LoadSurroundImages and ScaleSurroundImages(factor={1 / step.reduced_by:g}) instead'
+                )
             dtype = step.dtype
         elif isinstance(step, ScaleSurroundImages) and scale == 1:
             scale = step.factor

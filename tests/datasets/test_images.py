@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from project.datasets.images import grid_mask, read_image, scaled, scaled_projection
+from project.datasets.images import grid_mask, read_image, reduced, scaled, scaled_projection
 
 
 @pytest.fixture
@@ -38,6 +38,21 @@ def test_scaling_halves_by_averaging_and_keeps_the_dtype():
     np.testing.assert_allclose(scaled(image, 0.5), expected)
     assert scaled(image.astype(np.uint8), 0.5).dtype == np.uint8
     assert scaled(image, 0.9).shape == (7, 5, 3)
+
+
+@pytest.mark.parametrize('by', [2, 4])
+def test_a_jpeg_that_is_reduced_while_it_is_decoded_is_that_which_is_reduced_after(tiny_world, by):
+    file = sorted(tiny_world.glob('samples/CAM_FRONT/*.jpg'))[0]
+    whole = read_image(file)
+    plain = reduced(whole, by)
+    apart = np.abs(read_image(file, by).astype(int) - plain)
+    assert apart.shape == (-(-90 // by), 160 // by, 3)
+    assert apart.mean() < 1 and np.quantile(apart, 0.99) < 10
+    # Another row or column would be far off.
+    moved = np.abs(np.roll(plain, 1, axis=0).astype(int) - plain)
+    assert apart.mean() < moved.mean() / 10
+    halves = scaled(whole, 1 / by) if by == 2 else plain
+    assert np.abs(halves.astype(int) - plain).max() <= 1
 
 
 def test_scaled_projection_acts_on_pixels_only(random_rigid):

@@ -125,6 +125,15 @@ def test_same_seed_same_augmentation(root):
     assert not torch.equal(draw(1), draw(2))
 
 
+def test_reduced_decoding_gives_the_shapes_and_projections_of_scaling(root):
+    scaled = make_dataset(root, {'type': 'ScaleSurroundImages', 'factor': 0.5})
+    reduced = make_dataset(root)
+    reduced.pipeline.transforms[0].reduced_by = 2
+    one, other = scaled[0], reduced[0]
+    assert one['inputs']['imgs'].shape == other['inputs']['imgs'].shape
+    np.testing.assert_allclose(other['data_samples'].lidar2img, one['data_samples'].lidar2img)
+
+
 def test_distortion_left_to_the_device_gives_the_images_of_the_pipeline(root):
     preprocessor = OccupancyDataPreprocessor()
 
