@@ -51,7 +51,7 @@ def differences(expected: Mapping[str, Any]) -> list[str]:
         expected: ``versions``, as :func:`versions` gives them; ``sizes``, the size of files by path; ``contents``, the
             bytes of files by path, where labels go.
     """
-    here = versions()
+    here = versions() if expected['versions'] else {}
     wrong = [
         f'has {name} {here[name]} where the client has {stated}'
         for name, stated in expected['versions'].items()
