@@ -14,7 +14,7 @@ import pytest
 from breaking import SEED
 from table_edits import copied
 
-import data_converter
+from project.commands import occ_convert
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 6
@@ -33,7 +33,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def whole(tiny_world, tmp_path_factory) -> dict[str, bytes]:
     """Labels of a run that nobody disturbed."""
     out = tmp_path_factory.mktemp('whole')
-    assert data_converter.main(options(tiny_world, out)) == 0
+    assert occ_convert.main(options(tiny_world, out)) == 0
     return content(out)
 
 
@@ -66,11 +66,11 @@ def test_a_data_set_that_is_still_being_copied(tiny_world, whole, tmp_path, caps
         path.unlink()
         if number % 2:
             path.write_bytes(copy[: len(copy) // 3])
-    assert data_converter.main(options(world, out)) in (1, 2)
+    assert occ_convert.main(options(world, out)) in (1, 2)
     said = ''.join(capsys.readouterr()).replace('\n', '')
     assert any(path.name in said for path in files)
     for path, copy in files.items():
         path.unlink(missing_ok=True)
         path.write_bytes(copy)
-    assert data_converter.main(options(world, out)) == 0
+    assert occ_convert.main(options(world, out)) == 0
     assert content(out) == whole
