@@ -78,9 +78,8 @@ class RayPlacer:
         order = np.random.default_rng(sweep).permutation(len(returns.points))[: 3 * config.rays]
         xyz = returns.points[order, :3].astype(np.float64)
         distance = np.linalg.norm(xyz, axis=1)
-        body = moved(scene.ego_from_lidar[sweep], xyz)
-        own = ((body >= scene.rig.own_box[0]) & (body < scene.rig.own_box[1])).all(axis=1)
-        kept = np.flatnonzero((distance >= config.nearest_m) & (distance < config.farthest_m) & ~own)[: config.rays]
+        judged = (distance >= config.nearest_m) & (distance < config.farthest_m)
+        kept = np.flatnonzero(judged & ~_on_own_vehicle(scene, sweep, xyz))[: config.rays]
         starts = starts_of_rays(scene, sweep, returns, self.sweeps.scene_from_lidar)[order[kept]]
         return starts, moved(self.sweeps.scene_from_lidar[sweep], xyz[kept])
 
@@ -123,6 +122,16 @@ class RayPlacer:
         starts = np.clip(shares.max(axis=1, initial=0), 0, 1) * np.linalg.norm(directions, axis=1)
         tracks = np.full(len(ends), boxes.tracks[b], np.int32)
         return PlacedRays(moved(grid_from_box, origins), moved(grid_from_box, ends), starts, tracks)
+
+
+def _on_own_vehicle(scene: Scene, sweep: int, xyz: np.ndarray) -> np.ndarray:
+    """(N,) bool, whether points (N, 3) of a sweep, lidar frame, are on the car that carries the lidar."""
+    body = moved(scene.ego_from_lidar[sweep], xyz)
+    in_box = ((body >= scene.rig.own_box[0]) & (body < scene.rig.own_box[1])).all(axis=1)
+    cells, low_m, cell_m = scene.own_cells(sweep)
+    where = np.floor((xyz - low_m) / cell_m).astype(np.int64)
+    inside = ((where >= 0) & (where < len(cells))).all(axis=1)
+    return in_box | (inside & cells[tuple(np.where(inside[:, None], where, 0).T)])
 
 
 def moved(transform: np.ndarray, points: np.ndarray) -> np.ndarray:

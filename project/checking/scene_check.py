@@ -19,6 +19,7 @@ from project.checking.tally import Tally
 from project.checking.timing import calibration_findings, camera_findings, sweep_findings
 from project.geometry.rigid import inverse
 from project.label_set import LabelSet
+from project.labels.aggregation.own_vehicle import with_own_parts
 from project.labels.pipeline import label_scene
 from project.labels.poses.refinement import PoseReport, refined
 from project.labels.run.settings import Settings
@@ -116,6 +117,7 @@ def check_scene(given: Scene, task: Task, on_keyframe: Callable[[], None] = lamb
         FileNotFoundError, ValueError: a file is missing or damaged, or nothing can be held out.
     """
     config = task.config
+    given = with_own_parts(given, task.settings.config)
     scene, poses = refined(given, task.settings.config) if task.correct_poses else (given, None)
     labels, judged = _labels_and_sweeps(scene, task)
     placer = RayPlacer(scene, config.rays)

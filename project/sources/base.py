@@ -165,7 +165,7 @@ class OwnParts:
     cell_m: float
 
 
-_NO_PARTS = OwnParts(np.zeros((1, 0, 0, 0), bool), 0.0, 1.0)
+_NO_PARTS = OwnParts(np.zeros((1, 1, 1, 1), bool), 0.0, 1.0)
 
 
 @dataclass(frozen=True)

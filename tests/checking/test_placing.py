@@ -1,5 +1,7 @@
 """Rays of the scene made by hand, placed at its keyframes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from handmade import CAR_POINTS, ROAD_POINTS, START, SWEEPS, WALL_POINTS, car_at, make_scene
@@ -7,6 +9,7 @@ from handmade import CAR_POINTS, ROAD_POINTS, START, SWEEPS, WALL_POINTS, car_at
 from project.checking.config import RayConfig
 from project.checking.placing import RayPlacer
 from project.geometry.rigid import inverse
+from project.sources.base import OwnParts
 
 CONFIG = RayConfig(rays=1000)
 
@@ -73,3 +76,14 @@ def test_a_sample_is_the_same_each_time(tmp_path):
     placer = RayPlacer(make_scene(tmp_path), RayConfig(rays=10))
     first, second = placer.place(1, 0, 'ego'), placer.place(1, 0, 'ego')
     assert len(first.ends) <= 10 and np.array_equal(first.ends, second.ends)
+
+
+def test_returns_from_the_own_vehicle_outside_its_box_are_not_judged(tmp_path):
+    scene = make_scene(tmp_path)
+    cells = np.zeros((1, 200, 200, 200), bool)
+    cells[:, 100:] = True  # to the right of the lidar
+    seen = replace(scene, own_parts=OwnParts(cells, -50.0, 0.5))
+    everything = RayPlacer(scene, CONFIG).place(0, 0, 'lidar').ends
+    rays = RayPlacer(seen, CONFIG).place(0, 0, 'lidar').ends
+    assert (everything[:, 0] >= 0).any() and len(rays) > 10
+    assert len(rays) == (everything[:, 0] < 0).sum() and (rays[:, 0] < 0).all()

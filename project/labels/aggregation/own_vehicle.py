@@ -122,9 +122,10 @@ def _pixels(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @njit(cache=True, error_model='numpy')
 def _mark(returns, ego_from_lidar, own_box, near_m, reach_m, cell_m, seen, lowest):
     """Mark the cells of a sweep's returns, and find the lowest return in each direction, ego frame."""
+    no_cells = np.zeros((1, 1, 1), np.bool_)
     for i in range(len(returns)):
         x, y, z = np.float64(returns[i, 0]), np.float64(returns[i, 1]), np.float64(returns[i, 2])
-        if not hits_world((x, y, z), ego_from_lidar, own_box, near_m, seen[:0], 0.0, cell_m):
+        if not hits_world((x, y, z), ego_from_lidar, own_box, near_m, no_cells, 0.0, cell_m):
             continue
         away = np.sqrt(x * x + y * y)
         if reach_m < away < 2 * reach_m:

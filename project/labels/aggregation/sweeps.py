@@ -69,11 +69,18 @@ def hits_world(point, ego_from_lidar, own_box, near_m, own_cells, low_m, cell_m)
     beside = (u < own_box[0, 0]) | (u >= own_box[1, 0]) | (v < own_box[0, 1]) | (v >= own_box[1, 1])
     beside |= (w < own_box[0, 2]) | (w >= own_box[1, 2])
     side = len(own_cells)
-    if beside & (x * x + y * y + z * z > near_m * near_m) and side > 0:
-        i, j, k = (x - low_m) / cell_m, (y - low_m) / cell_m, (z - low_m) / cell_m
-        if 0 <= i < side and 0 <= j < side and 0 <= k < side:
-            return not own_cells[int(i), int(j), int(k)]
-    return (x * x + y * y + z * z > near_m * near_m) & beside
+    i, j, k = (x - low_m) / cell_m, (y - low_m) / cell_m, (z - low_m) / cell_m
+    inside = (i >= 0) & (i < side) & (j >= 0) & (j < side) & (k >= 0) & (k < side)
+    own = inside & own_cells[_clipped(i, side - 1), _clipped(j, side - 1), _clipped(k, side - 1)]
+    return (x * x + y * y + z * z > near_m * near_m) & beside & (not own)
+
+
+@njit(inline='always', error_model='numpy')
+def _clipped(index, last):
+    """The nearest index of 0 to `last`, 0 if the index is not a number."""
+    index = index if index > 0 else 0.0
+    # Unsigned: numba checks all other indices for negative values.
+    return np.uint64(index if index < last else last)
 
 
 @njit(cache=True, error_model='numpy')
