@@ -1,11 +1,13 @@
 """Fixtures that all tests share."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from project.geometry.rigid import rigid
 from project.synthetic import WorldSettings, make_world
@@ -28,8 +30,14 @@ def _ctrl_c_ends_programs() -> Iterator[None]:
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic world in nuScenes format: scene-0061 (train) and scene-0103 (val), three keyframes each, images of
     160x90 pixels; everything that makes labelling hard is on but wrong ego poses. Read only: all tests share it."""
-    root = tmp_path_factory.mktemp('tiny') / 'world'
-    make_world(root, WorldSettings.tiny())
+    # Processes of one run share it: each has its own folder in that of the run.
+    alone = 'PYTEST_XDIST_WORKER' not in os.environ
+    base = tmp_path_factory.getbasetemp()
+    root = (base if alone else base.parent) / 'tiny_world'
+    with FileLock(f'{root}.lock'):
+        if not root.exists():
+            make_world(root.with_suffix('.unfinished'), WorldSettings.tiny())
+            root.with_suffix('.unfinished').rename(root)
     return root
 
 
