@@ -8,6 +8,7 @@ setup(
         *find_packages(include=['project*']),
         'project.configs',
         'project.configs._base_',
+        'project.configs.clusters',
         'project.visualization.web.static',
         'project.visualization.web.static.vendor',
     ],
