@@ -168,7 +168,7 @@ def test_what_cannot_be_done_at_all_is_said_in_a_sentence(world, tmp_path, capsy
 def test_points_without_categories_are_labelled_by_boxes_and_the_ground(world, tmp_path, capsys):
     (world / 'v1.0-mini/lidarseg.json').unlink()
     assert run(world, tmp_path / 'labels', '--scenes', 'scene-0061') == 2
-    assert 'lidarseg.json: this table is missing, and the folder lidarseg is there' in capsys.readouterr().err
+    assert 'lidarseg.json: this table is missing, but the folder lidarseg exists' in capsys.readouterr().err
     shutil.rmtree(world / 'lidarseg')
     assert run(world, tmp_path / 'labels', '--scenes', 'scene-0061') == 0
     assert 'the points of scene-0061 have no categories' in capsys.readouterr().err
