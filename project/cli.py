@@ -1,7 +1,4 @@
-"""Shared by command lines, without heavy imports: ``--help`` and a misspelt option should answer at once.
-
-A command imports this before any third-party package: if one is missing, it ends here with one sentence.
-"""
+"""Shared by command lines, without heavy imports: ``--help`` and a misspelt option should answer at once."""
 
 import os
 import signal
@@ -21,7 +18,13 @@ def _require(packages: Sequence[str], remedy: str) -> None:
         sys.exit(2)
 
 
-_require(('numpy', 'numba', 'msgspec', 'rich'), 'run make setup, then source .venv/bin/activate')
+def require_main() -> None:
+    """End in one sentence where what every command needs is not installed.
+
+    Raises:
+        SystemExit: with the code 2, after that sentence.
+    """
+    _require(('numpy', 'numba', 'msgspec', 'rich'), 'run make setup, then source .venv/bin/activate')
 
 
 def require_model() -> None:

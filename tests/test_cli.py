@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from project.cli import usable_cores
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.skipif(not hasattr(os, 'sched_getaffinity'), reason='no affinity on this system')
@@ -28,3 +31,23 @@ def test_missing_packages_are_told_in_a_sentence():
     done = subprocess.run([sys.executable, '-S', 'data_converter.py'], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and 'run make setup, then source .venv/bin/activate' in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+WITHOUT_NUMBA = """
+import sys
+sys.modules['numba'] = None
+sys.path.insert(0, {root!r})
+try:
+    import {module}
+except ImportError as error:
+    print('ImportError', error.name)
+"""
+
+
+@pytest.mark.parametrize('module, code', [('project.evaluation.folder_evaluation', 0), ('project.commands', 2)])
+def test_only_commands_end_the_program_where_a_package_is_missing(module, code):
+    """Without numba a library module raises what Python raises, and a command says what to do."""
+    program = WITHOUT_NUMBA.format(root=str(ROOT), module=module)
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert ('ImportError' in done.stdout) if code == 0 else ('has no package numba' in done.stderr)

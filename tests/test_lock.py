@@ -35,7 +35,7 @@ def asked_for() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize('text', asked_for())
+@pytest.mark.parametrize('text', sorted(asked_for()))
 def test_every_package_is_locked_to_a_version_that_is_asked_for(text):
     asked = Requirement(text)
     pins = locked()

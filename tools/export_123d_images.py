@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import project.commands  # noqa: F401, ends here where a package is missing
 from project.cli import run
 from project.errors import FIXABLE
 

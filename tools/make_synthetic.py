@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import project.commands  # noqa: F401, ends here where a package is missing
 from project.cli import run, whole_number
 from project.synthetic.rig import RIGS
 from project.synthetic.world import make_world, move_world

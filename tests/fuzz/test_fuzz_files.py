@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from project.formats import FORMATS, infos, predictions
 from project.formats.common import OccupancyLabels
 from project.formats.pickle_scan import check_lengths
 from project.formats.pickles import load_plain
+from project.label_mapping import with_label_mapping
 from project.plain_files import read_json, read_npy, read_npz
 from project.sources.base import Lidar, PointLayout
 from project.sources.point_labels import _panoptic
@@ -95,7 +97,7 @@ KINDS = [
     Kind('image.png', image, read_image),
     Kind('weights.pth', checkpoint, read_checkpoint),
     Kind('taxonomy.yaml', lambda p: p.write_text(TEXTS[p.name]), read_taxonomy),
-    Kind('mapping.yaml', lambda p: p.write_text(TEXTS[p.name]), Taxonomy.nuscenes().with_label_mapping),
+    Kind('mapping.yaml', lambda p: p.write_text(TEXTS[p.name]), partial(with_label_mapping, Taxonomy.nuscenes())),
 ]
 
 
