@@ -35,7 +35,15 @@ def test_missing_packages_are_told_in_a_sentence():
 
 WITHOUT_NUMBA = """
 import sys
-sys.modules['numba'] = None
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split('.')[0] == 'numba' else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path if hasattr(finder, 'find_spec')]
 sys.path.insert(0, {root!r})
 try:
     import {module}
