@@ -102,17 +102,22 @@ class ExportedModel:
                 f'{(*size, 3)} uint8'
             )
         image = image.astype(self.metadata['dtype'])
-        factor = self.metadata['scale']
-        if factor == 1:
-            return image
-        return cv2.resize(image, (int(size[1] * factor), int(size[0] * factor)), interpolation=cv2.INTER_LINEAR)
+        rows, columns = self._scaled_size
+        return image if (rows, columns) == size else cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+
+    @property
+    def _scaled_size(self) -> tuple[int, int]:
+        """Rows and columns of the scaled images, cut to whole pixels."""
+        rows, columns = (int(side * self.metadata['scale']) for side in self.metadata['image_size'])
+        return rows, columns
 
     def _projection(self, name: str, camera: Mapping[str, Any]) -> np.ndarray:
         """(4, 4) float64 pixels of the scaled image from the grid's frame."""
-        factor = self.metadata['scale']
+        # Sides are cut to whole pixels, so each has a factor of its own.
+        vertical, horizontal = np.divide(self._scaled_size, self.metadata['image_size'])
         pixels_from_camera = _matrix(name, camera, 'intrinsics', 3)
         grid_from_camera = _matrix(name, camera, f'{self.metadata["grid"]["frame"]}_from_camera', 4)
-        return np.diag([factor, factor, 1.0, 1.0]) @ pixels_from_camera @ np.linalg.inv(grid_from_camera)
+        return np.diag([horizontal, vertical, 1.0, 1.0]) @ pixels_from_camera @ np.linalg.inv(grid_from_camera)
 
 
 def _matrix(name: str, camera: Mapping[str, Any], key: str, size: int) -> np.ndarray:
