@@ -13,7 +13,7 @@ queue_length = 3
 train_pipeline = [
     # What the test pipeline does in two steps, in half of the time.
     dict(type='LoadSurroundImages', reduced_by=2),
-    dict(type='DistortSurroundImages', on_device=True),
+    dict(type='DistortSurroundImages'),
     dict(type='LoadOccupancyLabels', grid=_base_.grid),
     dict(type='PackOccupancyInputs'),
 ]

@@ -10,7 +10,7 @@ grid = dict(frame='ego', extent=(-40.0, -40.0, -1.0, 40.0, 40.0, 5.4), voxel_siz
 
 train_pipeline = [
     dict(type='LoadSurroundImages'),
-    dict(type='DistortSurroundImages', on_device=True),
+    dict(type='DistortSurroundImages'),
     dict(type='LoadOccupancyLabels', grid=grid, format='occ3d', mask='camera'),
     dict(type='PackOccupancyInputs'),
 ]

@@ -5,7 +5,7 @@ grid = dict(frame='lidar', extent=(-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), voxel_s
 
 train_pipeline = [
     dict(type='LoadSurroundImages'),
-    dict(type='DistortSurroundImages', on_device=True),
+    dict(type='DistortSurroundImages'),
     dict(type='LoadOccupancyLabels', grid=grid),
     dict(type='PackOccupancyInputs'),
 ]
