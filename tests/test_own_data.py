@@ -54,9 +54,9 @@ def placed(text: str, root: Path) -> str:
     return re.sub(r'(?<!\w)/data/', f'{root}/', text)
 
 
-def block(language: str) -> str:
-    """The first block of the page in a language."""
-    return re.search(rf'```{language}\n(.*?)```', PAGE, re.DOTALL)[1]
+def block(language: str, start: str = '') -> str:
+    """The first block of the page in a language that starts in a certain way."""
+    return re.search(rf'```{language}\n({start}.*?)```', PAGE, re.DOTALL)[1]
 
 
 @pytest.fixture(scope='module')
@@ -105,6 +105,6 @@ def test_training_and_pictures_of_the_pages_recording(data):
 def test_the_pages_taxonomy_can_be_read(tmp_path):
     from project.sources.taxonomies import read_taxonomy
 
-    (tmp_path / 'taxonomy.yaml').write_text(block('yaml'))
+    (tmp_path / 'taxonomy.yaml').write_text(block('yaml', 'movable:'))
     taxonomy = read_taxonomy(tmp_path / 'taxonomy.yaml')
     assert taxonomy.categories[1:5] == ('Car', 'Van', 'Cyclist', 'Misc') and 'vegetation' in taxonomy.labels

@@ -31,15 +31,16 @@ def sentence(error: BaseException | None) -> str | None:
 
 def _own(error: BaseException) -> str | None:
     frames, text = traceback.extract_tb(error.__traceback__), str(error)
+    in_worker = 'DataLoader worker process' in text
     if isinstance(error, UserError):
-        return text
+        return _last_message(text) if in_worker else text
     if isinstance(error, OSError) and error.filename is not None:
         return text
     if isinstance(error, _FIXABLE):
         if frames and _on_purpose(frames[-1].filename, frames[-1].line):
             return text
-        if 'DataLoader worker process' in text and _on_purpose(*_last_frame(text)):
-            return text.splitlines()[-1].partition(': ')[2]
+        if in_worker and _on_purpose(*_last_frame(text)):
+            return _last_message(text)
     by_registry = isinstance(error, (KeyError, TypeError)) and frames and 'mmengine' in Path(frames[-1].filename).parts
     if by_registry and _WRONG_OPTION.search(text):
         return f'the configuration names something that does not exist: {error.args[0]}'
@@ -48,6 +49,11 @@ def _own(error: BaseException) -> str | None:
 
 def _on_purpose(file: str, line: str | None) -> bool:
     return Path(file).is_relative_to(_PROJECT) and (line or '').startswith('raise ')
+
+
+def _last_message(text: str) -> str:
+    """Message of the error with which a traceback, as text, ends."""
+    return text.splitlines()[-1].partition(': ')[2]
 
 
 def _last_frame(text: str) -> tuple[str, str]:
