@@ -11,7 +11,7 @@ from project.checking.box_checks import box_findings, box_lag
 from project.checking.config import CheckConfig, GroundConfig
 from project.checking.findings import Finding
 from project.checking.ground_checks import Layers, ground_of_keyframes, label_layers
-from project.checking.holdout import held_out_sweeps, without_sweeps
+from project.checking.holdout import held_out_sweeps
 from project.checking.keyframe import judge_keyframe
 from project.checking.label_folder import LabelFolder
 from project.checking.placing import RayPlacer
@@ -24,6 +24,7 @@ from project.labels.pipeline import label_scene
 from project.labels.poses.refinement import PoseReport, refined
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
+from project.sources.selection import without_sweeps
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from project.labels.run.survey import Survey, complete_scenes, survey
 from project.sources.base import PointLayout, Scene, Scenes, SceneSource
 from project.sources.naming import UniquelyNamed
 from project.sources.opening import SOURCES, open_source
+from project.sources.selection import KeyframesOnly
 from project.targets import check_target
 
 if TYPE_CHECKING:
@@ -189,6 +190,8 @@ def main(arguments: list[str] | None = None) -> int:
                 options.dataroot, options.source, options.version, options.scenes, options.label_mapping,
                 options.lidar or (), point_layout(options), options.workers or usable_cores(),
             )  # fmt: skip
+            if options.num_sweeps == 0 and not options.every_sweep:
+                source = KeyframesOnly(source)
             source = EverySweep(source) if options.every_sweep else source
             source = UniquelyNamed(source) if options.unique_names else source
             seen = survey(source, settings, with_files=options.dry_run)

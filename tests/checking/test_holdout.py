@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from handmade import make_scene
 
-from project.checking.holdout import held_out_sweeps, without_sweeps
+from project.checking.holdout import held_out_sweeps
+from project.sources.selection import without_sweeps
 
 
 def test_sweeps_between_keyframes_are_held_out(tmp_path):
