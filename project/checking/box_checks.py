@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from project.checking.config import BoxConfig
+from project.checking.config import BoxCheckConfig
 from project.checking.findings import Finding
 from project.geometry.rigid import inverse
 from project.labels.aggregation.aggregate import Sweeps
@@ -10,7 +10,7 @@ from project.labels.aggregation.aggregate import Sweeps
 _NEAR_M = 4.0
 
 
-def box_findings(by_track: dict[int, np.ndarray], names: list[str], k: int, config: BoxConfig) -> list[Finding]:
+def box_findings(by_track: dict[int, np.ndarray], names: list[str], k: int, config: BoxCheckConfig) -> list[Finding]:
     """Tracks of a keyframe whose rays of other times do not end on the object.
 
     Args:
@@ -28,7 +28,7 @@ def box_findings(by_track: dict[int, np.ndarray], names: list[str], k: int, conf
     return findings
 
 
-def box_lag(sweeps: Sweeps, config: BoxConfig) -> tuple[float, int]:
+def box_lag(sweeps: Sweeps, config: BoxCheckConfig) -> tuple[float, int]:
     """Seconds by which boxes lag behind their points (ahead if negative), and the number of boxes used.
 
     Boxes of moving objects are shifted along their motion. At the right time, most points lie inside and fewest just
@@ -66,7 +66,7 @@ def box_lag(sweeps: Sweeps, config: BoxConfig) -> tuple[float, int]:
 
 def _scores(
     xyz: np.ndarray, scene_from_box: np.ndarray, size: np.ndarray, velocity: np.ndarray, lags: np.ndarray,
-    config: BoxConfig,
+    config: BoxCheckConfig,
 ) -> np.ndarray | None:  # fmt: skip
     """For each lag the share of the points in and close around a box that are in it; None where there are few."""
     reach = np.linalg.norm(size) / 2 + _NEAR_M

@@ -43,7 +43,7 @@ class RayConfig:
 
 
 @dataclass(frozen=True)
-class GroundConfig:
+class GroundCheckConfig:
     """Whether the ground of different keyframes has the same height, and lies in one layer of labels.
 
     Attributes:
@@ -70,7 +70,7 @@ class GroundConfig:
 
 
 @dataclass(frozen=True)
-class BoxConfig:
+class BoxCheckConfig:
     """Whether boxes move with their points.
 
     Attributes:
@@ -145,7 +145,7 @@ class CheckConfig:
     """All thresholds."""
 
     rays: RayConfig = field(default_factory=RayConfig)
-    ground: GroundConfig = field(default_factory=GroundConfig)
-    boxes: BoxConfig = field(default_factory=BoxConfig)
+    ground: GroundCheckConfig = field(default_factory=GroundCheckConfig)
+    boxes: BoxCheckConfig = field(default_factory=BoxCheckConfig)
     timing: TimingConfig = field(default_factory=TimingConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from project.checking.config import GroundConfig
+from project.checking.config import GroundCheckConfig
 from project.checking.placing import moved
 from project.formats import OccupancyLabels
 from project.geometry.rigid import inverse
@@ -49,7 +49,7 @@ class Layers(NamedTuple):
     thickness_m: float
 
 
-def ground_returns(sweeps: Sweeps, sweep: int, config: GroundConfig) -> np.ndarray:
+def ground_returns(sweeps: Sweeps, sweep: int, config: GroundCheckConfig) -> np.ndarray:
     """(N, 3) float64 returns below the lidar that are in no box, scene frame."""
     points, boxes = sweeps.read(sweep)
     lidar = sweeps.scene_from_lidar[sweep, :3, 3]
@@ -59,7 +59,7 @@ def ground_returns(sweeps: Sweeps, sweep: int, config: GroundConfig) -> np.ndarr
     return xyz[near]
 
 
-def flat_ground(returns: np.ndarray, config: GroundConfig) -> FlatGround:
+def flat_ground(returns: np.ndarray, config: GroundCheckConfig) -> FlatGround:
     """Cells in which all returns lie at about one height; `returns` is (N, 3), scene frame."""
     columns = np.floor(returns[:, :2] / config.cell_m).astype(np.int64)
     number = columns[:, 0] * _ROWS + columns[:, 1]
@@ -72,7 +72,7 @@ def flat_ground(returns: np.ndarray, config: GroundConfig) -> FlatGround:
     return FlatGround(cells[flat], (sums / counts[:, None])[flat], returns[np.repeat(flat, counts)])
 
 
-def height_differences(grounds: list[FlatGround], config: GroundConfig) -> np.ndarray:
+def height_differences(grounds: list[FlatGround], config: GroundCheckConfig) -> np.ndarray:
     """(K,) median difference of the height of the ground between each keyframe and those around it, metres; NaN where
     too little ground is seen by both.
 
@@ -92,7 +92,7 @@ def height_differences(grounds: list[FlatGround], config: GroundConfig) -> np.nd
 
 
 def label_layers(
-    ground: FlatGround, labels: OccupancyLabels, grid_from_scene: np.ndarray, config: GroundConfig
+    ground: FlatGround, labels: OccupancyLabels, grid_from_scene: np.ndarray, config: GroundCheckConfig
 ) -> Layers:
     """How many layers of voxels labels span around the height of flat ground.
 
@@ -121,7 +121,7 @@ def label_layers(
 
 
 def ground_of_keyframes(
-    scene: Scene, given: Scene, config: GroundConfig
+    scene: Scene, given: Scene, config: GroundCheckConfig
 ) -> tuple[list[FlatGround], np.ndarray, np.ndarray]:
     """Flat ground of each keyframe; and how its heights differ by the poses of `scene`, and by those of `given`.
 

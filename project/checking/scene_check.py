@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from project.checking.box_checks import box_findings, box_lag
-from project.checking.config import CheckConfig, GroundConfig
+from project.checking.config import CheckConfig, GroundCheckConfig
 from project.checking.findings import Finding
 from project.checking.ground_checks import Layers, ground_of_keyframes, label_layers
 from project.checking.holdout import held_out_sweeps
@@ -187,7 +187,7 @@ def _pose_findings(poses: PoseReport | None) -> list[Finding]:
 
 
 def _ground_findings(
-    k: int, ground_m: float, given_ground_m: float, layers: Layers, config: GroundConfig
+    k: int, ground_m: float, given_ground_m: float, layers: Layers, config: GroundCheckConfig
 ) -> list[Finding]:
     findings = []
     if layers.several > config.layered:

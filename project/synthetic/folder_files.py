@@ -8,9 +8,9 @@ import numpy as np
 import yaml
 
 from project.geometry.rigid import quaternion
-from project.synthetic.lidar import Sweep
+from project.synthetic.lidar import SyntheticSweep
 from project.synthetic.rig import KEYFRAME_US
-from project.synthetic.scene import Scene, build_scene
+from project.synthetic.scene import SyntheticScene, build_scene
 from project.synthetic.scene_rows import keyframe_time, sweeps_between, tracks
 from project.synthetic.world_settings import MINI_VAL, TAXONOMY_FILE, WorldSettings
 from project.taxonomy import LABEL_NAMES, LEARNING_MAP, RAW_EGO, RAW_NAMES, RAW_STATIC
@@ -21,17 +21,17 @@ POSE_US = 10_000
 """Time between the given poses of the car."""
 
 
-def sensor_file(scene: Scene, channel: str, timestamp_us: int, keyframe: bool) -> str:
+def sensor_file(scene: SyntheticScene, channel: str, timestamp_us: int, keyframe: bool) -> str:
     """Path of a sensor reading's file below the world's folder."""
     return f'{_name(scene)}/{_within(scene, channel, timestamp_us)}'
 
 
-def category_file(scene: Scene, channel: str, timestamp_us: int) -> str:
+def category_file(scene: SyntheticScene, channel: str, timestamp_us: int) -> str:
     """Path of the file with the category of each point of a sweep."""
     return f'{_name(scene)}/{_categories(channel, timestamp_us)}'
 
 
-def columns(sweep: Sweep) -> np.ndarray:
+def columns(sweep: SyntheticSweep) -> np.ndarray:
     """(N, 6) float32, what a file of points holds: :data:`COLUMNS`."""
     return np.column_stack([sweep.measured, sweep.points[:, 3:], sweep.times_s]).astype(np.float32)
 
@@ -50,7 +50,7 @@ def describe(root: Path, settings: WorldSettings, counts: Sequence[tuple[np.ndar
     (root / TAXONOMY_FILE).write_text(yaml.safe_dump(_taxonomy(), sort_keys=False))
 
 
-def _description(scene: Scene) -> dict:
+def _description(scene: SyntheticScene) -> dict:
     last = scene.settings.keyframes - 1
     first_us, last_us = -max(lidar.period_us for lidar in scene.rig.lidars.values()), last * KEYFRAME_US
     sweeps = [(channel, scene.rig.lidars[channel], number) for channel, number in sweeps_between(scene, 0, last)]
@@ -93,7 +93,7 @@ def _description(scene: Scene) -> dict:
     }  # fmt: skip
 
 
-def _boxes(scene: Scene) -> list[dict]:
+def _boxes(scene: SyntheticScene) -> list[dict]:
     boxes = []
     for index, keyframes in tracks(scene).items():
         shape = scene.shape(index)
@@ -119,11 +119,11 @@ def _taxonomy() -> dict:
     }
 
 
-def _reading(scene: Scene, sensor: str, channel: str, time: float) -> dict:
+def _reading(scene: SyntheticScene, sensor: str, channel: str, time: float) -> dict:
     return {sensor: channel} | _dated(scene, time) | {'file': _within(scene, channel, scene.timestamp_us(time))}
 
 
-def _dated(scene: Scene, time: float) -> dict:
+def _dated(scene: SyntheticScene, time: float) -> dict:
     return {'timestamp_us': scene.timestamp_us(time)}
 
 
@@ -131,11 +131,11 @@ def _pose(matrix: np.ndarray) -> dict:
     return {'translation': matrix[:3, 3].tolist(), 'rotation': quaternion(matrix[:3, :3])}
 
 
-def _name(scene: Scene) -> str:
+def _name(scene: SyntheticScene) -> str:
     return scene.settings.names[scene.index]
 
 
-def _within(scene: Scene, channel: str, timestamp_us: int) -> str:
+def _within(scene: SyntheticScene, channel: str, timestamp_us: int) -> str:
     """Path of a reading's file below the folder of its scene."""
     ending = 'bin' if channel in scene.rig.lidars else 'jpg'
     return f'{channel}/{timestamp_us}.{ending}'

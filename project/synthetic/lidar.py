@@ -10,8 +10,8 @@ from project.geometry.rigid import apply, inverse
 from project.synthetic import rig
 from project.synthetic.bvh import Tree, nearest
 from project.synthetic.materials import REFLECTIVITY, Material
-from project.synthetic.rig import Lidar
-from project.synthetic.scene import Scene
+from project.synthetic.rig import SyntheticLidar
+from project.synthetic.scene import SyntheticScene
 from project.synthetic.solids import box, joined
 from project.taxonomy import NOISE, RAW_EGO
 
@@ -26,7 +26,7 @@ WEAKEST = 1.5
 
 
 @dataclass(frozen=True)
-class Returns:
+class SyntheticReturns:
     """The hits of the beams of a sweep, firing by firing, 32 beams each, without noise.
 
     Attributes:
@@ -52,7 +52,7 @@ class Returns:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SyntheticSweep:
     """The output of a lidar for a sweep of N returns.
 
     Attributes:
@@ -71,7 +71,9 @@ class Sweep:
     visible: np.ndarray
 
 
-def cast(scene: Scene, time: float, lidar: Lidar | None = None) -> tuple[Returns, np.ndarray]:
+def cast(
+    scene: SyntheticScene, time: float, lidar: SyntheticLidar | None = None
+) -> tuple[SyntheticReturns, np.ndarray]:
     """Cast the beams of the sweep that ends at a time; moving things are where they are at that time.
 
     Args:
@@ -126,7 +128,7 @@ def cast(scene: Scene, time: float, lidar: Lidar | None = None) -> tuple[Returns
             seen = np.einsum('nij,nj->ni', actors_from_town[flat_owners[mine], :3, :3], seen)
         cosines[mine] = np.abs((normals * seen).sum(axis=1))
     flat_owners = np.where(flat_owners >= 0, present[flat_owners] if len(present) else flat_owners, flat_owners)
-    returns = Returns(
+    returns = SyntheticReturns(
         np.repeat(origins, 32, axis=0), beams, ranges.ravel(), flat_owners, raw, REFLECTIVITY[material] * cosines
     )
     met = np.zeros(len(scene.actors), np.int64)
@@ -134,7 +136,7 @@ def cast(scene: Scene, time: float, lidar: Lidar | None = None) -> tuple[Returns
     return _without_weak_and_own(returns, lidar), met
 
 
-def _poses(scene: Scene, time: float, lidar: Lidar) -> np.ndarray:
+def _poses(scene: SyntheticScene, time: float, lidar: SyntheticLidar) -> np.ndarray:
     """(FIRINGS, 4, 4) float64 town from lidar at each firing of the sweep that ends at a time."""
     ends = np.linspace(time - lidar.period_us * 1e-6, time, lidar.pieces + 1)
     poses = np.array([scene.town_from_ego(end) @ lidar.ego_from_lidar for end in ends])
@@ -143,7 +145,7 @@ def _poses(scene: Scene, time: float, lidar: Lidar) -> np.ndarray:
     return poses[piece] + (at - piece)[:, None, None] * (poses[piece + 1] - poses[piece])
 
 
-def scan(scene: Scene, channel: str, number: int) -> Sweep:
+def scan(scene: SyntheticScene, channel: str, number: int) -> SyntheticSweep:
     """The output of a lidar for a sweep.
 
     Args:
@@ -172,7 +174,7 @@ def scan(scene: Scene, channel: str, number: int) -> Sweep:
     kept = valid & (returns.actors != EGO) | difficulties.missing_returns
     measured = (ranges[:, None] * _directions().reshape(-1, 3)).astype(np.float32)
     times_s = (np.repeat(np.arange(1, rig.FIRINGS + 1), 32) / rig.FIRINGS - 1) * lidar.period_us * 1e-6
-    return Sweep(points[kept], measured[kept], times_s[kept], raw[kept], seen)
+    return SyntheticSweep(points[kept], measured[kept], times_s[kept], raw[kept], seen)
 
 
 def _directions() -> np.ndarray:
@@ -187,7 +189,7 @@ def _directions() -> np.ndarray:
     )
 
 
-def _without_weak_and_own(returns: Returns, lidar: Lidar) -> Returns:
+def _without_weak_and_own(returns: SyntheticReturns, lidar: SyntheticLidar) -> SyntheticReturns:
     """Returns with those left out that are too far or too weak, and with those from the ego car put in."""
     own = _own_ranges(lidar).ravel()
     reach = rig.MAX_RANGE * np.minimum(1, np.sqrt(returns.reflectance / WEAKEST))
@@ -196,13 +198,13 @@ def _without_weak_and_own(returns: Returns, lidar: Lidar) -> Returns:
     ranges = np.where(is_own, own, np.where(missed, 0.0, returns.ranges))
     actors = np.where(is_own, EGO, np.where(missed, MISSED, returns.actors))
     raw = np.where(is_own, RAW_EGO, np.where(missed, NOISE, returns.raw)).astype(np.uint8)
-    return Returns(
+    return SyntheticReturns(
         returns.origins, returns.directions, ranges, actors, raw, np.where(is_own, 20.0, returns.reflectance)
     )
 
 
 @cache
-def _own_ranges(lidar: Lidar) -> np.ndarray:
+def _own_ranges(lidar: SyntheticLidar) -> np.ndarray:
     """(FIRINGS, 32) range at which each beam hits the ego car, infinity where it does not."""
     tree = Tree.over(joined([box(*lidar.roof, Material.METAL)]).triangles)
     directions = _directions()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from project.geometry.rigid import apply, inverse
-from project.synthetic.scene import GLOBAL_CENTRE, Scene
+from project.synthetic.scene import GLOBAL_CENTRE, SyntheticScene
 from project.synthetic.terrain import ROAD, WALK
 
 RESOLUTION = 0.1
@@ -11,7 +11,7 @@ RESOLUTION = 0.1
 COARSE = 5
 
 
-def driveable_and_walkable(scene: Scene) -> np.ndarray:
+def driveable_and_walkable(scene: SyntheticScene) -> np.ndarray:
     """(H, W) uint8 picture, 255 on streets and sidewalks; row 0 is the highest global y."""
     width, height = (int(2 * c / RESOLUTION / COARSE) for c in GLOBAL_CENTRE)
     x = (np.arange(width) + 0.5) * RESOLUTION * COARSE

@@ -6,25 +6,25 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from project.synthetic.lidar import Sweep
+from project.synthetic.lidar import SyntheticSweep
 from project.synthetic.maps import driveable_and_walkable
 from project.synthetic.nuscenes_tables import fixed_tables, write_tables
-from project.synthetic.scene import Scene, build_scene
+from project.synthetic.scene import SyntheticScene, build_scene
 from project.synthetic.scene_rows import data_token, file_name, lidarseg_file, map_file, scene_rows
 from project.synthetic.world_settings import FOLDERS, WorldSettings
 
 
-def sensor_file(scene: Scene, channel: str, timestamp_us: int, keyframe: bool) -> str:
+def sensor_file(scene: SyntheticScene, channel: str, timestamp_us: int, keyframe: bool) -> str:
     """Path of a sensor reading's file below the world's folder."""
     return file_name(scene, channel, timestamp_us, keyframe)
 
 
-def category_file(scene: Scene, channel: str, timestamp_us: int) -> str:
+def category_file(scene: SyntheticScene, channel: str, timestamp_us: int) -> str:
     """Path of the file with the category of each point of a sweep."""
     return lidarseg_file(scene, data_token(scene, channel, timestamp_us))
 
 
-def columns(sweep: Sweep) -> np.ndarray:
+def columns(sweep: SyntheticSweep) -> np.ndarray:
     """(N, 5) float32, what a file of points holds."""
     return sweep.points
 

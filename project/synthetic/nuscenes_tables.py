@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from project.geometry.rigid import quaternion, rotation_matrices
-from project.synthetic.rig import Rig
+from project.synthetic.rig import SyntheticRig
 from project.taxonomy import RAW_NAMES
 
 TABLES = (
@@ -50,7 +50,7 @@ def visibility_token(share: float) -> str:
     return max(key for key, (lowest, _) in VISIBILITIES.items() if share >= lowest)
 
 
-def fixed_tables(sensors: Rig, full_width_px: int) -> dict[str, list[dict]]:
+def fixed_tables(sensors: SyntheticRig, full_width_px: int) -> dict[str, list[dict]]:
     """Tables that do not depend on the scenes: categories, attributes, visibilities and sensors.
 
     Args:

@@ -7,7 +7,7 @@ from numba import njit
 
 from project.geometry.rigid import inverse
 from project.synthetic.materials import COLOURS, PAINTS, ROUGHNESS
-from project.synthetic.scene import Scene
+from project.synthetic.scene import SyntheticScene
 from project.synthetic.shading import shade
 
 NEAREST = 0.15
@@ -33,7 +33,7 @@ class Picture:
     depth: np.ndarray
 
 
-def render(scene: Scene, channel: str, time: float) -> Picture:
+def render(scene: SyntheticScene, channel: str, time: float) -> Picture:
     """The image of a camera at a time, in seconds since the first keyframe.
 
     Pixel (column, row) shows what the ray through its centre meets, u = column + 0.5 and v = row + 0.5 of the intrinsic

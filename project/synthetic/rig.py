@@ -24,7 +24,7 @@ FULL_WIDTH_PX = 1600
 
 
 @dataclass(frozen=True)
-class Lidar:
+class SyntheticLidar:
     """One lidar of 32 beams.
 
     Attributes:
@@ -69,7 +69,7 @@ class Lidar:
 
 
 @dataclass(frozen=True)
-class Camera:
+class SyntheticCamera:
     """One camera.
 
     Attributes:
@@ -105,14 +105,14 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class Rig:
+class SyntheticRig:
     """The sensors of a car, by the names of their channels; keyframes are sweeps of the first lidar."""
 
-    lidars: Mapping[str, Lidar]
-    cameras: Mapping[str, Camera]
+    lidars: Mapping[str, SyntheticLidar]
+    cameras: Mapping[str, SyntheticCamera]
 
     @cached_property
-    def reference(self) -> Lidar:
+    def reference(self) -> SyntheticLidar:
         """The lidar whose frame and time keyframes have."""
         return next(iter(self.lidars.values()))
 
@@ -125,9 +125,9 @@ def _looking(yaw_deg: float) -> tuple[float, float, float, float]:
     return (0.5 * (c + s), -0.5 * (c + s), 0.5 * (c - s), 0.5 * (s - c))
 
 
-NUSCENES = Rig(
+NUSCENES = SyntheticRig(
     {
-        'LIDAR_TOP': Lidar(
+        'LIDAR_TOP': SyntheticLidar(
             (0.943713, 0.0, 1.84023),
             (0.70780, -0.00649, 0.01065, -0.70631),
             ((-0.56, -1.35, -1.0), (0.56, 0.66, -0.33)),
@@ -135,23 +135,23 @@ NUSCENES = Rig(
         )
     },
     {
-        'CAM_FRONT': Camera((1.700, 0.016, 1.511), _looking(0.3), 1266.0, (816.0, 491.5), -35_000),
-        'CAM_FRONT_RIGHT': Camera((1.551, -0.493, 1.496), _looking(-56.4), 1261.0, (808.0, 495.0), -27_000),
-        'CAM_BACK_RIGHT': Camera((1.015, -0.481, 1.562), _looking(-110.8), 1259.5, (807.0, 501.0), -20_000),
-        'CAM_BACK': Camera((0.028, 0.003, 1.579), _looking(179.8), 809.0, (829.0, 482.0), -10_000),
-        'CAM_BACK_LEFT': Camera((1.036, 0.485, 1.591), _looking(108.6), 1257.0, (792.0, 493.0), 0),
-        'CAM_FRONT_LEFT': Camera((1.524, 0.495, 1.509), _looking(55.2), 1272.5, (826.5, 480.0), -43_000),
+        'CAM_FRONT': SyntheticCamera((1.700, 0.016, 1.511), _looking(0.3), 1266.0, (816.0, 491.5), -35_000),
+        'CAM_FRONT_RIGHT': SyntheticCamera((1.551, -0.493, 1.496), _looking(-56.4), 1261.0, (808.0, 495.0), -27_000),
+        'CAM_BACK_RIGHT': SyntheticCamera((1.015, -0.481, 1.562), _looking(-110.8), 1259.5, (807.0, 501.0), -20_000),
+        'CAM_BACK': SyntheticCamera((0.028, 0.003, 1.579), _looking(179.8), 809.0, (829.0, 482.0), -10_000),
+        'CAM_BACK_LEFT': SyntheticCamera((1.036, 0.485, 1.591), _looking(108.6), 1257.0, (792.0, 493.0), 0),
+        'CAM_FRONT_LEFT': SyntheticCamera((1.524, 0.495, 1.509), _looking(55.2), 1272.5, (826.5, 480.0), -43_000),
     },
 )
 """As on nuScenes' cars. The lidar moves straight on within a turn of 50 ms."""
 
-TWO_LIDARS = Rig(
+TWO_LIDARS = SyntheticRig(
     {
-        'lidar_front': Lidar(
+        'lidar_front': SyntheticLidar(
             (1.6, 0.0, 1.84), (1.0, 0.0, 0.0, 0.0), ((-2.0, -0.56, -1.0), (0.0, 0.56, -0.33)), 100_000, pieces=10
         ),
         # Turned by half a turn, and its beams reach lower behind the car.
-        'lidar_rear': Lidar(
+        'lidar_rear': SyntheticLidar(
             (-0.2, 0.1, 1.9),
             (0.0, -0.02617, 0.0, 0.99966),
             ((-1.8, -0.46, -1.06), (0.2, 0.66, -0.39)),
@@ -161,13 +161,13 @@ TWO_LIDARS = Rig(
         ),
     },
     {
-        'front': Camera((1.70, 0.0, 1.51), _looking(0.0), 760.0, (800.0, 455.0), -30_000),
-        'left': Camera((1.10, 0.49, 1.55), _looking(91.0), 610.0, (638.0, 355.0), -20_000, (0.8, 0.8)),
-        'rear': Camera((0.03, 0.0, 1.58), _looking(180.5), 755.0, (806.0, 448.0), 0),
-        'right': Camera((1.10, -0.49, 1.55), _looking(-89.0), 612.0, (644.0, 362.0), -10_000, (0.8, 0.8)),
+        'front': SyntheticCamera((1.70, 0.0, 1.51), _looking(0.0), 760.0, (800.0, 455.0), -30_000),
+        'left': SyntheticCamera((1.10, 0.49, 1.55), _looking(91.0), 610.0, (638.0, 355.0), -20_000, (0.8, 0.8)),
+        'rear': SyntheticCamera((0.03, 0.0, 1.58), _looking(180.5), 755.0, (806.0, 448.0), 0),
+        'right': SyntheticCamera((1.10, -0.49, 1.55), _looking(-89.0), 612.0, (644.0, 362.0), -10_000, (0.8, 0.8)),
     },
 )
 """Four wide cameras of two sizes, and two lidars of 10 Hz that end their turns at different times. Their way within a
 turn bends with that of the car, every 10 ms."""
 
-RIGS: Mapping[str, Rig] = MappingProxyType({'nuscenes': NUSCENES, 'two-lidars': TWO_LIDARS})
+RIGS: Mapping[str, SyntheticRig] = MappingProxyType({'nuscenes': NUSCENES, 'two-lidars': TWO_LIDARS})

@@ -14,7 +14,7 @@ from project.synthetic import scenery, traffic
 from project.synthetic.bvh import Forest, Tree
 from project.synthetic.crowd import EGO_SIZE, Actor, Crowd
 from project.synthetic.models import Model, model
-from project.synthetic.rig import KEYFRAME_US, RIGS, SCENE_US, START_US, Rig
+from project.synthetic.rig import KEYFRAME_US, RIGS, SCENE_US, START_US, SyntheticRig
 from project.synthetic.routes import Motion
 from project.synthetic.solids import Mesh
 from project.synthetic.streets import Plan, make_plan
@@ -26,7 +26,7 @@ GLOBAL_CENTRE = (300.0, 300.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class SyntheticScene:
     """A scene. Times are seconds since its first keyframe, at the lidar's clock."""
 
     settings: WorldSettings
@@ -40,7 +40,7 @@ class Scene:
     drift: np.ndarray
 
     @property
-    def rig(self) -> Rig:
+    def rig(self) -> SyntheticRig:
         """The sensors of the ego car."""
         return RIGS[self.settings.rig]
 
@@ -135,7 +135,7 @@ class Scene:
 
 
 @lru_cache(maxsize=2)
-def build_scene(settings: WorldSettings, index: int) -> Scene:
+def build_scene(settings: WorldSettings, index: int) -> SyntheticScene:
     """A scene of a world; a pure function of its arguments."""
     plan_rng, lot_rng, ground_rng, ego_rng, static_rng, traffic_rng, frame_rng = (
         np.random.default_rng([settings.seed, index, purpose]) for purpose in range(7)
@@ -157,6 +157,6 @@ def build_scene(settings: WorldSettings, index: int) -> Scene:
         crowd.add(follower)
     actors = traffic.populate(crowd, settings.difficulties, quiet_until, traffic_rng)
     drift = np.stack([frame_rng.uniform(2, 12, (2, 3)), frame_rng.uniform(0, 2 * np.pi, (2, 3))], axis=-1)
-    return Scene(
+    return SyntheticScene(
         settings, index, plan, ground, static, ego, tuple(actors), float(frame_rng.uniform(0, 2 * np.pi)), drift
     )

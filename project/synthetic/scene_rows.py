@@ -5,7 +5,7 @@ import numpy as np
 from project.geometry.rigid import quaternion
 from project.synthetic import rig
 from project.synthetic.nuscenes_tables import link, pose_row, token, visibility_token
-from project.synthetic.scene import Scene
+from project.synthetic.scene import SyntheticScene
 from project.taxonomy import RAW_NAMES
 
 ANNOTATED_RANGE = 75.0
@@ -14,7 +14,7 @@ ANNOTATED_RANGE = 75.0
 VEHICLE = 'n901'
 
 
-def log_name(scene: Scene) -> str:
+def log_name(scene: SyntheticScene) -> str:
     """Name of the scene's log, which starts its file names."""
     return f'{VEHICLE}-2018-07-24-{scene.index // 60:02d}-{scene.index % 60:02d}-00+0800'
 
@@ -24,7 +24,7 @@ def keyframe_time(keyframe: int) -> float:
     return keyframe * rig.KEYFRAME_US * 1e-6
 
 
-def sweeps_between(scene: Scene, first: int, last: int) -> list[tuple[str, int]]:
+def sweeps_between(scene: SyntheticScene, first: int, last: int) -> list[tuple[str, int]]:
     """Channel and number of all sweeps that are of a keyframe, of a later one, or in between."""
     return [
         (channel, sweep)
@@ -35,18 +35,18 @@ def sweeps_between(scene: Scene, first: int, last: int) -> list[tuple[str, int]]
     ]
 
 
-def data_token(scene: Scene, channel: str, timestamp_us: int) -> str:
+def data_token(scene: SyntheticScene, channel: str, timestamp_us: int) -> str:
     """Token of a sensor reading."""
     return token(scene.settings.seed, scene.settings.names[scene.index], channel, timestamp_us)
 
 
-def file_name(scene: Scene, channel: str, timestamp_us: int, keyframe: bool) -> str:
+def file_name(scene: SyntheticScene, channel: str, timestamp_us: int, keyframe: bool) -> str:
     """Path of a sensor reading's file below the world's folder."""
     ending = 'pcd.bin' if channel in scene.rig.lidars else 'jpg'
     return f'{"samples" if keyframe else "sweeps"}/{channel}/{log_name(scene)}__{channel}__{timestamp_us}.{ending}'
 
 
-def tracks(scene: Scene) -> dict[int, range]:
+def tracks(scene: SyntheticScene) -> dict[int, range]:
     """Keyframes at which each annotated actor has a box: from the first to the last at which it exists nearby."""
     found = {}
     times = [keyframe_time(keyframe) for keyframe in range(scene.settings.keyframes)]
@@ -60,7 +60,7 @@ def tracks(scene: Scene) -> dict[int, range]:
     return found
 
 
-def scene_rows(scene: Scene, counts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, list[dict]]:
+def scene_rows(scene: SyntheticScene, counts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, list[dict]]:
     """Rows of a scene.
 
     Args:
@@ -112,12 +112,12 @@ def scene_rows(scene: Scene, counts: list[tuple[np.ndarray, np.ndarray]]) -> dic
     return {**rows, **_readings(scene, samples), **_annotations(scene, samples, counts)}
 
 
-def map_file(scene: Scene) -> str:
+def map_file(scene: SyntheticScene) -> str:
     """Path of the scene's map below the world's folder."""
     return f'maps/{token(scene.settings.seed, scene.settings.names[scene.index], "map")}.png'
 
 
-def _readings(scene: Scene, samples: list[dict]) -> dict[str, list[dict]]:
+def _readings(scene: SyntheticScene, samples: list[dict]) -> dict[str, list[dict]]:
     """Rows of sample_data, ego_pose and lidarseg."""
     lidars: dict[str, list] = {channel: [] for channel in scene.rig.lidars}
     cameras: dict[str, list] = {channel: [] for channel in scene.rig.cameras}
@@ -144,12 +144,12 @@ def _readings(scene: Scene, samples: list[dict]) -> dict[str, list[dict]]:
     }
 
 
-def lidarseg_file(scene: Scene, lidar_token: str) -> str:
+def lidarseg_file(scene: SyntheticScene, lidar_token: str) -> str:
     """Path of a keyframe's lidarseg file below the world's folder."""
     return f'lidarseg/{scene.settings.version}/{lidar_token}_lidarseg.bin'
 
 
-def _reading(scene: Scene, channel: str, time: float, sample: dict, is_key: bool) -> dict:
+def _reading(scene: SyntheticScene, channel: str, time: float, sample: dict, is_key: bool) -> dict:
     stamp = scene.timestamp_us(time)
     name = data_token(scene, channel, stamp)
     camera = scene.rig.cameras.get(channel)
@@ -168,7 +168,7 @@ def _reading(scene: Scene, channel: str, time: float, sample: dict, is_key: bool
     )
 
 
-def _annotations(scene: Scene, samples: list[dict], counts: list) -> dict[str, list[dict]]:
+def _annotations(scene: SyntheticScene, samples: list[dict], counts: list) -> dict[str, list[dict]]:
     instances, annotations = [], []
     name, seed = scene.settings.names[scene.index], scene.settings.seed
     for index, keyframes in tracks(scene).items():
@@ -205,7 +205,7 @@ def _annotations(scene: Scene, samples: list[dict], counts: list) -> dict[str, l
     return {'instance': instances, 'sample_annotation': annotations}
 
 
-def _attributes(scene: Scene, index: int, time: float) -> list[str]:
+def _attributes(scene: SyntheticScene, index: int, time: float) -> list[str]:
     actor, category = scene.actors[index], RAW_NAMES[scene.shape(index).raw]
     before, after = actor.motion.at(np.array([time - 0.1, time + 0.1]))
     moving = np.hypot(*(after - before)[:2]) > 0.02

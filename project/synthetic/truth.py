@@ -14,7 +14,7 @@ import numpy as np
 from project.geometry.rigid import apply, inverse
 from project.grid import VoxelGrid
 from project.synthetic.lidar import STATIC, cast
-from project.synthetic.scene import Scene, build_scene
+from project.synthetic.scene import SyntheticScene, build_scene
 from project.synthetic.scene_rows import keyframe_time, sweeps_between
 from project.synthetic.terrain import MATERIALS as GROUND_MATERIALS
 from project.synthetic.voxelise import surface_areas
@@ -49,7 +49,7 @@ class Truth:
         return self.semantics == FREE
 
 
-def load_scene(root: str | Path, scene_name: str) -> Scene:
+def load_scene(root: str | Path, scene_name: str) -> SyntheticScene:
     """Geometry of a scene of a synthetic world.
 
     Raises:
@@ -106,14 +106,14 @@ def movable_surface(root: str | Path, scene_name: str, keyframe: int, frame: str
     return apply(inverse(_town_from(scene, frame, time)), triangles[np.isin(labels, list(MOVABLE))])
 
 
-def _town_from(scene: Scene, frame: str, time: float) -> np.ndarray:
+def _town_from(scene: SyntheticScene, frame: str, time: float) -> np.ndarray:
     frames = {'ego': np.eye(4), 'lidar': scene.rig.reference.ego_from_lidar}
     if frame not in frames:
         raise ValueError(f'a grid in the frame "{frame}" has no truth; the frames are "lidar" and "ego"')
     return scene.town_from_ego(time) @ frames[frame]
 
 
-def _actor_triangles(scene: Scene, time: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _actor_triangles(scene: SyntheticScene, time: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Triangles (T, 3, 3) of all actors in the town frame, their labels (T,) and their actors (T,)."""
     present = scene.present(time)
     meshes = [scene.shape(index).mesh for index in present]
@@ -141,7 +141,7 @@ def _hits(settings: WorldSettings, index: int, channel: str, sweep: int) -> tupl
     return points.astype(np.float32), actors.astype(np.int16)
 
 
-def _seen(scene: Scene, keyframe: int, grid: VoxelGrid, grid_from_town: np.ndarray, window: int) -> np.ndarray:
+def _seen(scene: SyntheticScene, keyframe: int, grid: VoxelGrid, grid_from_town: np.ndarray, window: int) -> np.ndarray:
     """(X, Y, Z) bool, voxels in which a beam of the window ends."""
     time = keyframe_time(keyframe)
     first, last = max(0, keyframe - window), min(scene.settings.keyframes - 1, keyframe + window)

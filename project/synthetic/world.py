@@ -13,7 +13,7 @@ from project.geometry.rigid import apply, inverse
 from project.synthetic import folder_files, nuscenes_files
 from project.synthetic.lidar import scan
 from project.synthetic.rasterizer import render
-from project.synthetic.scene import Scene, build_scene
+from project.synthetic.scene import SyntheticScene, build_scene
 from project.synthetic.scene_rows import keyframe_time
 from project.synthetic.world_settings import SETTINGS_FILE, WorldSettings
 from project.workers import worker_pool
@@ -105,7 +105,7 @@ def _made(root: Path, file: str) -> Path:
     return path
 
 
-def _points_in_boxes(scene: Scene, time: float, points: np.ndarray) -> np.ndarray:
+def _points_in_boxes(scene: SyntheticScene, time: float, points: np.ndarray) -> np.ndarray:
     """(A,) number of points (N, 3), lidar frame, in the box of each actor, its faces included."""
     counts = np.zeros(len(scene.actors), np.int64)
     global_from_lidar = scene.global_from_ego(time) @ scene.rig.reference.ego_from_lidar

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from project.checking.box_checks import box_findings, box_lag
-from project.checking.config import BoxConfig
+from project.checking.config import BoxCheckConfig
 from project.geometry.rigid import poses
 from project.labels.aggregation.aggregate import Sweeps
 from project.sources.base import Scene, Tracks
 from project.sources.records import Keyframe
 
-CONFIG = BoxConfig()
+CONFIG = BoxCheckConfig()
 SIZE = np.array([4.0, 2.0, 1.6])
 SPEED = 10.0
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from project.checking.config import GroundConfig
+from project.checking.config import GroundCheckConfig
 from project.checking.ground_checks import flat_ground, height_differences, label_layers
 from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
 
-CONFIG = GroundConfig()
+CONFIG = GroundCheckConfig()
 GRID = VoxelGrid.from_range('lidar', (-10.0, -8.0, -3.0, 10.0, 8.0, 1.0), 0.2)
 
 

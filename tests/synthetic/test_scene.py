@@ -7,7 +7,7 @@ import pytest
 
 from project.synthetic import Difficulties, WorldSettings
 from project.synthetic.lidar import cast, scan
-from project.synthetic.scene import Scene, build_scene
+from project.synthetic.scene import SyntheticScene, build_scene
 from project.synthetic.scene_rows import tracks
 from project.synthetic.traffic import FOLLOWERS
 from project.taxonomy import GROUND, LEARNING_MAP, MOVABLE
@@ -15,7 +15,7 @@ from project.taxonomy import GROUND, LEARNING_MAP, MOVABLE
 NONE = {each.name: False for each in fields(Difficulties)}
 
 
-def scene(index: int = 0, keyframes: int = 3, **difficulties: bool) -> Scene:
+def scene(index: int = 0, keyframes: int = 3, **difficulties: bool) -> SyntheticScene:
     settings = WorldSettings.tiny(keyframes=keyframes, difficulties=Difficulties(**{**NONE, **difficulties}))
     return build_scene(settings, index)
 

@@ -10,16 +10,16 @@ from project.synthetic import Difficulties, WorldSettings, rig
 from project.synthetic.bvh import nearest
 from project.synthetic.lidar import EGO, MISSED, STATIC, cast, scan
 from project.synthetic.rasterizer import SKY, TOWN, render
-from project.synthetic.scene import Scene, build_scene
+from project.synthetic.scene import SyntheticScene, build_scene
 
 
 @pytest.fixture(scope='module', params=[False, True], ids=['level', 'hilly'])
-def scene(request: pytest.FixtureRequest) -> Scene:
+def scene(request: pytest.FixtureRequest) -> SyntheticScene:
     difficulties = Difficulties(**{**vars(Difficulties.all(False)), 'missing_z': request.param})
     return build_scene(WorldSettings.tiny(image_size=(320, 180), difficulties=difficulties), 0)
 
 
-def test_beams_are_those_of_the_sensor(scene: Scene) -> None:
+def test_beams_are_those_of_the_sensor(scene: SyntheticScene) -> None:
     sweep = scan(scene, 'LIDAR_TOP', 10)
     points, raw = sweep.points, sweep.raw
     returns, _ = cast(scene, 0.5)
@@ -37,7 +37,7 @@ def test_beams_are_those_of_the_sensor(scene: Scene) -> None:
     np.testing.assert_allclose(apply(pose, points[:, :3].astype(float)), returns.points[kept], atol=2e-5)
 
 
-def test_beams_end_on_what_they_are_said_to_hit(scene: Scene) -> None:
+def test_beams_end_on_what_they_are_said_to_hit(scene: SyntheticScene) -> None:
     returns, met = cast(scene, 0.5)
     assert {STATIC, MISSED, EGO} <= set(returns.actors.tolist())
     for number in np.flatnonzero(returns.actors >= STATIC)[::401]:
@@ -47,7 +47,7 @@ def test_beams_end_on_what_they_are_said_to_hit(scene: Scene) -> None:
     assert (seen <= met).all() and seen.sum() > 300
 
 
-def _first_hit(scene: Scene, start: np.ndarray, direction: np.ndarray, time: float) -> tuple[float, int]:
+def _first_hit(scene: SyntheticScene, start: np.ndarray, direction: np.ndarray, time: float) -> tuple[float, int]:
     """Distance and actor (or STATIC) of the nearest hit, from every tree in turn."""
     forest = scene.model_forest
     best = nearest(*scene.static_tree.arrays, 0, start, direction, 300.0)[0], STATIC
@@ -60,12 +60,12 @@ def _first_hit(scene: Scene, start: np.ndarray, direction: np.ndarray, time: flo
 
 
 @cache
-def _locals(scene: Scene, time: float) -> list[tuple[int, np.ndarray]]:
+def _locals(scene: SyntheticScene, time: float) -> list[tuple[int, np.ndarray]]:
     return [(int(index), inverse(scene.town_from_actor(index, time))) for index in scene.present(time)]
 
 
 @pytest.mark.parametrize('channel', ['CAM_BACK', 'CAM_FRONT_LEFT'])
-def test_pixels_show_what_their_rays_meet(scene: Scene, channel: str, rng: np.random.Generator) -> None:
+def test_pixels_show_what_their_rays_meet(scene: SyntheticScene, channel: str, rng: np.random.Generator) -> None:
     time = 0.5 + scene.rig.cameras[channel].delay_us * 1e-6
     picture = render(scene, channel, time)
     pose = scene.town_from_ego(time) @ scene.rig.cameras[channel].ego_from_camera
@@ -84,7 +84,7 @@ def test_pixels_show_what_their_rays_meet(scene: Scene, channel: str, rng: np.ra
     assert np.mean(agree) >= 0.98
 
 
-def test_lidar_projected_into_a_picture_lies_on_the_same_things(scene: Scene) -> None:
+def test_lidar_projected_into_a_picture_lies_on_the_same_things(scene: SyntheticScene) -> None:
     time, channel = 0.5, 'CAM_BACK'
     picture = render(scene, channel, time)
     returns, _ = cast(scene, time)
@@ -102,7 +102,7 @@ def test_lidar_projected_into_a_picture_lies_on_the_same_things(scene: Scene) ->
     assert same[unhidden].mean() > 0.96
 
 
-def test_boxes_hold_all_points_of_their_objects(scene: Scene) -> None:
+def test_boxes_hold_all_points_of_their_objects(scene: SyntheticScene) -> None:
     returns, _ = cast(scene, 0.5)
     global_points = apply(scene.global_from_ego(0.5) @ inverse(scene.town_from_ego(0.5)), returns.points)
     boxed = 0
@@ -114,7 +114,7 @@ def test_boxes_hold_all_points_of_their_objects(scene: Scene) -> None:
     assert boxed > 300
 
 
-def test_pictures_tell_classes_apart(scene: Scene) -> None:
+def test_pictures_tell_classes_apart(scene: SyntheticScene) -> None:
     picture = render(scene, 'CAM_FRONT', 0.0)
     colours = {int(raw): picture.image[picture.raw == raw].mean(axis=0) for raw in np.unique(picture.raw)}
     sky, road = picture.image[picture.actors == SKY].mean(axis=0), colours[24]

@@ -11,7 +11,7 @@ from project.geometry.traversal import clip_to_grid, longest_traversal, traverse
 from project.grid import VoxelGrid
 from project.sources.base import Cameras
 from project.synthetic.lidar import STATIC, cast
-from project.synthetic.scene import Scene as MadeScene
+from project.synthetic.scene import SyntheticScene
 from project.synthetic.scene_rows import keyframe_time, sweeps_between
 from project.synthetic.truth import Truth
 
@@ -71,7 +71,7 @@ class MaskQuality:
 class Beamed:
     """Which voxels the rays of a scene pass through, without noise and with the true motion of everything."""
 
-    def __init__(self, scene: MadeScene):
+    def __init__(self, scene: SyntheticScene):
         self.scene = scene
         lidars = scene.rig.lidars
         self.returns = {

@@ -59,7 +59,7 @@ class CarPose(Pose):
     timestamp_us: int
 
 
-class Sweep(_Described):
+class SweepFields(_Described):
     """A sweep.
 
     Attributes:
@@ -75,7 +75,7 @@ class Sweep(_Described):
     categories: str | None = None
 
 
-class Image(_Described):
+class ImageFields(_Described):
     """An image."""
 
     camera: str
@@ -83,7 +83,7 @@ class Image(_Described):
     file: str
 
 
-class Box(Pose):
+class BoxFields(Pose):
     """A box: the pose of its frame (at its centre, x forward, y left, z up) in the frame that `boxes_frame` names.
 
     Attributes:
@@ -118,11 +118,11 @@ class SceneFile(_Described):
 
     lidars: dict[str, LidarFields]
     poses: list[CarPose]
-    sweeps: list[Sweep]
-    boxes: list[Box] = []
+    sweeps: list[SweepFields]
+    boxes: list[BoxFields] = []
     boxes_frame: str = 'global'
     cameras: dict[str, CameraFields] = {}
-    images: list[Image] = []
+    images: list[ImageFields] = []
     own_box: tuple[Vector, Vector] | None = None
     keyframes_us: list[int] | None = None
     keyframe_every_s: Annotated[float, msgspec.Meta(gt=0)] = 0.5

@@ -19,7 +19,7 @@ COUNT_UNKNOWN = -1
 
 
 @dataclass
-class Annotations:
+class AnnotationTable:
     """B boxes in the order of their keyframes.
 
     Attributes:
@@ -44,7 +44,7 @@ class Annotations:
     left_out: list[str] = field(default_factory=list)
 
     @classmethod
-    def empty(cls) -> 'Annotations':
+    def empty(cls) -> 'AnnotationTable':
         """No boxes of no keyframes."""
         none = np.zeros(0, np.int64)
         return cls({}, [], [], none, none, np.zeros((0, 10)), np.zeros((0, 2), np.int64))
@@ -121,7 +121,7 @@ def read_annotations(
     samples: Mapping[str, int],
     others: Container[str],
     categories: Sequence[schema.CategoryRow],
-) -> Annotations:
+) -> AnnotationTable:
     """The boxes of some keyframes.
 
     Args:
@@ -179,7 +179,7 @@ def read_annotations(
     order = np.argsort(table[:, 0], kind='stable')
     table = table[order]
     packed = np.frombuffer(numbers, np.float64).reshape(-1, 10)[order] if numbers else np.zeros((0, 10))
-    return Annotations(
+    return AnnotationTable(
         keyframes, list(objects), category_of, table[:, 0], table[:, 1], packed, table[:, 2:], wrong | unknown, left_out
     )
 

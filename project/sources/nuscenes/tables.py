@@ -15,7 +15,7 @@ from project.errors import UserError
 from project.geometry.rigid import poses
 from project.sources.naming import folder_name
 from project.sources.nuscenes import schema
-from project.sources.nuscenes.annotations import Annotations, read_annotations
+from project.sources.nuscenes.annotations import AnnotationTable, read_annotations
 from project.sources.nuscenes.orphans import attach
 from project.sources.nuscenes.reader import read_table
 from project.workers import beside
@@ -76,7 +76,7 @@ class Tables:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     readings: dict[str, list[schema.ReadingRow]] = field(default_factory=dict)
     ego_poses: Poses = field(default_factory=lambda: Poses({}, np.zeros((0, 7))))
-    annotations: Annotations = field(default_factory=Annotations.empty)
+    annotations: AnnotationTable = field(default_factory=AnnotationTable.empty)
     categories: list[schema.CategoryRow] = field(default_factory=list)
     label_files: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
