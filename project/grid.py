@@ -128,7 +128,16 @@ class VoxelGrid:
 
     def unravel(self, positions: np.ndarray) -> np.ndarray:
         """Inverse of :meth:`ravel`: (N,) positions as (N, 3) int32 voxel indices."""
-        return np.stack(np.unravel_index(positions, self.shape), axis=-1).astype(np.int32)
+        # Divisions by one number take a fraction of those of np.unravel_index.
+        columns = positions // self.shape[2]
+        x = columns // self.shape[1]
+        indices = np.empty((len(positions), 3), np.int32)
+        indices[:, 0], indices[:, 1], indices[:, 2] = (
+            x,
+            columns - x * self.shape[1],
+            positions - columns * self.shape[2],
+        )
+        return indices
 
     def dense(self, indices: np.ndarray, values: np.ndarray, fill: int) -> np.ndarray:
         """Array of shape ``self.shape + values.shape[1:]`` that holds values at voxels and `fill` elsewhere.

@@ -68,19 +68,20 @@ def ground_gap(keyframes: Sequence[Surfaces], poses: np.ndarray) -> float | None
     """
     cells, heights = [], []
     for seen, pose in zip(keyframes, poses, strict=True):
-        xyz = seen.xyz[seen.is_ground] @ pose[:3, :3].T + pose[:3, 3]
-        columns = np.floor(xyz[:, :2]).astype(np.int64)
-        of_column, members, counts = np.unique(columns, axis=0, return_inverse=True, return_counts=True)
-        sums = np.bincount(members.ravel(), xyz[:, 2], len(counts))
+        # Not by a matrix product, whose threads keep a second processor waiting for longer than this takes.
+        xyz = np.einsum('ij,nj->ni', pose[:3, :3], seen.xyz[seen.is_ground]) + pose[:3, 3]
+        x, y = np.floor(xyz[:, :2]).astype(np.int64).T
+        of_column, members, counts = np.unique((x << 32) + y, return_inverse=True, return_counts=True)
+        sums = np.bincount(members, xyz[:, 2], len(counts))
         known = counts >= _MIN_POINTS
         cells.append(of_column[known])
         heights.append(sums[known] / counts[known])
     columns, heights = np.concatenate(cells), np.concatenate(heights)
     if not len(columns):
         return None
-    _, members, counts = np.unique(columns, axis=0, return_inverse=True, return_counts=True)
+    _, members, counts = np.unique(columns, return_inverse=True, return_counts=True)
     lowest, highest = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
-    np.minimum.at(lowest, members.ravel(), heights)
-    np.maximum.at(highest, members.ravel(), heights)
+    np.minimum.at(lowest, members, heights)
+    np.maximum.at(highest, members, heights)
     shared = counts > 1
     return round(float(np.median((highest - lowest)[shared])), 4) if shared.any() else None

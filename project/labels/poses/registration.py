@@ -8,6 +8,7 @@ determine the position along a tunnel, nor any horizontal position in an open fi
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.transform import Rotation
 
 from project.geometry.rigid import interpolate
@@ -151,7 +152,8 @@ def _laid(
         off = np.concatenate([turned, pose[:3, 3] - expected[:3, 3]])
         # A pose far from the given one is no small drift: the given poses jumped, and get less weight.
         held = information / (1 + information / times * (off / config.jump) ** 2)
-        step = -np.linalg.solve(config.independent * matrix + np.diag(held), config.independent * side + held * off)
+        matrix, side = config.independent * matrix + np.diag(held), config.independent * side + held * off
+        step = -cho_solve(cho_factor(matrix), side)
         pose[:3, :3] = Rotation.from_rotvec(step[:3]).as_matrix() @ pose[:3, :3]
         pose[:3, 3] += step[3:]
         steps += 1

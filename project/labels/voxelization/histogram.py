@@ -21,13 +21,31 @@ from project.grid import VoxelGrid
 from project.labels.aggregation.point_groups import PointGroups
 from project.labels.config import DEFAULT, VotingConfig
 
-SPLIT = 4
+SPLIT_BITS = 2
+SPLIT = 1 << SPLIT_BITS
 PARTS = 1000
 """Positions inside a voxel are summed in whole thousandths of its edge: a sum of integers does not depend on the
 order."""
 
+WORD = 64
+"""Voxels that share a word of bits: of the ten million voxels of a grid, a hundred thousand are occupied."""
+
+CHUNK = 1024
+"""Points that are transformed together, so that the processor works on several at once."""
+
 NO_KIND, YIELDS, GROUND, SYMMETRIC = range(4)
 """Kinds of labels: noise loses against all others; ground and symmetric vehicles have their own rule."""
+
+
+ENTRY = np.dtype([('cells', 'u8'), ('mirrored', 'u8'), ('next', 'u4'), ('points', 'i4'), ('label', 'u1')], align=True)
+"""Votes for one label in one voxel; side by side, since they are used together:
+
+- cells: one bit for each sub-cell that holds a point; ground is in the lowest layer.
+- mirrored: the same of points on the other side of their object.
+- next: the next entry of the same voxel, 0 at the end.
+- points: number of points.
+- label: the label.
+"""
 
 
 class Histogram(NamedTuple):
@@ -35,21 +53,15 @@ class Histogram(NamedTuple):
 
     Attributes:
         heads: (voxels,) uint32 first entry of each voxel, 0 where there is none.
-        nexts: (capacity,) uint32 the next entry of the same voxel, 0 at the end.
-        labels: (capacity,) uint8 label of the entry.
-        cells: (capacity,) uint64 one bit for each sub-cell that holds a point; ground is in the lowest layer.
-        mirrored: (capacity,) uint64 the same of points on the other side of their object.
-        counts: (capacity,) int32 number of points.
+        occupied: (words,) uint64 one bit for each voxel that has an entry.
+        entries: (capacity,) :data:`ENTRY`.
         sums: (capacity, 4) int64 sums of position inside the voxel (thousandths) and intensity; (0, 4) if not wanted.
         used: (2,) int64 number of voxels and of entries so far.
     """
 
     heads: np.ndarray
-    nexts: np.ndarray
-    labels: np.ndarray
-    cells: np.ndarray
-    mirrored: np.ndarray
-    counts: np.ndarray
+    occupied: np.ndarray
+    entries: np.ndarray
     sums: np.ndarray
     used: np.ndarray
 
@@ -57,12 +69,10 @@ class Histogram(NamedTuple):
 def new_histogram(grid: VoxelGrid, capacity: int, with_sums: bool = False) -> Histogram:
     """A histogram without votes, for at most `capacity` points."""
     # The system provides memory only when it is used, so the capacity may be large.
-    nexts, labels, cells, mirrored, counts = (
-        np.empty(capacity + 1, dtype) for dtype in (np.uint32, np.uint8, np.uint64, np.uint64, np.int32)
-    )
+    entries = np.empty(capacity + 1, ENTRY)
     sums = np.empty((capacity + 1 if with_sums else 0, 4), np.int64)
-    heads = np.zeros(grid.size, np.uint32)
-    return Histogram(heads, nexts, labels, cells, mirrored, counts, sums, np.zeros(2, np.int64))
+    heads, occupied = np.zeros(grid.size, np.uint32), np.zeros(-(-grid.size // WORD), np.uint64)
+    return Histogram(heads, occupied, entries, sums, np.zeros(2, np.int64))
 
 
 def cast(
@@ -139,114 +149,169 @@ def count(
     return positions, labels, entries
 
 
+class _Chunk(NamedTuple):
+    """Points of a group in sub-cells of the grid: x, y, z (CHUNK,) float64, and their whole parts u, v, w int32; u is
+    -1 for a point outside."""
+
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+    w: np.ndarray
+
+
+@njit(error_model='numpy')
+def _new_chunk():
+    return _Chunk(
+        np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK),
+        np.empty(CHUNK, np.int32), np.empty(CHUNK, np.int32), np.empty(CHUNK, np.int32),
+    )  # fmt: skip
+
+
+@njit(error_model='numpy')
+def _fill_chunk(chunk, xyz, start, stop, transform, shape):
+    """Transform the points from start to stop; two loops without branches, which compilers turn into vector code."""
+    x, y, z, u, v, w = chunk
+    m = transform
+    xx, xy, xz, xo = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
+    yx, yy, yz, yo = m[1, 0], m[1, 1], m[1, 2], m[1, 3]
+    zx, zy, zz, zo = m[2, 0], m[2, 1], m[2, 2], m[2, 3]
+    width, depth, height = float(SPLIT * shape[0]), float(SPLIT * shape[1]), float(SPLIT * shape[2])
+    for j in range(stop - start):
+        # Unsigned: numba checks all other indices for negative values.
+        i = np.uint64(start) + np.uint64(j)
+        x[j], y[j], z[j] = xyz[i, 0], xyz[i, 1], xyz[i, 2]
+    for j in range(stop - start):
+        a, b, c = x[j], y[j], z[j]
+        x[j] = xx * a + xy * b + xz * c + xo
+        y[j] = yx * a + yy * b + yz * c + yo
+        z[j] = zx * a + zy * b + zz * c + zo
+        inside = (x[j] >= 0) & (x[j] < width) & (y[j] >= 0) & (y[j] < depth) & (z[j] >= 0) & (z[j] < height)
+        # Not negative inside, so truncation is the floor.
+        u[j], v[j], w[j] = np.int32(x[j]) if inside else np.int32(-1), np.int32(y[j]), np.int32(z[j])
+
+
+@njit(inline='always', error_model='numpy')
+def _voxel(u, v, w, shape):
+    return np.uint64((np.int64(u >> SPLIT_BITS) * shape[1] + (v >> SPLIT_BITS)) * shape[2] + (w >> SPLIT_BITS))
+
+
+@njit(inline='always', error_model='numpy')
+def _sub_cell(u, v, layer):
+    last = SPLIT - 1
+    return np.uint64(1) << np.uint64(((u & last) * SPLIT + (v & last)) * SPLIT + (layer & last))
+
+
 @njit(cache=True, error_model='numpy')
 def _cast(histogram, xyz, raw, intensity, starts, stops, transforms, shape, label_of, ground_start, ground_stop):
-    heads, nexts, labels, cells, mirrored, counts, sums, used = histogram
+    heads, occupied, entries, sums, used = histogram
     n_voxels, n_entries = used
     with_sums = len(sums) > 0
-    nx, ny, nz = shape
+    chunk = _new_chunk()
+    x, y, z, iu, iv, iw = chunk
     for group in range(len(starts)):
-        # Numbers, not elements of arrays, so that they stay in registers.
-        m = transforms[group]
-        xx, xy, xz, xo = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
-        yx, yy, yz, yo = m[1, 0], m[1, 1], m[1, 2], m[1, 3]
-        zx, zy, zz, zo = m[2, 0], m[2, 1], m[2, 2], m[2, 3]
-        # Unsigned, like entries: numba checks all other indices for negative values.
-        for i in range(np.uint64(starts[group]), np.uint64(stops[group])):
-            x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
-            u = xx * x + xy * y + xz * z + xo
-            v = yx * x + yy * y + yz * z + yo
-            w = zx * x + zy * y + zz * z + zo
-            if not (0 <= u < SPLIT * nx and 0 <= v < SPLIT * ny and 0 <= w < SPLIT * nz):
-                continue
-            # Not negative here, so truncation is the floor.
-            iu, iv, iw = int(u), int(v), int(w)
-            voxel = np.uint64((iu // SPLIT * ny + iv // SPLIT) * nz + iw // SPLIT)
-            layer = 0 if ground_start <= raw[i] < ground_stop else iw % SPLIT
-            bit = (iu % SPLIT * SPLIT + iv % SPLIT) * SPLIT + layer
-            label = label_of[raw[i]]
-            entry = heads[voxel]
-            if entry == 0:
-                n_voxels += 1
-            while entry != 0 and labels[entry] != label:
-                entry = nexts[entry]
-            if entry == 0:
-                n_entries += 1
-                entry = np.uint32(n_entries)
-                nexts[entry] = heads[voxel]
-                heads[voxel] = entry
-                labels[entry], cells[entry], mirrored[entry], counts[entry] = label, 0, 0, 0
+        for start in range(starts[group], stops[group], CHUNK):
+            stop = min(start + CHUNK, stops[group])
+            _fill_chunk(chunk, xyz, start, stop, transforms[group], shape)
+            for j in range(stop - start):
+                if iu[j] < 0:
+                    continue
+                i, u, v, w = np.uint64(start) + np.uint64(j), iu[j], iv[j], iw[j]
+                voxel, label = _voxel(u, v, w, shape), label_of[raw[i]]
+                entry = heads[voxel]
+                if entry == 0:
+                    n_voxels += 1
+                    occupied[voxel // np.uint64(WORD)] |= np.uint64(1) << (voxel % np.uint64(WORD))
+                while entry != 0 and entries[entry].label != label:
+                    entry = entries[entry].next
+                if entry == 0:
+                    n_entries += 1
+                    entry = np.uint32(n_entries)
+                    new = entries[entry]
+                    new.label, new.cells, new.mirrored, new.points, new.next = label, 0, 0, 0, heads[voxel]
+                    heads[voxel] = entry
+                    if with_sums:
+                        sums[entry] = 0
+                votes = entries[entry]
+                votes.cells |= _sub_cell(u, v, 0 if ground_start <= raw[i] < ground_stop else w)
+                votes.points += 1
                 if with_sums:
-                    sums[entry] = 0
-            cells[entry] |= np.uint64(1) << np.uint64(bit)
-            counts[entry] += 1
-            if with_sums:
-                sums[entry, 0] += int((u / SPLIT - iu // SPLIT) * PARTS)
-                sums[entry, 1] += int((v / SPLIT - iv // SPLIT) * PARTS)
-                sums[entry, 2] += int((w / SPLIT - iw // SPLIT) * PARTS)
-                sums[entry, 3] += intensity[i]
+                    sums[entry, 0] += int((x[j] / SPLIT - (u >> SPLIT_BITS)) * PARTS)
+                    sums[entry, 1] += int((y[j] / SPLIT - (v >> SPLIT_BITS)) * PARTS)
+                    sums[entry, 2] += int((z[j] / SPLIT - (w >> SPLIT_BITS)) * PARTS)
+                    sums[entry, 3] += intensity[i]
     used[0], used[1] = n_voxels, n_entries
 
 
 @njit(cache=True, error_model='numpy')
 def _cast_mirrored(histogram, xyz, raw, starts, stops, transforms, shape, label_of):
-    heads, nexts, labels, mirrored = histogram.heads, histogram.nexts, histogram.labels, histogram.mirrored
-    nx, ny, nz = shape
+    heads, entries = histogram.heads, histogram.entries
+    chunk = _new_chunk()
+    iu, iv, iw = chunk.u, chunk.v, chunk.w
     for group in range(len(starts)):
-        m = transforms[group]
-        xx, xy, xz, xo = m[0, 0], m[0, 1], m[0, 2], m[0, 3]
-        yx, yy, yz, yo = m[1, 0], m[1, 1], m[1, 2], m[1, 3]
-        zx, zy, zz, zo = m[2, 0], m[2, 1], m[2, 2], m[2, 3]
-        for i in range(np.uint64(starts[group]), np.uint64(stops[group])):
-            x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
-            u = xx * x + xy * y + xz * z + xo
-            v = yx * x + yy * y + yz * z + yo
-            w = zx * x + zy * y + zz * z + zo
-            if not (0 <= u < SPLIT * nx and 0 <= v < SPLIT * ny and 0 <= w < SPLIT * nz):
-                continue
-            iu, iv, iw = int(u), int(v), int(w)
-            entry = heads[np.uint64((iu // SPLIT * ny + iv // SPLIT) * nz + iw // SPLIT)]
-            # A label that is alone in a voxel wins.
-            if entry == 0 or nexts[entry] == 0:
-                continue
-            label = label_of[raw[i]]
-            while entry != 0 and labels[entry] != label:
-                entry = nexts[entry]
-            if entry != 0:
-                bit = (iu % SPLIT * SPLIT + iv % SPLIT) * SPLIT + iw % SPLIT
-                mirrored[entry] |= np.uint64(1) << np.uint64(bit)
+        for start in range(starts[group], stops[group], CHUNK):
+            stop = min(start + CHUNK, stops[group])
+            _fill_chunk(chunk, xyz, start, stop, transforms[group], shape)
+            for j in range(stop - start):
+                if iu[j] < 0:
+                    continue
+                entry = heads[_voxel(iu[j], iv[j], iw[j], shape)]
+                # A label that is alone in a voxel wins.
+                if entry == 0 or entries[entry].next == 0:
+                    continue
+                label = label_of[raw[np.uint64(start) + np.uint64(j)]]
+                while entry != 0 and entries[entry].label != label:
+                    entry = entries[entry].next
+                if entry != 0:
+                    votes = entries[entry]
+                    votes.mirrored |= _sub_cell(iu[j], iv[j], iw[j])
 
 
 @njit(cache=True, error_model='numpy')
-def _count(histogram, kinds, positions, winners, entries, ground_share, min_cells):
-    heads, nexts, labels, cells, mirrored, counts, _, used = histogram
+def _count(histogram, kinds, positions, winners, chosen, ground_share, min_cells):
+    heads, occupied, entries, used = histogram.heads, histogram.occupied, histogram.entries, histogram.used
     n = 0
-    for voxel in range(len(heads)):
-        entry = heads[voxel]
-        if entry == 0:
-            continue
-        best, best_area, best_count = entry, -1, 0
-        ground, ground_area, vehicle, vehicle_area = 0, -1, 0, -1
-        while entry != 0:
-            label, points = labels[entry], counts[entry]
-            kind = kinds[label]
-            area = 0 if kind == YIELDS else _bits(cells[entry])
-            equal = area == best_area and points == best_count
-            if area > best_area or (area == best_area and points > best_count) or (equal and label < labels[best]):
-                best, best_area, best_count = entry, area, points
-            if kind == GROUND and (area > ground_area or (area == ground_area and points > counts[ground])):
-                ground, ground_area = entry, area
-            if kind == SYMMETRIC:
-                both_sides = _bits(cells[entry] | mirrored[entry])
-                if both_sides > vehicle_area:
-                    vehicle, vehicle_area = entry, both_sides
-            entry = nexts[entry]
-        if ground and vehicle and kinds[labels[best]] >= GROUND:
-            best = vehicle if vehicle_area >= ground_share * ground_area + min_cells else ground
-        positions[n], winners[n], entries[n] = voxel, labels[best], best
-        n += 1
-        heads[voxel] = 0
+    for word in range(len(occupied)):
+        left = occupied[word]
+        while left:
+            lowest = left & (~left + np.uint64(1))
+            voxel = word * WORD + _bits(lowest - np.uint64(1))
+            positions[n], chosen[n] = voxel, heads[voxel]
+            n += 1
+            heads[voxel] = 0
+            left ^= lowest
+        occupied[word] = 0
+    # A loop of its own: the processor fetches the heads of many voxels at once, as no winner has to be waited for.
+    for i in range(n):
+        chosen[i] = _winner(entries, chosen[i], kinds, ground_share, min_cells)
+        winners[i] = entries[chosen[i]].label
     used[:] = 0
+
+
+@njit(error_model='numpy')
+def _winner(entries, entry, kinds, ground_share, min_cells):
+    """The entry that wins among those of a voxel, of which `entry` is the first."""
+    best, best_area, best_points = entry, -1, 0
+    ground, ground_area, vehicle, vehicle_area = 0, -1, 0, -1
+    while entry != 0:
+        votes = entries[entry]
+        kind, points = kinds[votes.label], votes.points
+        area = 0 if kind == YIELDS else _bits(votes.cells)
+        equal = area == best_area and points == best_points
+        lower = equal and votes.label < entries[best].label
+        if area > best_area or (area == best_area and points > best_points) or lower:
+            best, best_area, best_points = entry, area, points
+        if kind == GROUND and (area > ground_area or (area == ground_area and points > entries[ground].points)):
+            ground, ground_area = entry, area
+        if kind == SYMMETRIC:
+            both_sides = _bits(votes.cells | votes.mirrored)
+            if both_sides > vehicle_area:
+                vehicle, vehicle_area = entry, both_sides
+        entry = votes.next
+    if ground and vehicle and kinds[entries[best].label] >= GROUND:
+        best = vehicle if vehicle_area >= ground_share * ground_area + min_cells else ground
+    return best
 
 
 @njit(inline='always', error_model='numpy')

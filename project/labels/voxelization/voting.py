@@ -90,7 +90,7 @@ def thinned_points(
     fill_histogram(histogram, grid, scene, points, k, num_sweeps, np.arange(256, dtype=np.uint8))
     kinds = _kinds(scene.taxonomy, np.arange(256), scene.taxonomy.label_of == NOISE)
     positions, raw, entries = count(histogram, kinds, config.voting)
-    means = histogram.sums[entries] / histogram.counts[entries, None]
+    means = histogram.sums[entries] / histogram.entries['points'][entries, None]
     # Positions were truncated to whole parts before summing, which is half a part too low on average.
     inside = (means[:, :3] + 0.5) / PARTS
     xyz = np.array(grid.minimum) + (grid.unravel(positions) + inside) * grid.voxel_size

@@ -98,7 +98,7 @@ def test_the_order_of_points_does_not_matter():
 def test_more_points_than_sixteen_bits_are_counted():
     xyz = np.zeros((3, 3))
     histogram, _, labels, entries = vote(xyz, [4, 4, 11], times=40_000)
-    assert labels.tolist() == [4] and histogram.counts[entries].tolist() == [80_000]
+    assert labels.tolist() == [4] and histogram.entries['points'][entries].tolist() == [80_000]
 
 
 def test_a_histogram_can_be_used_again():
@@ -117,8 +117,8 @@ def test_sums_tell_the_mean_position_of_the_winner():
     histogram, _, _, entries = vote(
         [(0.1, 0.2, 0.3), (0.3, 0.4, 0.1), (0.4, 0.4, 0.4)], [200, 100, 50], label_of=np.minimum(SAME, 77)
     )
-    assert entries.tolist() == [1] or histogram.counts[entries].tolist() == [2]
-    means = histogram.sums[entries[0]] / histogram.counts[entries[0]]
+    assert entries.tolist() == [1] or histogram.entries['points'][entries].tolist() == [2]
+    means = histogram.sums[entries[0]] / histogram.entries['points'][entries[0]]
     np.testing.assert_allclose(means, [700, 800, 700, 150], atol=1)
     assert PARTS == 1000
 
