@@ -17,7 +17,7 @@ from project.execution.processes import Processes
 from project.formats import FORMATS, voxels
 from project.geometry.bitgrid import MOST_LAYERS
 from project.labels.run.convert import Outcome, convert, write_log
-from project.labels.run.every_sweep import EverySweep
+from project.labels.run.every_sweep import at_every_sweep
 from project.labels.run.folder import LOG_FILE, prepare_folder, state_poses
 from project.labels.run.grids import grid_of_words
 from project.labels.run.index import write_infos
@@ -26,9 +26,10 @@ from project.labels.run.report import Report
 from project.labels.run.settings import Settings
 from project.labels.run.survey import Survey, complete_scenes, survey
 from project.sources.base import PointLayout, Scene, Scenes, SceneSource
-from project.sources.naming import UniquelyNamed
+from project.sources.changed import ChangedScenes
+from project.sources.naming import uniquely_named
 from project.sources.opening import SOURCES, open_source
-from project.sources.selection import KeyframesOnly
+from project.sources.selection import keyframes_only
 from project.targets import check_target
 
 if TYPE_CHECKING:
@@ -190,10 +191,12 @@ def main(arguments: list[str] | None = None) -> int:
                 options.dataroot, options.source, options.version, options.scenes, options.label_mapping,
                 options.lidar or (), point_layout(options), options.workers or usable_cores(),
             )  # fmt: skip
-            if options.num_sweeps == 0 and not options.every_sweep:
-                source = KeyframesOnly(source)
-            source = EverySweep(source) if options.every_sweep else source
-            source = UniquelyNamed(source) if options.unique_names else source
+            for change, wanted in (
+                (keyframes_only, options.num_sweeps == 0 and not options.every_sweep),
+                (at_every_sweep, options.every_sweep),
+                (uniquely_named, options.unique_names),
+            ):
+                source = ChangedScenes(source, change) if wanted else source
             seen = survey(source, settings, with_files=options.dry_run)
         report.warn(seen, settings)
         if options.dry_run:

@@ -1,35 +1,19 @@
 """Scenes with some of their sweeps only."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from project.sources.base import PointReader, Scene, SceneSource
+from project.sources.base import PointReader, Scene
 
 
-class KeyframesOnly:
-    """A source whose scenes have the sweeps at keyframes only: no file between keyframes is needed.
+def keyframes_only(scene: Scene) -> Scene:
+    """The scene with the sweeps at keyframes only, so that no file between keyframes is needed.
 
     Of another lidar than the keyframes' that is the sweep nearest to each keyframe.
     """
-
-    def __init__(self, source: SceneSource):
-        self.version: str = source.version
-        self.scene_names: Sequence[str] = source.scene_names
-        self.left_out: Sequence[str] = source.left_out
-        self._source = source
-
-    @property
-    def splits(self) -> Mapping[str, frozenset[str]]:
-        """Names of the scenes of ``train`` and ``val``."""
-        return self._source.splits
-
-    def load(self, name: str) -> Scene:
-        """A scene as plain arrays; see :meth:`project.sources.base.SceneSource.load`."""
-        scene = self._source.load(name)
-        at_keyframe = (scene.time_steps >= 0) & (scene.time_steps % 2 == 0)
-        return without_sweeps(scene, np.flatnonzero(~at_keyframe))
+    at_keyframe = (scene.time_steps >= 0) & (scene.time_steps % 2 == 0)
+    return without_sweeps(scene, np.flatnonzero(~at_keyframe))
 
 
 def without_sweeps(scene: Scene, sweeps: np.ndarray) -> Scene:

@@ -10,19 +10,7 @@ from handmade import make_scene
 from project.formats import voxels
 from project.labels.pipeline import label_scene
 from project.labels.run.settings import Settings
-from project.sources.selection import KeyframesOnly, without_sweeps
-
-
-class OneScene:
-    """A source of one scene."""
-
-    version, scene_names, left_out, splits = 'test', ('scene-hand',), (), {}
-
-    def __init__(self, scene):
-        self.scene = scene
-
-    def load(self, name):
-        return self.scene
+from project.sources.selection import keyframes_only, without_sweeps
 
 
 def test_no_file_between_keyframes_is_needed(tmp_path):
@@ -33,7 +21,7 @@ def test_no_file_between_keyframes_is_needed(tmp_path):
         (tmp_path / f'{sweep}.bin').unlink()
     with pytest.raises(FileNotFoundError, match=r'1\.bin'):
         label_scene(scene, replace(settings, save_path=tmp_path / 'none'))
-    alone = KeyframesOnly(OneScene(scene)).load('scene-hand')
+    alone = keyframes_only(scene)
     label_scene(alone, replace(settings, save_path=tmp_path / 'alone'))
     for keyframe in scene.keyframes:
         path = voxels.path(keyframe)
@@ -42,7 +30,7 @@ def test_no_file_between_keyframes_is_needed(tmp_path):
 
 def test_of_other_lidars_the_nearest_sweep_stays(tmp_path):
     scene = replace(make_scene(tmp_path), lidars=np.array([0, 1, 0, 1, 0]))
-    kept = KeyframesOnly(OneScene(scene)).load('scene-hand')
+    kept = keyframes_only(scene)
     np.testing.assert_array_equal(kept.time_steps % 2, 0)
     assert [name for name in kept.sweep_files if name in ('0.bin', '2.bin', '4.bin')] == ['0.bin', '2.bin', '4.bin']
 

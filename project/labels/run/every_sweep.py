@@ -1,6 +1,6 @@
 """Labels at the rate of the sweeps and not only at keyframes: boxes and the static world are known at any time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -8,40 +8,18 @@ import numpy as np
 
 from project.labels.aggregation.boxes import boxes_of_sweeps
 from project.labels.config import DEFAULT, BoxConfig
-from project.sources.base import Cameras, Scene, SceneSource, Tracks
+from project.sources.base import Cameras, Scene, Tracks
 from project.sources.records import Keyframe
 
 _NO_CAMERAS = Cameras(np.zeros((0, 4, 4)), np.zeros((0, 3, 3)), np.zeros((0, 2), np.int64))
-
-
-class EverySweep:
-    """A source whose scenes have a keyframe at each sweep from the first annotated one to the last.
-
-    The index of keyframes (:attr:`Scene.records`) stays that of the annotated ones, which have images.
-    """
-
-    def __init__(self, source: SceneSource, config: BoxConfig = DEFAULT.boxes):
-        self.version: str = source.version
-        self.scene_names: Sequence[str] = source.scene_names
-        self.left_out: Sequence[str] = source.left_out
-        self._source = source
-        self._config = config
-
-    @property
-    def splits(self) -> Mapping[str, frozenset[str]]:
-        """Names of the scenes of ``train`` and ``val``."""
-        return self._source.splits
-
-    def load(self, name: str) -> Scene:
-        """A scene as plain arrays; see :meth:`project.sources.base.SceneSource.load`."""
-        return at_every_sweep(self._source.load(name), self._config)
 
 
 def at_every_sweep(scene: Scene, config: BoxConfig = DEFAULT.boxes) -> Scene:
     """The scene with a keyframe at each sweep of the keyframes' lidar, from the first keyframe to the last.
 
     Boxes are interpolated as those of sweeps are. A new keyframe has no cameras, and its token is the time stamp of its
-    sweep in microseconds. Movers without a box are known at annotated keyframes only.
+    sweep in microseconds. Movers without a box are known at annotated keyframes only. The index of keyframes
+    (:attr:`Scene.records`) stays that of the annotated ones, which have images.
     """
     first, last = scene.keyframe_sweeps[[0, -1]]
     sweeps = np.arange(first, last + 1)
