@@ -121,4 +121,21 @@ def _triton(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: S
     return triton_pull(features, weights, image_from_grid, space)
 
 
-PULL = Operator('pull', [Backend('triton', _triton, triton_obstacle), Backend('torch', _torch, runs_anywhere)])
+def _packed(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space) -> Tensor:
+    from project.models.ops.packed_pull import packed_pull
+
+    return packed_pull(features, weights, image_from_grid, space)
+
+
+def _packed_obstacle(device_type: str) -> str:
+    return '' if device_type == 'cpu' else 'the host would have to wait for it'
+
+
+PULL = Operator(
+    'pull',
+    [
+        Backend('triton', _triton, triton_obstacle),
+        Backend('packed', _packed, _packed_obstacle),
+        Backend('torch', _torch, runs_anywhere),
+    ],
+)

@@ -2,10 +2,12 @@
 
 import math
 
+import pytest
 import torch
 from pull_problem import GRID, SPACE, problem
 
-from project.models.ops.pull import pull
+from project.models.ops.operator import plain_operators
+from project.models.ops.pull import PULL, pull
 
 
 def written_out(features, weights, matrices):
@@ -71,3 +73,38 @@ def test_under_autocast_places_stay_exact():
     expected = pull(features, weights, matrices, SPACE, 'torch')
     with torch.autocast('cpu', torch.bfloat16):
         torch.testing.assert_close(pull(features, weights, matrices, SPACE, 'torch'), expected)
+
+
+@pytest.mark.parametrize('channels, groups', [(6, 2), (5, 1)])
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16])
+def test_the_one_for_processors_equals_the_plain_one(dtype, channels, groups):
+    ours, plain = (
+        [each.requires_grad_() for each in problem(dtype, channels=channels, groups=groups)[:2]] for _ in range(2)
+    )
+    matrices = problem()[2]
+    result, expected = pull(*ours, matrices, SPACE, 'packed'), pull(*plain, matrices, SPACE, 'torch')
+    assert result.dtype == dtype
+    torch.testing.assert_close(result, expected)
+    cotangent = torch.randn(result.shape).to(dtype)
+    result.backward(cotangent)
+    expected.backward(cotangent)
+    for own, other in zip(ours, plain, strict=True):
+        torch.testing.assert_close(
+            own.grad, other.grad, **({} if dtype != torch.bfloat16 else {'rtol': 0.02, 'atol': 0.05})
+        )
+
+
+def test_the_one_for_processors_is_chosen_there_and_only_there():
+    assert PULL.choose('cpu').name == 'packed'
+    with plain_operators():
+        assert PULL.choose('cpu').name == 'torch'
+    with pytest.raises(RuntimeError, match='packed cannot run on cuda'):
+        PULL.choose('cuda', 'packed')
+
+
+def test_a_sample_whose_cameras_see_no_voxel_gets_nothing():
+    features, weights, matrices = problem()
+    matrices[1, :, 2] = torch.tensor([0.0, 0.0, 0.0, -1.0])  # everything is behind these cameras
+    for backend in ('packed', 'torch'):
+        pulled = pull(features, weights, matrices, SPACE, backend)
+        assert pulled[0].any() and not pulled[1].any()
