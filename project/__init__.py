@@ -28,6 +28,7 @@ install_plugin(
         'project.evaluation.prediction_hook',
         'project.evaluation.protocols.protocol_metric',
         'project.visualization.hook',
+        'project.visualization.mlflow_backend',
     )
 )
 

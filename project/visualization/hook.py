@@ -16,8 +16,8 @@ from project.visualization.sources.samples import sample_frame
 class OccupancyVisualizationHook(Hook):
     """Make pictures of some frames at every n-th validation: truth, prediction, difference, camera images.
 
-    They go where the config's ``visualizer`` writes: to files below ``vis_data/vis_image`` in the work directory, to
-    TensorBoard, or both.
+    They go where the backends of the config's ``visualizer`` write: to files below ``vis_data/vis_image`` in the work
+    directory, and to TensorBoard or another service.
 
     Args:
         interval: validations from one set of pictures to the next.

@@ -40,6 +40,7 @@ MODEL_SIDE = {
     'project.evaluation.tensors',
     'project.visualization.browse',
     'project.visualization.hook',
+    'project.visualization.mlflow_backend',
     'project.visualization.sources.model',
     'project.visualization.sources.samples',
 }
