@@ -25,7 +25,7 @@ class Boxes:
         scene_from_box: (B, 4, 4) float64.
         sizes: (B, 3) float64 length, width, height.
         categories: (B,) uint8 lidarseg index of the category.
-        guessed: (B,) bool, extrapolated beyond the track's annotations.
+        guessed: (B,) bool, extrapolated beyond the track's annotations, and not at a keyframe that has one.
         margin_m: points this far outside still belong to the object.
     """
 
@@ -117,6 +117,11 @@ def boxes_of_sweeps(scene: Scene, tracks: Tracks, scene_from_global: np.ndarray,
     fractions = (at - known[before]) / np.append(np.diff(known), 1)[before]
     curvature = track_curvature(annotated.tracks, known)
     boxes = boxes_at(tracks, annotated.tracks.present, before, fractions, scene_from_global, curvature, config.margin_m)
+    # Another lidar ends its turn a little before or after the keyframe that it belongs to. What is annotated there is
+    # there, even if its track starts or ends there.
+    for i in np.flatnonzero((scene.time_steps[sweeps] % 2 == 0) & (fractions > 0)):
+        annotated_then = annotated.tracks.present[scene.time_steps[sweeps[i]] // 2]
+        boxes[i] = replace(boxes[i], guessed=boxes[i].guessed & ~annotated_then[boxes[i].tracks])
     return dict(zip(sweeps.tolist(), boxes, strict=True))
 
 
