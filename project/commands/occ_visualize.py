@@ -57,7 +57,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     where.add_argument('--gif', metavar='FILE', help='an animation')
     where.add_argument('--mp4', metavar='FILE', help='a video')
     where.add_argument('--html', metavar='FILE', help='a page in one file, which needs no server and no network')
-    where.add_argument('--mcap', metavar='FILE', help='a recording for Foxglove')
+    where.add_argument('--mcap', metavar='FILE', help='a recording for Foxglove, or for ROS 2')
+    where.add_argument(
+        '--schemas',
+        choices=('foxglove', 'ros2'),
+        default='foxglove',
+        help='messages of --mcap: those of Foxglove, or those of ROS 2, for ros2 bag play and RViz',
+    )
     where.add_argument('--rrd', metavar='FILE', help='a recording for Rerun')
     where.add_argument('--glb', metavar='FILE', help='a mesh of one frame, for slides and web pages')
     where.add_argument('--ply', metavar='FILE', help='a mesh of one frame, for programs that edit meshes')

@@ -188,8 +188,10 @@ def _write_page(arguments: Namespace, source: FrameSource) -> None:
 
 def _write_mcap(arguments: Namespace, source: FrameSource) -> None:
     from project.visualization.exports.mcap_file import write_mcap
+    from project.visualization.exports.ros2_file import write_ros2_mcap
 
-    write_mcap(arguments.mcap, _frames(source, *choose(source.scenes, arguments.scene, arguments.frames or 'all')))
+    write = write_ros2_mcap if arguments.schemas == 'ros2' else write_mcap
+    write(arguments.mcap, _frames(source, *choose(source.scenes, arguments.scene, arguments.frames or 'all')))
 
 
 def _write_rrd(arguments: Namespace, source: FrameSource) -> None:
