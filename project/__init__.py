@@ -14,7 +14,7 @@ from project.compat import install_plugin
 if TYPE_CHECKING:
     from project.inference.predictor import Predictor
 
-__version__ = '0.1.0'
+__version__ = '1.0.0'
 
 # OpenCV reads it when it is loaded; a small file that says it is larger would fill the memory.
 os.environ.setdefault('OPENCV_IO_MAX_IMAGE_PIXELS', str(1 << 27))
