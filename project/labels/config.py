@@ -185,6 +185,21 @@ class GroundConfig(NamedTuple):
     smoothness_m: float = 0.5
 
 
+class LabelMistakeConfig(NamedTuple):
+    """Points in boxes that lidarseg calls ground although the ground lies lower.
+
+    Attributes:
+        square_m: edge of the squares, as seen from above, that each have one height of the ground.
+        bump_m: ground that rises and falls again within less than this is no ground: a car is 2 m wide, and lidarseg
+            strays around it. Crests of roads are longer.
+        floating_m: a point in a box that is this much above the ground belongs to the object; kerbs are lower.
+    """
+
+    square_m: float = 1.0
+    bump_m: float = 5.0
+    floating_m: float = 0.2
+
+
 class PropagationConfig(NamedTuple):
     """Categories of points between keyframes.
 
@@ -306,6 +321,7 @@ class LabelConfig(NamedTuple):
     tiles: TileConfig = TileConfig()
     ground_points: GroundPointConfig = GroundPointConfig()
     ground: GroundConfig = GroundConfig()
+    label_mistakes: LabelMistakeConfig = LabelMistakeConfig()
     propagation: PropagationConfig = PropagationConfig()
     denoising: DenoisingConfig = DenoisingConfig()
     dynamic_removal: DynamicRemovalConfig = DynamicRemovalConfig()

@@ -7,6 +7,7 @@ import numpy as np
 
 from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points, boxes_of_sweeps, extended, in_box_frames
 from project.labels.aggregation.denoising import clean_objects, clean_static
+from project.labels.aggregation.floating_ground import GroundLevels, ground_levels
 from project.labels.aggregation.ground_points import categories_without_labels
 from project.labels.aggregation.label_propagation import OBJECT, LabelMap, label_map, mark_movers, propagate
 from project.labels.aggregation.object_shape import ObjectShapes
@@ -28,8 +29,7 @@ def aggregate(scene: Scene, config: LabelConfig = DEFAULT) -> ScenePoints:
     tile_map = tile_map_around(sweeps.scene_from_lidar[scene.keyframe_sweeps, :3, 3], config.tiles)
     steps = scene.num_steps
     sorted_points = _Sorted(tile_map, *(PointCollector(steps) for _ in range(3)))
-    for sweep in np.flatnonzero(sweeps.labelled):
-        _sort_labelled(sweeps, sweep, sorted_points)
+    _sort_labelled(sweeps, sorted_points)
     labelled = sorted_points.static.points_and_groups(range(0, steps, 2))[0]
     labels = label_map(tile_map, labelled, scene.taxonomy, config)
     largest = scene.tracks.sizes.max(axis=0)
@@ -106,14 +106,28 @@ class Sweeps:
         return points, boxes
 
 
-def _sort_labelled(sweeps: Sweeps, sweep: int, sorted_points: _Sorted) -> None:
-    """Labelled points: their category says what is static; a movable point belongs to its box, or to nothing."""
-    points, boxes = sweeps.read(sweep)
-    points = points[points.raw != NOISE]
-    kinds, step = sweeps.scene.taxonomy, int(sweeps.scene.time_steps[sweep])
-    static = (points.raw >= kinds.static.start) & (points.raw < kinds.static.stop)
+def _sort_labelled(sweeps: Sweeps, sorted_points: _Sorted) -> None:
+    """Points of all keyframes: their categories say what is static, unless they call something ground that floats."""
+    chosen = np.flatnonzero(sweeps.labelled)
+    read = [sweeps.read(sweep) for sweep in chosen]
+    levels = ground_levels([points for points, _ in read], sweeps.scene.taxonomy.ground, sweeps.config.label_mistakes)
+    for sweep, (points, boxes) in zip(chosen, read, strict=True):
+        _sort_keyframe(sweeps.scene, sweep, points, boxes, levels, sorted_points)
+
+
+def _sort_keyframe(
+    scene: Scene, sweep: int, points: Points, boxes: Boxes, levels: GroundLevels, sorted_points: _Sorted
+) -> None:
+    """Labelled points of a sweep: a movable point belongs to its box, or to nothing."""
+    kinds, step = scene.taxonomy, int(scene.time_steps[sweep])
     box = box_of_points(points.xyz, points.raw, boxes)
-    box[static | boxes.guessed_at(box)] = OUTSIDE
+    box[boxes.guessed_at(box)] = OUTSIDE
+    floating = levels.floats(points, box >= 0)
+    points.raw[floating] = np.append(boxes.categories, NOISE)[box[floating]]
+    known = points.raw != NOISE
+    points, box = points[known], box[known]
+    static = (points.raw >= kinds.static.start) & (points.raw < kinds.static.stop)
+    box[static] = OUTSIDE
     sorted_points.add_static(step, points, static)
     sorted_points.objects.add(step, in_box_frames(points[box >= 0], boxes, box[box >= 0]), boxes.tracks[box[box >= 0]])
     unboxed = points[~static & (box < 0)]
