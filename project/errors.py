@@ -9,6 +9,9 @@ class UserError(ValueError):
     """
 
 
+SHOWN_AS: dict[str, str] = {}
+"""What the user calls a folder of this process, such as the URL of which it holds copies."""
+
 FIXABLE = (UserError, OSError, ImportError)
 """Exceptions whose message is all that the user needs; an ImportError names the package to install."""
 
@@ -16,8 +19,16 @@ FIXABLE = (UserError, OSError, ImportError)
 def what_is_wrong(error: BaseException) -> str:
     """One sentence for the user; unexpected errors are named by their type."""
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return printable(f'{error.filename}: {error.strerror}')
-    return printable(str(error) if isinstance(error, FIXABLE) else f'{type(error).__name__}: {error}')
+        return printable(shown(f'{error.filename}: {error.strerror}'))
+    return printable(shown(str(error) if isinstance(error, FIXABLE) else f'{type(error).__name__}: {error}'))
+
+
+def shown(text: object) -> str:
+    """A text, in which folders that the user knows by another name have that name."""
+    text = str(text)
+    for folder, name in SHOWN_AS.items():
+        text = text.replace(folder, name)
+    return text
 
 
 def printable(text: str) -> str:
