@@ -94,6 +94,18 @@ def whole_number(least: int) -> Callable[[str], int]:
     return parse
 
 
+def add_cache_options(parser) -> None:
+    """Add the options that say where copies of remote files are kept, to a parser or a group of its options."""
+    parser.add_argument(
+        '--cache', type=Path, metavar='FOLDER',
+        help='of URLs: keep copies of what is read here, for all processes and the next call (a temporary folder)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--cache-size', '--cache_size', metavar='SIZE', default='20GB',
+        help='what was not used for longest is removed from the copies beyond this, such as 100GB (%(default)s)',
+    )  # fmt: skip
+
+
 def add_run_options(parser: ArgumentParser, work_dir: str) -> None:
     """Add the options that mmdet3d's commands for training and testing share.
 

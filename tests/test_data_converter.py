@@ -203,7 +203,7 @@ def test_nothing_is_indexed_where_no_scene_could_be_labelled(world, tmp_path, ca
 
 def test_options_are_spelt_with_hyphens_or_underscores(capsys):
     options = parse_arguments(['--save-path', 'a', '--num-sweeps', '3', '--label-mapping', 'b'])
-    assert (options.save_path, options.num_sweeps, options.label_mapping) == (Path('a'), 3, Path('b'))
+    assert (options.save_path, options.num_sweeps, options.label_mapping) == ('a', 3, Path('b'))
     for arguments, said in (
         (['--num_sweeps', 'abc'], '"abc" is not a whole number'),
         (['--workers', '0'], '0 is less'),

@@ -25,6 +25,8 @@ from project.labels.poses.refinement import PoseReport, refined
 from project.labels.run.settings import Settings
 from project.sources.base import Scene
 from project.sources.selection import without_sweeps
+from project.storage.mirror import Mirror
+from project.storage.mounts import soon
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Task:
         settings: how to make labels; each scene gets its own folder below `save_path`.
         correct_poses: place rays with poses that align the sweeps, not with the given ones.
         config: thresholds.
+        mirrors: of recordings and labels that are at URLs; processes that get them know these, too.
     """
 
     labels: LabelFolder | None
@@ -44,6 +47,7 @@ class Task:
     settings: Settings
     correct_poses: bool
     config: CheckConfig
+    mirrors: tuple[Mirror | None, ...] = ()
 
 
 @dataclass
@@ -118,6 +122,7 @@ def check_scene(given: Scene, task: Task, on_keyframe: Callable[[], None] = lamb
         FileNotFoundError, ValueError: a file is missing or damaged, or nothing can be held out.
     """
     config = task.config
+    soon(given.dataroot / name for name in given.sweep_files)
     given = with_own_parts(given, task.settings.config)
     scene, poses = refined(given, task.settings.config) if task.correct_poses else (given, None)
     labels, judged = _labels_and_sweeps(scene, task)

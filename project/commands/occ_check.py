@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from project.cli import invocation, run, usable_cores, whole_number
+from project.cli import add_cache_options, invocation, run, usable_cores, whole_number
+from project.errors import shown
 from project.execution.processes import Processes
 from project.formats import FORMATS
 
@@ -46,14 +47,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         invocation('occ-check', 'tools/check_labels.py'), description=__doc__, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument('labels', metavar='LABELS', nargs='?', type=Path, help='folder of labels, of any format')
+    parser.add_argument('labels', metavar='LABELS', nargs='?', help='folder of labels, of any format, or its URL')
     parser.add_argument(
         '--dataroot',
         metavar='FOLDER',
-        type=Path,
         required=True,
-        help='folder of the recordings',
+        help='folder of the recordings, or its URL',
     )
+    add_cache_options(parser)
     parser.add_argument('--source', help='kind of recordings in the dataroot, as in data_converter.py (detected)')
     parser.add_argument('--version', help='folder of tables, if there are several: v1.0-mini, v1.0-trainval')
     parser.add_argument('--format', choices=list(FORMATS), help='format of the labels, if the folder has several')
@@ -90,6 +91,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = parse_arguments(arguments)
+    given = argparse.Namespace(**vars(options))
     # Imported late: --help and a misspelt option should answer at once.
     from rich.console import Console
 
@@ -97,24 +99,28 @@ def main(arguments: list[str] | None = None) -> int:
     from project.checking.content import content_of
     from project.checking.table import print_report
     from project.checking.verdict import judge
+    from project.storage.mounts import cache_choice, listed, mounted
     from project.targets import check_target
 
     config = CheckConfig()
     try:
+        cache = cache_choice(options)
+        options.dataroot = mounted(options.dataroot, cache)
+        options.labels = options.labels and listed(mounted(options.labels, cache))
         for target in filter(None, (options.json, options.html)):
             check_target(target)
         with tempfile.TemporaryDirectory(prefix='check-labels-') as folder:
             task = make_task(options, Path(folder), config)
             scenes, reports = check(options, task)
             verdict = judge(reports, config.trust)
-            content = content_of(reports, verdict, about(options, task), config)
+            content = content_of(reports, verdict, about(given, task), config)
             print_report(Console(), reports, verdict, config)
             if options.json:
                 write_json(options.json, content)
             if options.html:
                 write_html(options.html, content, scenes, reports, options.pictures)
     except (OSError, ValueError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {shown(error)}', file=sys.stderr)
         return 2
     return verdict.exit_code
 
@@ -139,6 +145,7 @@ def make_task(options: argparse.Namespace, folder: Path, config) -> 'Task':
     from project.checking.label_folder import LabelFolder
     from project.checking.scene_check import Task
     from project.labels.run.settings import Settings
+    from project.storage.mounts import mirror_at
 
     labels = LabelFolder.find(options.labels, options.format) if options.labels else None
     made = labels.made if labels else {}
@@ -153,7 +160,8 @@ def make_task(options: argparse.Namespace, folder: Path, config) -> 'Task':
     correct = options.refine_poses
     if correct is None:
         correct = bool(made.get('refine_poses', True)) if options.hold_out else True
-    return Task(None if options.hold_out else labels, options.hold_out or 0, settings, correct, config)
+    mirrors = tuple(mirror_at(folder) for folder in (options.dataroot, options.labels) if folder)
+    return Task(None if options.hold_out else labels, options.hold_out or 0, settings, correct, config, mirrors)
 
 
 def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneReport']]:

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from project.cli import invocation, run, usable_cores, whole_number
-from project.errors import FIXABLE, UserError
+from project.cli import add_cache_options, invocation, run, usable_cores, whole_number
+from project.errors import FIXABLE, UserError, shown
 from project.execution.executor import Executor
 from project.execution.processes import Processes
 from project.formats import FORMATS, voxels
@@ -21,6 +21,7 @@ from project.labels.run.every_sweep import at_every_sweep
 from project.labels.run.folder import LOG_FILE, prepare_folder, state_poses
 from project.labels.run.grids import grid_of_words
 from project.labels.run.index import write_infos
+from project.labels.run.places import Places, label_away
 from project.labels.run.pose_files import corrected_records, read_report
 from project.labels.run.report import Report
 from project.labels.run.settings import Settings
@@ -30,6 +31,7 @@ from project.sources.changed import ChangedScenes
 from project.sources.naming import uniquely_named
 from project.sources.opening import SOURCES, open_source
 from project.sources.selection import keyframes_only
+from project.storage.mounts import absolute, cache_choice
 from project.targets import check_target
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ examples:
       two scenes, with a shorter window
   %(prog)s --cluster tcp://10.0.0.1:8786
       on the workers of a Dask scheduler (docs/cluster.md)
+  %(prog)s --dataroot s3://bucket/nuscenes --save_path s3://bucket/labels --cache /disk/cache --cache-size 100GB
+      recordings and labels in an object store (docs/storage.md)
   %(prog)s --dataroot /data/my_car
       your own recordings: a scene.json in the folder of each scene (docs/own_data.md)
 """
@@ -67,11 +71,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(
-        '--dataroot', type=Path, default='./project/data/nuscenes/', help='folder of the recordings (%(default)s)'
-    )
+        '--dataroot', default='./project/data/nuscenes/',
+        help='folder of the recordings, or its URL, such as s3://bucket/nuscenes (%(default)s)',
+    )  # fmt: skip
     parser.add_argument(
-        '--save_path', '--save-path', type=Path, help='root folder of the labels (occupancy/ below the dataroot)'
+        '--save_path', '--save-path', help='root folder of the labels, or its URL (occupancy/ below the dataroot)'
     )
+    add_cache_options(parser)
     parser.add_argument(
         '--source', choices=SOURCES,
         help='what the dataroot holds: tables of nuScenes, a scene.json per scene, or logs of py123d (detected)',
@@ -169,7 +175,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help='file with a "learning_map" for other classes: the label of each category, by number or name',
     )
     options = parser.parse_args(arguments)
-    options.save_path = options.save_path or options.dataroot / 'occupancy'
     if options.cluster and options.workers:
         parser.error('--workers counts processes of this machine; --cluster has its own workers')
     return options
@@ -183,12 +188,13 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.perf_counter()
     try:
         cluster = cluster_choice(options)
-        settings = make_settings(options)
-        if not options.dry_run:
-            check_target(options.save_path, folder=True)
+        places = Places.opened(options.dataroot, options.save_path, cache_choice(options))
+        settings = make_settings(options, places.save_path)
+        if not options.dry_run and places.labels is None:
+            check_target(settings.save_path, folder=True)
         with report.status(f'reading what is in {options.dataroot}'):
             source = open_source(
-                options.dataroot, options.source, options.version, options.scenes, options.label_mapping,
+                places.dataroot, options.source, options.version, options.scenes, options.label_mapping,
                 options.lidar or (), point_layout(options), options.workers or usable_cores(),
             )  # fmt: skip
             for change, wanted in (
@@ -201,24 +207,28 @@ def main(arguments: list[str] | None = None) -> int:
         report.warn(seen, settings)
         if options.dry_run:
             return 0 if report.plan(seen, settings) else 1
-        prepare_folder(settings, source.version, complete_scenes(source, seen))
-        with executor_of(options, cluster, complete_scenes(source, seen), report) as executor:
-            outcomes = label(source, seen, settings, executor, report)
+        with places.changing():
+            prepare_folder(settings, source.version, complete_scenes(source, seen))
+        with executor_of(options, cluster, complete_scenes(source, seen), places, report) as executor:
+            outcomes = label(source, seen, settings, places, executor, report)
         failed = [outcome.scene_name for outcome in outcomes if outcome.error]
         counts = {}
         if len(failed) < len(outcomes):
             labelled = complete_scenes(source, seen, without=failed)
-            reports = {name: read_report(settings.save_path, name) for name in labelled.names}
-            state_poses(settings.save_path, reports)
-            # One after the other: all of them at once would take as much memory as their tables.
-            indexed = (replace(scene, records=corrected_records(settings.save_path, scene)) for scene in labelled)
-            counts = write_infos(settings.save_path, source.version, source.splits, indexed, failed)
+            with places.changing():
+                reports = {name: read_report(settings.save_path, name) for name in labelled.names}
+                state_poses(settings.save_path, reports)
+                # One after the other: all of them at once would take as much memory as their tables.
+                indexed = (replace(scene, records=corrected_records(settings.save_path, scene)) for scene in labelled)
+                counts = write_infos(settings.save_path, source.version, source.splits, indexed, failed)
             report.poses(reports)
+        if any(outcome.log for outcome in outcomes):
+            with places.changing():
+                write_log(settings.save_path / LOG_FILE, outcomes)
+            report.note(f'tracebacks are in {shown(settings.save_path / LOG_FILE)}')
     except FIXABLE as error:
         report.error(error)
         return 2
-    if write_log(settings.save_path / LOG_FILE, outcomes):
-        report.note(f'tracebacks are in {settings.save_path / LOG_FILE}')
     report.summary(outcomes, seen, counts, settings.save_path, time.perf_counter() - start)
     return 0 if not (failed or seen.left_out) else 1 if counts else 2
 
@@ -231,8 +241,12 @@ def point_layout(options: argparse.Namespace) -> PointLayout | None:
     return replace(layout, columns=tuple(options.point_columns)) if options.point_columns else layout
 
 
-def make_settings(options: argparse.Namespace) -> Settings:
+def make_settings(options: argparse.Namespace, save_path: Path) -> Settings:
     """The settings that the options ask for.
+
+    Args:
+        options: of the command line.
+        save_path: local root folder of the labels.
 
     Raises:
         ValueError, OSError: the label mapping cannot be used.
@@ -241,7 +255,7 @@ def make_settings(options: argparse.Namespace) -> Settings:
     if options.grid and voxels.NAME not in formats:
         raise UserError(f'--grid is for the format {voxels.NAME}; the others have grids of their own')
     settings = Settings(
-        save_path=options.save_path,
+        save_path=save_path,
         formats=formats,
         grid=grid_of_words(options.grid) if options.grid else voxels.GRID,
         num_sweeps=options.num_sweeps,
@@ -264,7 +278,7 @@ def make_settings(options: argparse.Namespace) -> Settings:
 
 
 def cluster_choice(options: argparse.Namespace) -> 'ClusterChoice | None':
-    """What ``--cluster`` says, if it is given; paths become absolute, as workers run in folders of their own.
+    """What ``--cluster`` says, if it is given; local paths become absolute, as workers run in folders of their own.
 
     Raises:
         UserError: it says nothing that can be used, or the packages are missing.
@@ -275,13 +289,18 @@ def cluster_choice(options: argparse.Namespace) -> 'ClusterChoice | None':
         raise UserError("--cluster needs Dask: pip install -e '.[cluster]'")
     from project.execution.dask_clusters import parse_cluster  # Dask takes half a second
 
-    options.dataroot, options.save_path = options.dataroot.absolute(), options.save_path.absolute()
+    options.save_path = absolute(options.save_path or f'{options.dataroot}/occupancy')
+    options.dataroot = absolute(options.dataroot)
     return parse_cluster(options.cluster)
 
 
 @contextmanager
 def executor_of(
-    options: argparse.Namespace, cluster: 'ClusterChoice | None', scenes: Sequence[Scene], report: Report
+    options: argparse.Namespace,
+    cluster: 'ClusterChoice | None',
+    scenes: Sequence[Scene],
+    places: Places,
+    report: Report,
 ) -> Iterator[Executor]:
     """Who labels: processes, or the workers of a cluster, which are checked first."""
     if cluster is None:
@@ -289,14 +308,17 @@ def executor_of(
         return
     from project.labels.run.cluster import cluster_executor
 
-    with cluster_executor(cluster, scenes, options.save_path, report) as executor:
+    with cluster_executor(cluster, scenes, places, report) as executor:
         yield executor
 
 
-def label(source: SceneSource, seen: Survey, settings: Settings, executor: Executor, report: Report) -> list[Outcome]:
+def label(
+    source: SceneSource, seen: Survey, settings: Settings, places: Places, executor: Executor, report: Report
+) -> list[Outcome]:
     """Label the scenes that are complete; returns an outcome for each of them and for each broken one."""
     with report.progress(seen.todo) as on_progress:
-        outcomes = convert(Scenes(source, seen.longest_first()), settings, executor, on_progress)
+        away = (label_away, (settings, places.away)) if places.away else (None, None)
+        outcomes = convert(Scenes(source, seen.longest_first()), settings, executor, on_progress, *away)
     outcomes.sort(key=lambda outcome: seen.complete.index(outcome.scene_name))
     return outcomes + [Outcome(name, error=error) for name, error in seen.broken.items()]
 

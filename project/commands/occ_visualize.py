@@ -8,7 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from project.cli import add_config_options, invocation, require_model, run
+from project.cli import add_cache_options, add_config_options, invocation, require_model, run
+from project.errors import shown
 
 EXAMPLES = """examples:
   labels in the browser, with lidar, boxes and camera images:
@@ -34,11 +35,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         invocation('occ-visualize', 'tools/visualize.py'), description=__doc__, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument('source', metavar='SOURCE', help='folder of labels or predictions, or a config')
+    parser.add_argument('source', metavar='SOURCE', help='folder of labels or predictions, or its URL; or a config')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', nargs='?', help='weights, after a config')
     what = parser.add_argument_group('what to show')
     what.add_argument('--truth', metavar='FOLDER', help='labels; SOURCE is then predictions in any layout')
-    what.add_argument('--dataroot', metavar='FOLDER', help='nuScenes; adds lidar points and camera images')
+    what.add_argument('--dataroot', metavar='FOLDER', help='nuScenes, or its URL; adds lidar points and camera images')
     what.add_argument('--version', help='folder of tables, if there are several: v1.0-mini, v1.0-trainval')
     what.add_argument('--format', help='format of the labels, if the folder has several: voxels, points, occ3d, ...')
     what.add_argument('--scene', metavar='NAME', help='scene; by default the first')
@@ -48,6 +49,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help='in the scene: 5, 0:10, 0:40:4, all; or tokens, separated by commas. By default the first frame '
         'for --png, --html, --glb and --ply, and all for the others',
     )
+    add_cache_options(what)
     add_config_options(what)
     what.add_argument(
         '--mask', choices=('lidar', 'camera'), help='of --png, --gif, --mp4, --glb, --ply: only voxels inside this mask'
@@ -88,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         show(options)
     except (ValueError, OSError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {shown(error)}', file=sys.stderr)
         return 2
     return 0
 

@@ -49,7 +49,7 @@ def differences(expected: Mapping[str, Any]) -> list[str]:
 
     Args:
         expected: ``versions``, as :func:`versions` gives them; ``sizes``, the size of files by path; ``contents``, the
-            bytes of files by path, where labels go.
+            bytes of files by path, where labels go; ``urls``, the size of objects by URL.
     """
     here = versions() if expected['versions'] else {}
     wrong = [
@@ -61,12 +61,27 @@ def differences(expected: Mapping[str, Any]) -> list[str]:
         there = os.path.getsize(path) if os.path.isfile(path) else None
         if there != size:
             wrong.append(f'does not see {path}' if there is None else f'sees another {path}: {there} bytes, not {size}')
+    for url, size in expected['urls'].items():
+        found = _size_at(url)
+        if found != size:
+            wrong.append(f'cannot read {url}: {found}' if isinstance(found, str) else f'sees another {url}')
     for path, content in expected['contents'].items():
         if not os.path.isfile(path) or Path(path).read_bytes() != content:
             wrong.append(f'does not see what the client writes to {os.path.dirname(path)}')
         elif not os.access(os.path.dirname(path), os.W_OK):
             wrong.append(f'may not write to {os.path.dirname(path)}')
     return wrong
+
+
+def _size_at(url: str) -> int | str:
+    """Size of an object, or why it cannot be told."""
+    try:
+        from fsspec.core import url_to_fs
+
+        fs, path = url_to_fs(url)
+        return int(fs.info(path)['size'])
+    except Exception as error:
+        return f'{type(error).__name__}: {error}'
 
 
 def work_on(expected: Mapping[str, Any], topic: str, key: str, payload: bytes) -> dict[str, Any]:

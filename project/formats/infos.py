@@ -21,6 +21,7 @@ from project.formats.pickles import load_plain
 from project.label_set import LabelSet, category_labels
 from project.sources.base import Lidar, PointLayout, Rig
 from project.sources.records import BoxRecords, CameraRecord, Keyframe, KeyframeRecord
+from project.storage.mounts import at_hand
 from project.taxonomy import NOISE, OPENOCC_CLASSES, Taxonomy
 
 INFO_VERSION = '2.0'
@@ -132,6 +133,7 @@ def read(path: str | Path) -> dict:
         ValueError: it is damaged, or was not written by this project.
         OldIndexError: it was written by an earlier version of this project.
     """
+    at_hand(path)
     with named_errors(path, 'an index of keyframes that data_converter.py wrote'):
         with open(path, 'rb') as file:
             content = load_plain(file)

@@ -9,6 +9,7 @@ from project.formats import occ3d, openocc, openoccupancy, surroundocc
 from project.formats.common import written_whole
 from project.label_set import LabelSet
 from project.plain_files import read_json
+from project.storage.mounts import at_hand
 
 SETTINGS_FILE = 'settings.json'
 """In a folder of labels: for each format, how its labels were made."""
@@ -32,6 +33,7 @@ def stated(root: Path, layout: str) -> dict[str, Any]:
     """
     for name in (LABELS_FILE, SETTINGS_FILE):
         file = root / name
+        at_hand(file)
         if file.is_file():
             try:
                 content = read_json(file)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from project.errors import UserError
 from project.sources.base import PointLayout, Scene
+from project.storage.mounts import at_hand, sizes_of
 
 ROWS = 4096
 """Number of points that are used to check the columns of a file."""
@@ -53,7 +54,7 @@ def check_files(scene: Scene) -> list[str]:
 
 def _check_sizes(paths: list[str]) -> list[str]:
     """Check the sizes of files; returns those that do not exist."""
-    sizes = np.array([_size(path) for path in paths])
+    sizes = np.array(list(sizes_of(paths)))
     # Usually all are alike, which is quick to check.
     there = sizes[sizes >= 0]
     missing = [paths[i] for i in np.flatnonzero(sizes < 0)]
@@ -84,16 +85,11 @@ def _least_size(near: np.ndarray) -> float:
     return max(LEAST_SHARE * median, float(usual.min()) - below)
 
 
-def _size(path: str) -> int:
-    """Size of a file in bytes, -1 if it does not exist."""
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return -1
-
-
 def _check_image(file: Path, size_px: tuple[int, int] | None) -> None:
-    if size_px is None or not file.is_file():
+    if size_px is None:
+        return
+    at_hand(file)
+    if not file.is_file():
         return
     try:
         with Image.open(file) as image:

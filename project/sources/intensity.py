@@ -5,6 +5,7 @@ import numpy as np
 from project.errors import UserError
 from project.sources.base import Scene
 from project.sources.read_points import read_returns
+from project.storage.mounts import at_hand
 
 SWEEPS = 3
 """So many of each lidar are looked at."""
@@ -19,6 +20,7 @@ def check_intensity(scene: Scene) -> None:
     for number, lidar in enumerate(scene.rig.lidars):
         of_lidar = range(len(scene.sweep_files)) if scene.lidars is None else np.flatnonzero(scene.lidars == number)
         files = [scene.dataroot / scene.sweep_files[sweep] for sweep in of_lidar[:SWEEPS]]
+        at_hand(*files)
         if not files or not all(file.is_file() for file in files):
             continue
         values = np.concatenate([read_returns(file, lidar)[:, 3] for file in files])

@@ -8,6 +8,8 @@ from project.sources.base import PointLayout, SceneSource
 from project.sources.folder.source import SCENE_FILE, FolderSource
 from project.sources.nuscenes.source import NuScenesSource
 from project.sources.py123d import LOGS, Py123dSource
+from project.sources.tables_of_url import bring_tables
+from project.storage.mounts import mirror_at
 
 SOURCES = ('nuscenes', 'folder', 'py123d')
 
@@ -34,7 +36,7 @@ def open_source(
     """Open a folder of recordings.
 
     Args:
-        dataroot: the folder.
+        dataroot: the folder; of a URL, the folder that mirrors it.
         kind: one of :data:`SOURCES`; by default the content of the folder decides.
         version: which folder of tables, of nuScenes only.
         scene_names: scenes to load; all by default.
@@ -48,6 +50,9 @@ def open_source(
         UserError, ValueError: the folder is not of this kind, or what is asked for is of nuScenes only.
         ImportError: the library that reads it is not installed.
     """
+    if kind == 'py123d' and mirror_at(dataroot):
+        raise UserError(f'{dataroot}: py123d reads its files by itself, from a local folder')
+    bring_tables(dataroot, version)
     kind = kind or source_of(dataroot)
     if kind == 'nuscenes':
         return NuScenesSource(dataroot, version, scene_names, label_mapping, lidars, points=points, processes=processes)

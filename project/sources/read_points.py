@@ -10,6 +10,7 @@ from project.sources.base import Lidar, PointLayout
 from project.sources.file_checks import check_columns, check_other_layouts
 from project.sources.point_files.las import read_las
 from project.sources.point_files.pcd import read_pcd
+from project.storage.mounts import at_hand
 
 COLUMNS = ('x', 'y', 'z', 'intensity')
 
@@ -124,6 +125,7 @@ def read_file(file: Path) -> bytes:
     Raises:
         FileNotFoundError: it is missing; the message says what to do.
     """
+    at_hand(file)
     try:
         return file.read_bytes()
     except FileNotFoundError:

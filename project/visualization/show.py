@@ -12,6 +12,7 @@ from rich.progress import track
 
 from project.formats import FORMATS
 from project.sources.naming import folder_name
+from project.storage.mounts import cache_choice, is_url, listed, mounted
 from project.targets import check_target
 from project.visualization.frame import Frame
 from project.visualization.render.files import write_gif, write_mp4, write_png
@@ -34,6 +35,7 @@ def show(arguments: Namespace) -> None:
         ValueError, FileNotFoundError: of a wrong argument or a bad file; the message says which and what to do.
         ImportError: of an optional package that the wanted kind of file needs.
     """
+    _mount(arguments)
     check(arguments)
     source = open_source(arguments)
     writers: dict[str, Callable[[Namespace, FrameSource], None]] = {
@@ -49,6 +51,16 @@ def show(arguments: Namespace) -> None:
 
         scene, indices = choose(source.scenes, arguments.scene, arguments.frames or 'all')
         serve(source, scene, indices, arguments.serve or DEFAULT_ADDRESS)
+
+
+def _mount(arguments: Namespace) -> None:
+    """Put local folders in the place of URLs; those of labels and predictions have all files by name."""
+    cache = cache_choice(arguments)
+    for name in ('source', 'truth', 'dataroot'):
+        place = getattr(arguments, name)
+        if place and is_url(place):
+            folder = mounted(place, cache)
+            setattr(arguments, name, str(folder if name == 'dataroot' else listed(folder)))
 
 
 def check(arguments: Namespace) -> None:

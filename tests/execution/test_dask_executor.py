@@ -31,7 +31,7 @@ def executor(client, said) -> DaskExecutor:
 
 
 def expected(**changes) -> dict:
-    return {'versions': versions(), 'sizes': {}, 'contents': {}} | changes
+    return {'versions': versions(), 'sizes': {}, 'contents': {}, 'urls': {}} | changes
 
 
 def test_results_come_in_the_order_of_the_items(executor):

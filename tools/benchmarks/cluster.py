@@ -85,7 +85,7 @@ def _measured(workers: int, args: argparse.Namespace) -> tuple[float, float, flo
         client = Client(address, set_as_default=False)
         while len(client.nthreads()) < workers:
             time.sleep(0.5)
-        expected = {'versions': {}, 'sizes': {}, 'contents': {}}
+        expected = {'versions': {}, 'sizes': {}, 'contents': {}, 'urls': {}}
         scenes = _Scenes(workers * args.scenes, args.kilobytes)
         spent, own, start, peak = sum(scheduler.cpu_times()[:2]), time.process_time(), time.perf_counter(), 0
 

@@ -5,9 +5,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from project.errors import what_is_wrong
-from project.execution.executor import Executor, Lost
+from project.execution.executor import Executor, Lost, Work
 from project.formats import points
 from project.labels.pipeline import label_scene
 from project.labels.run.settings import Settings
@@ -44,6 +45,8 @@ def convert(
     settings: Settings,
     executor: Executor,
     on_progress: Callable[[int], None] = lambda done: None,
+    work: Work | None = None,
+    shared: Any = None,
 ) -> list[Outcome]:
     """Label scenes; the files depend neither on who does it nor on the order.
 
@@ -52,11 +55,13 @@ def convert(
         settings: how.
         executor: who does it, such as :class:`project.execution.processes.Processes`.
         on_progress: called from time to time with the number of keyframes labelled so far.
+        work, shared: who labels a scene and what it is given, where that is not :func:`label_reported` and `settings`.
 
     Returns:
         What became of each scene, in their order.
     """
-    outcomes = executor.run(label_reported, scenes, settings, on_progress, lambda outcome: outcome.elsewhere)
+    work, shared = (label_reported, settings) if work is None else (work, shared)
+    outcomes = executor.run(work, scenes, shared, on_progress, lambda outcome: outcome.elsewhere)
     return [
         Outcome(scenes[number].name, error=outcome.reason) if isinstance(outcome, Lost) else outcome
         for number, outcome in enumerate(outcomes)

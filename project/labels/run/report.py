@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from project import kernel_cache
-from project.errors import what_is_wrong
+from project.errors import shown, what_is_wrong
 from project.labels.poses.refinement import PoseReport
 from project.labels.run.convert import Outcome
 from project.labels.run.settings import Settings
@@ -104,13 +104,12 @@ class Report:
     def plan(self, seen: Survey, settings: Settings) -> bool:
         """Show what would be labelled, which files are missing, and the disk space needed; returns whether all files
         exist."""
-        existing = next(path for path in (settings.save_path, *settings.save_path.absolute().parents) if path.exists())
         table = Table(show_header=False, box=None)
         table.add_row('scenes', f'{len(seen.complete)}, and {len(seen.broken)} that cannot be labelled')
         table.add_row('keyframes', f'{seen.todo} to label, {seen.done} are there already')
         table.add_row('files of lidar', f'{seen.files}, {len(seen.missing)} of them missing')
         needed_gb = sum(KEYFRAME_MB[name] * count for name, count in seen.labels.items()) / 1000
-        table.add_row('space', f'up to {needed_gb:.1f} GB; {shutil.disk_usage(existing).free / 1e9:.1f} GB are free')
+        table.add_row('space', f'up to {needed_gb:.1f} GB{_free(settings.save_path)}')
         table.add_row('left out', _left_out(seen))
         self._console.print(table)
         for error in seen.broken.values():
@@ -135,10 +134,10 @@ class Report:
         splits = ', '.join(f'{split}: {count} keyframes' for split, count in counts.items())
         table.add_row('index', splits or 'not written, for there is nothing new in it')
         table.add_row('left out', _left_out(seen))
-        table.add_row('written to', str(save_path))
+        table.add_row('written to', shown(save_path))
         self._console.print(table)
         for outcome in failed:
-            text = f'[red]{outcome.scene_name} failed:[/] {escape(outcome.error or "")}'
+            text = f'[red]{outcome.scene_name} failed:[/] {escape(shown(outcome.error or ""))}'
             self._console.print(text, highlight=False, soft_wrap=True)
 
     def poses(self, reports: Mapping[str, PoseReport | None]) -> None:
@@ -168,7 +167,15 @@ class Report:
 
     def _say(self, kind: str, text: str) -> None:
         colour = {'error': 'red', 'warning': 'yellow'}[kind]
-        self._errors.print(f'[{colour}]{kind}:[/] {escape(text)}', highlight=False, soft_wrap=True)
+        self._errors.print(f'[{colour}]{kind}:[/] {escape(shown(text))}', highlight=False, soft_wrap=True)
+
+
+def _free(save_path: Path) -> str:
+    """What is free where labels go; a store does not say."""
+    if shown(save_path) != str(save_path):
+        return ''
+    existing = next(path for path in (save_path, *save_path.absolute().parents) if path.exists())
+    return f'; {shutil.disk_usage(existing).free / 1e9:.1f} GB are free'
 
 
 def _left_out(seen: Survey) -> str:

@@ -13,6 +13,7 @@ from project.labels.run.settings import Settings
 from project.sources.base import Rig, Scene, Scenes, SceneSource
 from project.sources.file_checks import check_files
 from project.sources.intensity import check_intensity
+from project.storage.mounts import sizes_of
 from project.taxonomy import Taxonomy
 
 
@@ -79,7 +80,7 @@ def survey(source: SceneSource, settings: Settings, with_files: bool = False) ->
             _look_at(scene, settings, seen)
             if with_files:
                 labels = [os.path.join(scene.dataroot, name) for name in filter(None, scene.label_files)]
-                missing += [path for path in labels if not os.path.isfile(path)]
+                missing += [path for path, size in zip(labels, sizes_of(labels), strict=True) if size < 0]
                 seen.missing += map(Path, missing)
             _check_names(scene, settings, owners)
             rig, taxonomy = rig or scene.rig, taxonomy or scene.taxonomy

@@ -14,6 +14,7 @@ from project.sources.nuscenes.keyframe_readings import KeyframeReadings, keyfram
 from project.sources.nuscenes.tables import Calibration, Tables
 from project.sources.plausible import check_plausible, reachable
 from project.sources.records import BoxRecords, CameraRecord, Keyframe, KeyframeRecord
+from project.storage.mounts import sizes_of
 from project.taxonomy import CAMERAS, Taxonomy
 
 REFERENCE = 'LIDAR_TOP'
@@ -198,7 +199,9 @@ def _without_absent(
     absent = [
         channel
         for channel in others
-        if not any((dataroot / row.filename).is_file() for row, calibration in sweeps if calibration.channel == channel)
+        if not any(
+            size >= 0 for size in sizes_of(dataroot / row.filename for row, of in sweeps if of.channel == channel)
+        )
     ]
     kept = [sweep for sweep in sweeps if sweep[1].channel not in absent]
     notes = [f'sample_data.json: {channel} is left out: none of its files exists' for channel in absent]

@@ -7,7 +7,8 @@ from project.errors import UserError
 TEST = 'v1.0-test'
 """Has neither boxes nor lidarseg; it is used where it is asked for, or the only one."""
 
-_TABLES = ('scene.json', 'sample_data.json')
+TABLES = ('scene.json', 'sample_data.json')
+"""By these a folder of tables is known whatever its name."""
 
 
 def find_version(dataroot: Path, version: str | None = None) -> str:
@@ -31,11 +32,11 @@ def find_version(dataroot: Path, version: str | None = None) -> str:
     found = sorted(
         path.name
         for path in dataroot.iterdir()
-        if path.is_dir() and (path.match('v1.0-*') or all((path / table).is_file() for table in _TABLES))
+        if path.is_dir() and (path.match('v1.0-*') or all((path / table).is_file() for table in TABLES))
     )
     found = [name for name in found if name != TEST] or found
     if not found:
-        hint = f'; give its parent, {dataroot.absolute().parent}' if (dataroot / _TABLES[0]).is_file() else ''
+        hint = f'; give its parent, {dataroot.absolute().parent}' if (dataroot / TABLES[0]).is_file() else ''
         raise UserError(f'{dataroot}: holds no folder of tables such as v1.0-trainval or v1.0-mini{hint}')
     if len(found) > 1:
         raise UserError(f'{dataroot}: holds {" and ".join(found)}; choose one with --version')

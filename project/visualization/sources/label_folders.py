@@ -12,6 +12,8 @@ from project.formats.resample import on_grid
 from project.formats.stated import stated
 from project.grid import VoxelGrid
 from project.label_set import LabelSet
+from project.sources.tables_of_url import bring_tables
+from project.storage.mounts import at_hand
 from project.visualization.frame import Frame
 from project.visualization.sources.recording import Keyframes, keyframes_beside, keyframes_of_tables
 
@@ -83,7 +85,10 @@ class FolderFrames:
 
     def _label_grid(self, file: Path) -> VoxelGrid:
         """The grid of labels: that of their format, or the one that a file of voxels states."""
-        return voxels.read(file).grid if self._label_format == voxels.NAME else FORMATS[self._label_format].GRID
+        if self._label_format != voxels.NAME:
+            return FORMATS[self._label_format].GRID
+        at_hand(file)
+        return voxels.read(file).grid
 
     @property
     def _category_labels(self) -> dict[str, int] | None:
@@ -161,6 +166,7 @@ def find_keyframes(known: list[KeyframeFiles], dataroot: Path | None, version: s
         if dataroot and beside and not beside.has_sensor_files():
             raise ValueError(f'{dataroot}: holds no lidar or camera file of the keyframes of {known[0].root}')
         return beside
+    bring_tables(dataroot, version)
     if not version and not any(dataroot.glob('v1.0-*')):
         raise ValueError(
             f'{dataroot}: not nuScenes: holds no folder of tables v1.0-*; and no index lies in {known[0].root}'
@@ -187,6 +193,7 @@ def read_labels(
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged, or the grid is in another frame.
     """
+    at_hand(file)
     if layout != points.NAME:
         return FORMATS[layout].read(file)
     label_of = points.labels_by_index(category_labels)
@@ -210,6 +217,7 @@ def read_prediction(
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged.
     """
+    at_hand(file)
     if layout == DENSE:
         prediction = predictions.read(file).labels
         if label_grid is not None and prediction.shape == label_grid.shape:

@@ -14,6 +14,7 @@ from project.formats import Keyframe, infos
 from project.label_set import LabelSet
 from project.sources.base import Lidar, Rig
 from project.sources.read_points import read_returns
+from project.storage.mounts import at_hand, sizes_of
 from project.taxonomy import RAW_NAMES, Taxonomy
 from project.visualization.frame import Box, CameraImage, Frame
 
@@ -59,6 +60,7 @@ class Keyframes:
         )
         if self.dataroot is None:
             return frame
+        at_hand(self._lidar_file(entry), *self._images(entry).values())
         points = self._points(entry, grid_from_lidar)
         cameras = [
             CameraImage(channel, file, _projection(entry['images'][channel], grid_from_lidar))
@@ -70,7 +72,7 @@ class Keyframes:
     def has_sensor_files(self) -> bool:
         """Whether the dataroot holds points or images of any keyframe."""
         files = ((self._lidar_file(entry), *self._images(entry).values()) for entry in self._entries.values())
-        return any(file.exists() for file in chain.from_iterable(files))
+        return any(size >= 0 for of_keyframe in files for size in sizes_of(of_keyframe))
 
     def _lidar_file(self, entry: dict) -> Path:
         return self.dataroot / entry['lidar_points']['lidar_path']

@@ -1,5 +1,7 @@
 """Labels on the user's own grid: --grid."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from handmade import make_scene
@@ -27,7 +29,7 @@ def test_labels_are_voted_on_the_grid_that_is_asked_for(tmp_path):
 
 
 def settings_of(*words: str) -> Settings:
-    return occ_convert.make_settings(occ_convert.parse_arguments([*words]))
+    return occ_convert.make_settings(occ_convert.parse_arguments([*words]), Path('labels'))
 
 
 def test_the_option():
