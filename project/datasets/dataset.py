@@ -9,9 +9,11 @@ from mmdet3d.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import BaseDataset
 
 from project.datasets.labels import LoadOccupancyLabels
-from project.errors import UserError
+from project.errors import UserError, shown
 from project.formats import infos
 from project.label_set import LabelSet
+from project.storage.eviction import bytes_of
+from project.storage.mounts import CacheChoice, is_url, mirror_at, mounted, soon
 from project.taxonomy import CLASSES
 
 FRAMES = ('lidar', 'ego')
@@ -34,12 +36,14 @@ class NuScenesOccupancyDataset(BaseDataset):
 
     Args:
         ann_file: index of keyframes, absolute or below `data_root`.
-        data_root: folder of nuScenes.
+        data_root: folder of nuScenes, or its URL.
         data_prefix: below `data_root`, the folder that paths of images start from (``img``, by default the
-            `data_root` itself), and the folder of the labels (``occupancy``).
+            `data_root` itself), and the folder of the labels (``occupancy``); either may be a URL.
         frame: frame of the model's grid and of the labels, ``'lidar'`` or ``'ego'``.
         queue_length: number T of keyframes that the model sees, the present one included.
         cameras: names, in the order the model sees; by default all of the index, in the order that it states.
+        cache: folder for copies of files at URLs, shared by processes and kept; by default a temporary one.
+        cache_size: what was not used for longest is removed from the copies beyond this.
         pipeline, test_mode, lazy_init, indices, ...: as in mmengine's BaseDataset.
 
     Raises:
@@ -57,6 +61,8 @@ class NuScenesOccupancyDataset(BaseDataset):
         frame: str = 'lidar',
         queue_length: int = 1,
         cameras: Sequence[str] | None = None,
+        cache: str | None = None,
+        cache_size: str = '20GB',
         pipeline: Sequence[dict | Callable] = (),
         **kwargs,
     ):
@@ -68,6 +74,11 @@ class NuScenesOccupancyDataset(BaseDataset):
         self.queue_length = queue_length
         self.cameras = None if cameras is None else tuple(cameras)
         data_prefix = {'img': '', 'occupancy': 'occupancy', **(data_prefix or {})}
+        choice = CacheChoice(Path(cache) if cache else None, bytes_of(cache_size))
+        data_root, ann_file = _local(data_root, choice), _local(ann_file, choice)
+        data_prefix = {name: _local(prefix, choice) for name, prefix in data_prefix.items()}
+        # Processes that are started anew know mirrors by these.
+        self.mirrors = [mirror_at(place) for place in (data_root, *data_prefix.values())]
         # Steps built here are found in mmdet3d's registry even if no runner has set a default scope.
         steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, pipeline=steps, **kwargs)
@@ -78,8 +89,10 @@ class NuScenesOccupancyDataset(BaseDataset):
             content = infos.read(self.ann_file)
         except FileNotFoundError:
             raise FileNotFoundError(
-                f'{self.ann_file}: missing; make labels and index with: '
-                f'python data_converter.py --dataroot {self.data_root}'
+                shown(
+                    f'{self.ann_file}: missing; make labels and index with: '
+                    f'python data_converter.py --dataroot {self.data_root}'
+                )
             ) from None
         self._take_metainfo(content['metainfo'])
         entries = content['data_list']
@@ -97,7 +110,9 @@ class NuScenesOccupancyDataset(BaseDataset):
     def get_data_info(self, idx: int) -> dict:
         """A keyframe as it enters the pipeline."""
         shared = {'cameras': self.cameras, 'category_labels': self._metainfo['category_labels']}
-        return {**super().get_data_info(idx), **shared}
+        info = {**super().get_data_info(idx), **shared}
+        soon(file for files in info['image_files'] for file in files)
+        return info
 
     def _take_metainfo(self, metainfo: dict) -> None:
         """Labels and cameras of the index; labels are those of the pipeline where it maps categories to its own."""
@@ -152,6 +167,14 @@ class NuScenesOccupancyDataset(BaseDataset):
             'lidar2img': image_from_lidar @ np.linalg.inv(grid_from_lidar),
             'global_from_grid': np.array(entry['ego2global']) @ ego_from_lidar @ np.linalg.inv(grid_from_lidar),
         }
+
+
+def _local(place: str, cache: CacheChoice) -> str:
+    """The local folder of a URL; other paths as they are. The last part of the URL of an index is its file."""
+    if not is_url(place):
+        return place
+    folder, _, file = place.rpartition('/') if place.endswith('.pkl') else (place, '', '')
+    return str(mounted(folder, cache) / file)
 
 
 def _intrinsics(camera: dict) -> np.ndarray:

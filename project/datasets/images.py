@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from project.errors import UserError
+from project.storage.mounts import at_hand
 
 REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 """By what a JPEG can be reduced while it is decoded, and OpenCV's flag for that."""
@@ -26,6 +27,7 @@ def read_image(path: str | Path, reduced_by: int = 1) -> np.ndarray:
         FileNotFoundError: there is no such file.
         ValueError: it is not an image, is damaged or was cut off.
     """
+    at_hand(path)
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError:

@@ -9,11 +9,13 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
+from project.errors import shown
 from project.formats import FORMATS, points
 from project.formats.common import MASKS, OccupancyLabels
 from project.formats.resample import DenseLabels, on_grid
 from project.grid import VoxelGrid
 from project.label_mapping import Labelling, relabelled
+from project.storage.mounts import at_hand
 from project.taxonomy import UNOBSERVED
 
 
@@ -88,12 +90,15 @@ class LoadOccupancyLabels(BaseTransform):
                 'give dataset, labels and model the same frame'
             )
         file = Path(results['label_root']) / results['occupancy_path'][self.format.NAME]
+        at_hand(file)
         try:
             stored, labels = self.load(file, results.get('category_labels'))
         except FileNotFoundError:
             raise FileNotFoundError(
-                f'{file}: missing; make the labels with: python data_converter.py --dataroot {results["data_root"]} '
-                f'--save_path {results["label_root"]} --format {self.format.NAME}'
+                shown(
+                    f'{file}: missing; make the labels with: python data_converter.py --dataroot '
+                    f'{results["data_root"]} --save_path {results["label_root"]} --format {self.format.NAME}'
+                )
             ) from None
         results.update(gt_occupancy=labels.semantics, mask_lidar=labels.mask_lidar, mask_camera=labels.mask_camera)
         results.update(grid=self.grid, label_file=str(file), stored_labels=stored)

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from project.engine.checkpoint_hook import last_checkpoint
 from project.engine.config_files import read_config
 from project.engine.error_sentences import sentence
+from project.storage.mounts import mounted
 
 _STARTED_BY = {
     'pytorch': ('RANK', 'torchrun, as launcher.sh does'),
@@ -101,7 +102,7 @@ def add_protocols(config: Config, protocols: Sequence[str], json_path: str, came
     """
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
     dataset = config.test_dataloader.dataset
-    infos = str(Path(dataset.data_root) / dataset.ann_file)
+    infos = str(mounted(dataset.data_root) / dataset.ann_file)
     options = dict(protocols=list(protocols), infos=infos, camera_mask=camera_mask, json_path=json_path)
     config.test_evaluator = [*evaluators, dict(type='ProtocolMetric', **options)]
 
