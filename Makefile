@@ -9,7 +9,7 @@
 # make lock       requirements.lock anew, from requirements.txt and the extras
 # make audit      known vulnerabilities of the packages in requirements.lock
 # make format     style, mended where that can be done by itself
-# make pictures   the README's pictures, from the demo's files
+# make pictures   the pictures of README and docs, from the demo's files
 # make clean      remove .venv, out and what was built
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test slow-test package docs tutorials lint lock audit format pictures clean
