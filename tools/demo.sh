@@ -8,27 +8,28 @@ out=out/demo
 data=$out/nuscenes
 say() { printf '\n%s\n' "== $*"; }
 
-say 'a made world in nuScenes format: two scenes, one to train on and one to validate'
-python tools/make_synthetic.py --out "$data" --keyframes 20 --workers 2 --overwrite
+say 'a made world in nuScenes format: ten towns, eight to train on and two to validate'
+python tools/make_synthetic.py --out "$data" --scenes 10 --keyframes 10 --image-size 480x270 --workers 2 --overwrite
 
 say 'dense labels from its lidar sweeps'
 python data_converter.py --dataroot "$data" --save_path "$data/occupancy" --format voxels --format occ3d --overwrite
 
-say 'a small Occupancy-BEVFormer, trained briefly'
+say 'a small OccupancyLift, trained for 400 steps'
 rm -rf "$out/training"
-DATA_ROOT=$data bash launcher.sh config/occupancy_tiny.py "$out/training" --cfg-options train_cfg.max_epochs=10
+DATA_ROOT=$data bash launcher.sh config/occupancy_lift_tiny.py "$out/training" \
+    --cfg-options train_cfg.max_epochs=5 train_cfg.val_interval=5
 
-say 'its score on the scene that it has not seen'
-DATA_ROOT=$data python tools/test.py config/occupancy_tiny.py "$out"/training/best_*.pth --geometric \
-    --json "$out/scores.json"
+say 'its score in the towns that it has not seen'
+model=(config/occupancy_lift_tiny.py "$out"/training/best_*.pth)
+DATA_ROOT=$data python tools/test.py "${model[@]}" --geometric --json "$out/scores.json"
 
 say 'pictures'
 view=(python tools/visualize.py "$data/occupancy" --format voxels --dataroot "$data" --scene scene-0103)
-"${view[@]}" --frames 10 --png "$out/labels.png"
-"${view[@]}" --frames 0:20:2 --gif "$out/labels.gif"
-"${view[@]}" --frames 8:12 --html "$out/labels.html"
-DATA_ROOT=$data python tools/visualize.py config/occupancy_tiny.py "$out"/training/best_*.pth \
-    --dataroot "$data" --scene scene-0103 --frames 10 --png "$out/prediction.png"
+"${view[@]}" --frames 5 --png "$out/labels.png"
+"${view[@]}" --frames all --gif "$out/labels.gif"
+"${view[@]}" --frames 3:7 --html "$out/labels.html"
+DATA_ROOT=$data python tools/visualize.py "${model[@]}" --dataroot "$data" --scene scene-0103 --frames 5 \
+    --png "$out/prediction.png"
 
 cat <<TEXT
 
