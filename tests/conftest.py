@@ -1,6 +1,12 @@
 """Fixtures that all tests share."""
 
 import os
+
+# The processes of a run share the cores. With several threads each, they would mostly wait for one another.
+# It is read when numpy and torch are imported, and by programs that tests start.
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +15,8 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from project.commands import occ_convert
+from project.formats import FORMATS
 from project.geometry.rigid import rigid
 from project.synthetic import WorldSettings, make_world
 
@@ -30,15 +38,32 @@ def _ctrl_c_ends_programs() -> Iterator[None]:
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic world in nuScenes format: scene-0061 (train) and scene-0103 (val), three keyframes each, images of
     160x90 pixels; everything that makes labelling hard is on but wrong ego poses. Read only: all tests share it."""
-    # Processes of one run share it: each has its own folder in that of the run.
+    return made_once(tmp_path_factory, 'tiny_world', lambda folder: make_world(folder, WorldSettings.tiny()))
+
+
+@pytest.fixture(scope='session')
+def tiny_labels(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labels and index of the tiny world in every format, of one sweep around each keyframe; read only, too."""
+
+    def convert(folder: Path) -> None:
+        formats = [word for name in FORMATS for word in ('--format', name)]
+        options = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
+        assert occ_convert.main(options + formats) == 0
+
+    return made_once(tmp_path_factory, 'tiny_labels', convert)
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first process of a run to need it makes, and all others use."""
+    # Each process has its own folder in that of the run.
     alone = 'PYTEST_XDIST_WORKER' not in os.environ
     base = tmp_path_factory.getbasetemp()
-    root = (base if alone else base.parent) / 'tiny_world'
-    with FileLock(f'{root}.lock'):
-        if not root.exists():
-            make_world(root.with_suffix('.unfinished'), WorldSettings.tiny())
-            root.with_suffix('.unfinished').rename(root)
-    return root
+    folder = (base if alone else base.parent) / name
+    with FileLock(f'{folder}.lock'):
+        if not folder.exists():
+            make(folder.with_suffix('.unfinished'))
+            folder.with_suffix('.unfinished').rename(folder)
+    return folder
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from mmengine.dataset import pseudo_collate
 
-from project.commands import occ_convert
 from project.datasets import NuScenesOccupancyDataset, OccupancyDataPreprocessor
 from project.formats import FORMATS
 
@@ -14,16 +13,7 @@ GRIDS = {
 }
 
 
-@pytest.fixture(scope='module')
-def labels(tiny_world, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('labels')
-    chosen = [argument for name in FORMATS for argument in ('--format', name)]
-    arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
-    assert occ_convert.main(arguments + chosen) == 0
-    return folder
-
-
-def make_dataset(tiny_world, labels, format: str, split: str = 'train') -> NuScenesOccupancyDataset:
+def make_dataset(tiny_world, tiny_labels, format: str, split: str = 'train') -> NuScenesOccupancyDataset:
     grid = GRIDS[FORMATS[format].GRID.frame]
     pipeline = [
         {'type': 'LoadSurroundImages'},
@@ -31,14 +21,14 @@ def make_dataset(tiny_world, labels, format: str, split: str = 'train') -> NuSce
         {'type': 'PackOccupancyInputs'},
     ]
     return NuScenesOccupancyDataset(
-        str(labels / f'nuscenes_infos_{split}.pkl'), data_root=str(tiny_world), frame=grid['frame'], queue_length=2,
-        data_prefix={'occupancy': str(labels)}, pipeline=pipeline, serialize_data=False,
+        str(tiny_labels / f'nuscenes_infos_{split}.pkl'), str(tiny_world), frame=grid['frame'], queue_length=2,
+        data_prefix={'occupancy': str(tiny_labels)}, pipeline=pipeline, serialize_data=False,
     )  # fmt: skip
 
 
-def test_both_splits_make_batches(tiny_world, labels):
+def test_both_splits_make_batches(tiny_world, tiny_labels):
     for split in ('train', 'val'):
-        dataset = make_dataset(tiny_world, labels, 'voxels', split)
+        dataset = make_dataset(tiny_world, tiny_labels, 'voxels', split)
         batch = OccupancyDataPreprocessor()(pseudo_collate([dataset[i] for i in range(len(dataset))]))
         assert batch['inputs']['imgs'].shape == (3, 2, 6, 3, 96, 160)
         for sample in batch['data_samples']:
@@ -47,9 +37,9 @@ def test_both_splits_make_batches(tiny_world, labels):
 
 
 @pytest.mark.parametrize(('format', 'other'), [('voxels', 'points'), ('voxels', 'openoccupancy'), ('occ3d', 'openocc')])
-def test_formats_of_one_frame_tell_the_same(tiny_world, labels, format, other):
+def test_formats_of_one_frame_tell_the_same(tiny_world, tiny_labels, format, other):
     first, second = (
-        make_dataset(tiny_world, labels, name)[1]['data_samples'].gt_occupancy.numpy() for name in (format, other)
+        make_dataset(tiny_world, tiny_labels, name)[1]['data_samples'].gt_occupancy.numpy() for name in (format, other)
     )
     either = ((first > 0) & (first < 17)) | ((second > 0) & (second < 17))
     assert either.any()

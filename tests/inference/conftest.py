@@ -8,24 +8,14 @@ import torch
 from tiny_model import CONFIG
 from torch import nn
 
-from project.commands import occ_convert
 from project.formats import infos
 
 
 @pytest.fixture(scope='session')
-def labels(tiny_world, tmp_path_factory) -> Path:
-    """Labels and index of the synthetic world."""
-    folder = tmp_path_factory.mktemp('labels')
-    arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
-    assert occ_convert.main(arguments) == 0
-    return folder
-
-
-@pytest.fixture(scope='session')
-def keyframes(tiny_world, labels) -> dict[str, tuple[dict, dict, np.ndarray]]:
+def keyframes(tiny_world, tiny_labels) -> dict[str, tuple[dict, dict, np.ndarray]]:
     """Files of the images, calibration and pose of each validation keyframe, one after the other, by token."""
     found = {}
-    for entry in infos.read(labels / 'nuscenes_infos_val.pkl')['data_list']:
+    for entry in infos.read(tiny_labels / 'nuscenes_infos_val.pkl')['data_list']:
         images = {name: tiny_world / each['img_path'] for name, each in entry['images'].items()}
         calibration = {
             name: {'intrinsics': each['cam2img'], 'lidar_from_camera': np.linalg.inv(each['lidar2cam']).tolist()}

@@ -10,6 +10,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
 from tiny_model import CONFIG, ROOT
 
 import project
@@ -44,20 +45,32 @@ def moment(tmp_path_factory):
     return images, {name: {key: each.tolist() for key, each in camera.items()} for name, camera in calibration.items()}
 
 
-@pytest.fixture(scope='module', params=FORMATS)
-def file(request, checkpoint, tmp_path_factory):
+def exported(format: str, checkpoint, tmp_path_factory):
     """An exported model, made by the command, for images of that size."""
-    path = tmp_path_factory.mktemp(request.param) / 'model.pt2'
-    command = [str(CONFIG), str(checkpoint), '--out', str(path), '--format', request.param, '--device', 'cpu']
+    path = tmp_path_factory.mktemp(format) / 'model.pt2'
+    command = [str(CONFIG), str(checkpoint), '--out', str(path), '--format', format, '--device', 'cpu']
     assert export.main([*command, '--image-size', '160x90']) == 0
     return path
 
 
-def test_a_program_has_no_tensors_but_those_of_the_model(checkpoint):
-    predictor = project.load(CONFIG, checkpoint, 'cpu')
-    program = formats.trace(predictor, formats.describe(predictor, (90, 160)))
+@pytest.fixture(scope='module')
+def program(checkpoint, tmp_path_factory):
+    """The plainest file."""
+    return exported('torch_export', checkpoint, tmp_path_factory)
+
+
+@pytest.fixture(scope='module', params=FORMATS)
+def file(request, checkpoint, tmp_path_factory):
+    """A file of each format."""
+    if request.param == 'torch_export':
+        return request.getfixturevalue('program')
+    return exported(request.param, checkpoint, tmp_path_factory)
+
+
+def test_a_program_has_no_tensors_but_those_of_the_model(program, checkpoint):
+    model = project.load(CONFIG, checkpoint, 'cpu').model
     # Others would be of the CPU in a program for a GPU, too, and AOTInductor crashes when it loads such a mixture.
-    assert program.constants.keys() <= {f'model.{name}' for name, _ in predictor.model.named_buffers()}
+    assert torch.export.load(program).constants.keys() <= {f'model.{name}' for name, _ in model.named_buffers()}
 
 
 def command_line(file, images, calibration, folder):
@@ -98,16 +111,13 @@ def test_cameras_that_see_more_than_ever_before(file, checkpoint, moment):
 
 
 @pytest.fixture(scope='module')
-def program(checkpoint, tmp_path_factory):
-    """The plainest file."""
-    path = tmp_path_factory.mktemp('program') / 'model.pt2'
-    arguments = [str(CONFIG), str(checkpoint), '--out', str(path), '--device', 'cpu', '--no-check']
-    assert export.main([*arguments, '--image-size', '160x90']) == 0
-    return path
+def loaded(program):
+    """The plainest file, loaded: that takes seconds."""
+    return predict_exported.ExportedModel(program)
 
 
-def test_the_description_says_what_a_user_must_know(program):
-    about = predict_exported.ExportedModel(program).metadata
+def test_the_description_says_what_a_user_must_know(program, loaded):
+    about = loaded.metadata
     assert about['image_size'] == [90, 160] and about['scale'] == 0.25 and about['std'] == [58, 57, 57]
     assert about['grid'] == dict(
         frame='lidar', extent=[-51.2, -51.2, -5, 51.2, 51.2, 3], voxel_size=[2.048, 2.048, 1], shape=[50, 50, 8]
@@ -131,8 +141,10 @@ def test_the_description_says_what_a_user_must_know(program):
         ('program', 'model.pt2: cannot be loaded'),
     ],
 )
-def test_what_is_wrong_is_named(program, moment, tmp_path, capsys, fault, sentence):
+def test_what_is_wrong_is_named(program, loaded, moment, tmp_path, capsys, monkeypatch, fault, sentence):
     images, calibration = moment
+    if fault not in ('description', 'program'):
+        monkeypatch.setattr(predict_exported, 'ExportedModel', lambda path, trust: loaded)
     images, calibration = dict(images), {name: dict(camera) for name, camera in calibration.items()}
     file = shutil.copy(program, tmp_path)
     if fault != 'description':
@@ -209,6 +221,7 @@ def test_a_stop_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
         (tmp_path / name).write_text('as before')
     said = []
     monkeypatch.setattr(formats, 'print_log', lambda message, logger: said.append(message))
+    monkeypatch.setattr(formats, 'trace', lambda predictor, about: None)
     monkeypatch.setitem(formats.FORMATS, 'torch_export', stopped)
     command = [str(CONFIG), str(checkpoint), '--out', str(tmp_path / 'model.pt2'), '--device', 'cpu']
     with pytest.raises(KeyboardInterrupt):

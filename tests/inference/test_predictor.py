@@ -40,9 +40,11 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     ('queue', 'options'), [(False, []), pytest.param(True, [], marks=SLOW), pytest.param(False, ['--amp'], marks=SLOW)]
 )
-def test_the_labels_of_a_whole_test(checkpoint, labels, tiny_world, keyframes, queue_config, tmp_path, queue, options):
+def test_the_labels_of_a_whole_test(
+    checkpoint, tiny_labels, tiny_world, keyframes, queue_config, tmp_path, queue, options
+):
     config = queue_config if queue else CONFIG
-    expected = saved_predictions(config, checkpoint, labels, tiny_world, tmp_path, *options)
+    expected = saved_predictions(config, checkpoint, tiny_labels, tiny_world, tmp_path, *options)
     model = project.load(config, checkpoint, device='cpu', amp='--amp' in options)
     assert len(keyframes) == len(expected) == 3
     for token, moment in keyframes.items():

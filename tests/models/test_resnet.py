@@ -55,7 +55,7 @@ def test_starts_as_mmdets_with_regular_taps(depth):
     assert not ours.layer1[1].get_parameter('bn3.weight' if depth == 50 else 'bn2.weight').any()
 
 
-def images(height=75, width=106):
+def images(height=43, width=58):
     return torch.randn(2, 3, height, width)
 
 
@@ -72,7 +72,7 @@ def test_is_mmdets_in_values_and_gradients():
             torch.testing.assert_close(found.grad, expected.grad, msg=name)
 
 
-@pytest.mark.parametrize('size', [(64, 96), (75, 107)])
+@pytest.mark.parametrize('size', [(32, 64), (43, 59)])
 @torch.no_grad()
 def test_folded_weights_give_the_same(size):
     theirs, ours = backbones()
@@ -86,7 +86,7 @@ def test_folded_weights_give_the_same(size):
 def test_folded_weights_follow_the_networks():
     _, ours = backbones()
     ours.eval()
-    folded, x = FoldedResNet(ours, torch.float32), images(64, 64)
+    folded, x = FoldedResNet(ours, torch.float32), images(32, 48)
     before = folded(x)[-1]
     weights = folded.stem.weight
     for parameter in ours.parameters():
@@ -114,7 +114,7 @@ def predicting(monkeypatch):
 @torch.no_grad()
 def test_weights_are_folded_in_the_type_of_autocast(predicting):
     predicting.eval()
-    x, types = images(64, 64), (torch.bfloat16, torch.float16, torch.bfloat16)
+    x, types = images(32, 48), (torch.bfloat16, torch.float16, torch.bfloat16)
     places = []
     for dtype in types:
         torch.set_autocast_dtype('cuda', dtype)
@@ -125,7 +125,7 @@ def test_weights_are_folded_in_the_type_of_autocast(predicting):
 
 def test_weights_are_folded_anew_after_training(predicting):
     torch.set_autocast_dtype('cuda', torch.float32)
-    x = images(64, 64)
+    x = images(32, 48)
     for change in (lambda each: each.add_(0.01), lambda each: each.data.add_(0.01)):  # the second leaves no trace
         predicting.eval()
         with torch.no_grad():
@@ -143,7 +143,7 @@ def test_weights_are_folded_anew_after_training(predicting):
 def test_weights_are_folded_anew_after_the_network_has_moved(predicting):
     torch.set_autocast_dtype('cuda', torch.float32)
     assert predicting.eval() is predicting
-    x = images(64, 64)
+    x = images(32, 48)
     with torch.no_grad():
         predicting(x)
         predicting._apply(torch.clone)  # as .to() does: its buffers are other tensors from now on

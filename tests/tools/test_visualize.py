@@ -11,7 +11,7 @@ import torch
 from mmdet3d.registry import MODELS
 from PIL import Image
 
-from project.commands import occ_convert, occ_visualize
+from project.commands import occ_visualize
 from project.engine.config_files import read_config
 from project.formats import infos
 from project.taxonomy import PALETTE
@@ -20,24 +20,15 @@ from tools import browse_dataset
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope='module')
-def labels(tiny_world: Path, tmp_path_factory) -> Path:
-    """Labels of the synthetic world in two formats."""
-    folder = tmp_path_factory.mktemp('labels')
-    arguments = ['--dataroot', str(tiny_world), '--save_path', str(folder), '--num_sweeps', '1', '--workers', '1']
-    assert occ_convert.main([*arguments, '--format', 'occ3d', '--format', 'voxels']) == 0
-    return folder
-
-
-def config_options(tiny_world: Path, labels: Path) -> list[str]:
+def config_options(tiny_world: Path, tiny_labels: Path) -> list[str]:
     """Options that point a shipped config to the synthetic world."""
     return [
         f'{split}_dataloader.dataset.{key}={value}'
         for split, part in (('train', 'train'), ('test', 'val'))
         for key, value in (
             ('data_root', tiny_world),
-            ('data_prefix.occupancy', labels),
-            ('ann_file', labels / f'nuscenes_infos_{part}.pkl'),
+            ('data_prefix.occupancy', tiny_labels),
+            ('ann_file', tiny_labels / f'nuscenes_infos_{part}.pkl'),
         )
     ]
 
@@ -47,11 +38,11 @@ def share(picture: np.ndarray, label: int) -> float:
     return (picture == PALETTE[label]).all(axis=-1).mean()
 
 
-def test_labels_become_pictures_videos_and_a_page(tiny_world: Path, labels: Path, tmp_path: Path, capsys):
+def test_labels_become_pictures_videos_and_a_page(tiny_world: Path, tiny_labels: Path, tmp_path: Path, capsys):
     files = [tmp_path / name for name in ('a.png', 'a.gif', 'a.html')]
     targets = [argument for file in files for argument in (f'--{file.suffix[1:]}', str(file))]
     chosen = ['--format', 'occ3d', '--scene', 'scene-0103', '--frames', '0:2']
-    with_frames = [str(labels), '--dataroot', str(tiny_world), *chosen, '--width', '640']
+    with_frames = [str(tiny_labels), '--dataroot', str(tiny_world), *chosen, '--width', '640']
     assert occ_visualize.main([*with_frames, '--png', str(tmp_path / 'folder'), *targets[2:]]) == 0
     pictures = sorted(path.name for path in (tmp_path / 'folder').iterdir())
     assert pictures == ['scene-0103_000.png', 'scene-0103_001.png']
@@ -62,20 +53,20 @@ def test_labels_become_pictures_videos_and_a_page(tiny_world: Path, labels: Path
     assert capsys.readouterr().out.count('wrote') == 3
 
 
-def test_labels_become_files_of_other_programs(labels, tiny_world, tmp_path):
+def test_labels_become_files_of_other_programs(tiny_labels, tiny_world, tmp_path):
     for package in ('foxglove', 'rerun', 'trimesh'):
         pytest.importorskip(package)
     decoder = pytest.importorskip('mcap_protobuf.decoder').DecoderFactory()
     files = {kind: tmp_path / f'a.{kind}' for kind in ('mcap', 'rrd', 'glb', 'ply')}
     options = [word for kind, file in files.items() for word in (f'--{kind}', str(file))]
-    command = [str(labels), '--format', 'occ3d', '--dataroot', str(tiny_world), '--scene', 'scene-0103']
+    command = [str(tiny_labels), '--format', 'occ3d', '--dataroot', str(tiny_world), '--scene', 'scene-0103']
     # A mesh is of one frame, and so are all that one command writes.
     assert occ_visualize.main([*command, '--frames', '1', *options]) == 0
     assert {file.name for file in tmp_path.iterdir()} == {file.name for file in files.values()}
     assert occ_visualize.main([*command, '--mcap', str(files['mcap'])]) == 0
     from mcap.reader import make_reader
 
-    entries = infos.read(labels / 'nuscenes_infos_val.pkl')['data_list']
+    entries = infos.read(tiny_labels / 'nuscenes_infos_val.pkl')['data_list']
     with open(files['mcap'], 'rb') as file:
         found = list(make_reader(file, decoder_factories=[decoder]).iter_decoded_messages(topics=['/tf']))
     assert [message.log_time for _, _, message, _ in found] == [
@@ -86,22 +77,22 @@ def test_labels_become_files_of_other_programs(labels, tiny_world, tmp_path):
         assert np.allclose((place.x, place.y, place.z), np.array(entry['ego2global'])[:3, 3])
 
 
-def test_a_model_predicts_on_the_spot(tiny_world: Path, labels: Path, tmp_path: Path):
+def test_a_model_predicts_on_the_spot(tiny_world: Path, tiny_labels: Path, tmp_path: Path):
     config = ROOT / 'config' / 'occupancy_tiny.py'
     torch.save({'state_dict': MODELS.build(read_config(config).model).state_dict()}, tmp_path / 'a.pth')
-    options = ['--cfg-options', *config_options(tiny_world, labels)]
+    options = ['--cfg-options', *config_options(tiny_world, tiny_labels)]
     command = [str(config), str(tmp_path / 'a.pth'), '--frames', '1', '--png', str(tmp_path / 'a.png')]
     command += ['--dataroot', str(tiny_world)]
     assert occ_visualize.main([*command, *options]) == 0
-    alone = [str(labels), '--png', str(tmp_path / 'b.png')]
+    alone = [str(tiny_labels), '--png', str(tmp_path / 'b.png')]
     assert occ_visualize.main(alone) == 0
     # Truth, prediction, difference and images take more room than labels alone.
     assert Image.open(tmp_path / 'a.png').height > Image.open(tmp_path / 'b.png').height
 
 
-def test_what_the_pipeline_feeds_the_network(tiny_world: Path, labels: Path, tmp_path: Path):
+def test_what_the_pipeline_feeds_the_network(tiny_world: Path, tiny_labels: Path, tmp_path: Path):
     config = str(ROOT / 'config' / 'occupancy_tiny.py')
-    options = ['--cfg-options', *config_options(tiny_world, labels)]
+    options = ['--cfg-options', *config_options(tiny_world, tiny_labels)]
     assert browse_dataset.main([config, '--samples', '2', '0', '--out', str(tmp_path), *options]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ['train_00000.png', 'train_00002.png']
     assert share(np.asarray(Image.open(tmp_path / 'train_00002.png')), 11) > 0.01
@@ -146,9 +137,9 @@ def test_a_missing_data_set_is_named(tmp_path: Path, capsys):
         (['LABELS', '--html', f'{__file__}/a.html'], 'is a file, not a folder'),
     ],
 )
-def test_one_sentence_says_what_is_wrong(labels: Path, tmp_path: Path, monkeypatch, capsys, arguments, message):
+def test_one_sentence_says_what_is_wrong(tiny_labels: Path, tmp_path: Path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert occ_visualize.main([str(labels) if argument == 'LABELS' else argument for argument in arguments]) == 2
+    assert occ_visualize.main([str(tiny_labels) if argument == 'LABELS' else argument for argument in arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.startswith('error: ')
