@@ -88,7 +88,7 @@ def scene_infos(
 
     Beside mmdet3d's keys each has ``scene_name`` and ``scene_token``, ``prev`` and ``next`` (tokens of the neighbouring
     keyframes, empty at the ends), and ``occupancy_path``: file of each label format below the root of the labels. Each
-    box has ``occupancy_label``, 0-16, and ``lidar_points`` the ``name`` of the lidar.
+    box has ``occupancy_class``, 0-16, and ``lidar_points`` the ``name`` of the lidar.
 
     Args:
         records: of the keyframes.
@@ -213,7 +213,8 @@ def _instances(
             {
                 'bbox_label': label,
                 'bbox_label_3d': label,
-                'occupancy_label': box_labels.label(category),
+                # Not named label: mmdet3d takes the values of all keys with this word for its own numbers.
+                'occupancy_class': box_labels.label(category),
                 'bbox_3d': boxes_3d[i].tolist(),
                 # A negative number means that points were not counted.
                 'bbox_3d_isvalid': any(points),

@@ -153,10 +153,16 @@ def test_other_files_are_refused(content, tmp_path):
         infos.read(tmp_path / 'a.pkl')
 
 
-def test_dataset_of_mmdet3d_reads_it(tmp_path):
+@pytest.mark.parametrize(
+    ('category', 'number'),
+    [('animal', -1), ('vehicle.truck', 1), ('vehicle.bus.rigid', 3), ('movable_object.barrier', 9)],
+)
+def test_dataset_of_mmdet3d_reads_it(tmp_path, category, number):
     from mmdet3d.datasets import NuScenesDataset
 
-    infos.write(tmp_path / 'a.pkl', infos.scene_infos(make_records()), infos.metainfo('v1.0-mini'))
+    categories = ('vehicle.car', 'human.pedestrian.adult', category)
+    records = [replace(record, boxes=replace(record.boxes, categories=categories)) for record in make_records()]
+    infos.write(tmp_path / 'a.pkl', infos.scene_infos(records), infos.metainfo('v1.0-mini'))
     dataset = NuScenesDataset(
         data_root=str(tmp_path), ann_file='a.pkl', modality={'use_camera': True, 'use_lidar': True},
         data_prefix={'pts': '', 'CAM_FRONT': '', 'CAM_BACK': ''},
@@ -164,7 +170,7 @@ def test_dataset_of_mmdet3d_reads_it(tmp_path):
     info = dataset.get_data_info(1)
     assert info['images']['CAM_FRONT']['img_path'] == f'{tmp_path}/samples/CAM_FRONT/1.jpg'
     assert info['lidar_points']['lidar_path'] == f'{tmp_path}/samples/LIDAR_TOP/1.pcd.bin'
-    assert info['ann_info']['gt_labels_3d'].tolist() == [7, -1]
+    assert info['ann_info']['gt_labels_3d'].tolist() == [7, number]
 
 
 def test_an_index_of_an_earlier_version_is_told(tmp_path):
@@ -189,7 +195,7 @@ def test_boxes_of_other_classes():
     records = [replace(record, boxes=replace(record.boxes, categories=('tram', 'cyclist', 'street'))) for record in
                make_records()]  # fmt: skip
     instances = infos.scene_infos(records, trams())[0]['instances']
-    assert [instance['occupancy_label'] for instance in instances] == [2, 1, 3]
+    assert [instance['occupancy_class'] for instance in instances] == [2, 1, 3]
     assert infos.metainfo('own', trams())['categories'] == {'bicycle': 0, 'tram': 1}
     assert [instance['bbox_label_3d'] for instance in instances] == [1, 0, -1]
 

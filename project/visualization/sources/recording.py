@@ -148,7 +148,7 @@ def _box(instance: dict, grid_from_lidar: np.ndarray) -> Box:
     pose = np.eye(4)
     pose[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
     pose[:3, 3] = centre
-    return Box(grid_from_lidar @ pose, (length, width, height), instance['occupancy_label'])
+    return Box(grid_from_lidar @ pose, (length, width, height), instance['occupancy_class'])
 
 
 def _projection(image: dict, grid_from_lidar: np.ndarray) -> np.ndarray:
