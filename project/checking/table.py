@@ -28,7 +28,7 @@ def print_report(console: Console, scenes: Sequence[SceneReport], verdict: Verdi
     for scene in scenes:
         if scene.error:
             console.print(
-                f'[red]{scene.name} was not judged:[/] {escape(scene.error)}', soft_wrap=True, highlight=False
+                f'[red]{escape(scene.name)} was not judged:[/] {escape(scene.error)}', soft_wrap=True, highlight=False
             )
     for found in advice(scenes):
         console.print(
@@ -44,7 +44,7 @@ def print_report(console: Console, scenes: Sequence[SceneReport], verdict: Verdi
 def _shares(title: str, rows: dict[str, dict[str, float]]) -> Table:
     table = _table(f'rays, %, {title}', '', *_FIGURES)
     for name, row in rows.items():
-        table.add_row(name, str(row['rays']), *(number(row[figure]) for figure in _FIGURES[1:]))
+        table.add_row(escape(name), str(row['rays']), *(number(row[figure]) for figure in _FIGURES[1:]))
     return table
 
 
@@ -56,7 +56,7 @@ def _scenes(scenes: Sequence[SceneReport], config: CheckConfig) -> Table:
         summary, bad = scene.tally.summary, sum(bool(faults(each, config.trust)) for each in scene.keyframes)
         shares = (summary[name] for name in ('agree', 'early', 'holes', 'ghost voxels', 'objects agree'))
         depth = number(summary['depth error, m'], 2)
-        table.add_row(scene.name, str(len(scene.keyframes)), str(bad), *map(number, shares), depth)
+        table.add_row(escape(scene.name), str(len(scene.keyframes)), str(bad), *map(number, shares), depth)
     return table
 
 
@@ -65,7 +65,7 @@ def _keyframes(scenes: Sequence[SceneReport], config: CheckConfig) -> Table:
     for scene, keyframe in worst_keyframes(scenes, MOST_KEYFRAMES):
         summary = keyframe.tally.summary
         shares = [number(summary[name]) for name in ('agree', 'early', 'holes')]
-        name = f'{scene.name} {keyframe.index}'
+        name = escape(f'{scene.name} {keyframe.index}')
         style = 'red' if faults(keyframe, config.trust) else ''
         table.add_row(name, *shares, number(keyframe.ground_m, 2), number(100 * keyframe.layers.several), style=style)
     return table

@@ -167,6 +167,7 @@ def make_task(options: argparse.Namespace, folder: Path, config) -> 'Task':
 def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneReport']]:
     """The scenes that were checked, by name, and what was found in each."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     from project.checking.run import check_scenes, sampled
@@ -177,7 +178,7 @@ def check(options: argparse.Namespace, task: 'Task') -> tuple[dict, list['SceneR
         return task.labels is None or any(map(task.labels.has, scene.keyframes))
 
     console = Console(stderr=True)
-    with console.status(f'reading what is in {options.dataroot}'):
+    with console.status(escape(f'reading what is in {options.dataroot}')):
         source = open_source(options.dataroot, options.source, options.version, options.scenes, options.label_mapping)
         chosen, broken, complete = sampled(source, options.sample, wanted)
     if not (chosen or broken):

@@ -143,7 +143,8 @@ def show(options: argparse.Namespace, scores: dict[str, 'Scores']) -> None:
         if options.markdown:
             print(as_markdown(table))
         else:
-            Console().print(table)
+            # Names of files and classes may hold brackets.
+            Console(markup=False).print(table)
 
 
 def write_json(path: Path, protocol: str, scores: dict[str, 'Scores']) -> None:

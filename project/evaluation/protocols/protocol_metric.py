@@ -167,7 +167,7 @@ class ProtocolMetric(BaseMetric):
         return scores
 
     def _report(self, scores: dict[str, Scores]) -> None:
-        console = Console(width=120, color_system=None)
+        console = Console(width=120, color_system=None, markup=False)
         with console.capture() as text:
             for result in scores.values():
                 console.print(class_table(result), summary_table(result))

@@ -46,7 +46,7 @@ class Report:
 
     def status(self, text: str) -> AbstractContextManager:
         """Show what is being done."""
-        return self._console.status(text)
+        return self._console.status(escape(text))
 
     def error(self, error: Exception) -> None:
         """Show why the command failed."""
@@ -134,10 +134,10 @@ class Report:
         splits = ', '.join(f'{split}: {count} keyframes' for split, count in counts.items())
         table.add_row('index', splits or 'not written, for there is nothing new in it')
         table.add_row('left out', _left_out(seen))
-        table.add_row('written to', shown(save_path))
+        table.add_row('written to', escape(shown(save_path)))
         self._console.print(table)
         for outcome in failed:
-            text = f'[red]{outcome.scene_name} failed:[/] {escape(shown(outcome.error or ""))}'
+            text = f'[red]{escape(outcome.scene_name)} failed:[/] {escape(shown(outcome.error or ""))}'
             self._console.print(text, highlight=False, soft_wrap=True)
 
     def poses(self, reports: Mapping[str, PoseReport | None]) -> None:
@@ -151,7 +151,7 @@ class Report:
             ground = ' -> '.join('?' if gap is None else f'{gap:.2f} m' for gap in gaps)
             walls = f'{report.walls_met_given:.0%} -> {report.walls_met_used:.0%}'
             sweeps = f'{report.sweeps}' + (f', {report.lost} lost' if report.lost else '')
-            table.add_row(name, report.outcome, f'{report.moved_m:.2f} m', ground, walls, sweeps)
+            table.add_row(escape(name), report.outcome, f'{report.moved_m:.2f} m', ground, walls, sweeps)
         self._console.print(table)
         if len(known) > MOST_SCENES:
             counts = Counter(report.outcome for report in known.values())
