@@ -77,7 +77,11 @@ def _register(
     """Surfaces of some sweeps, their poses, and which of them could not be registered."""
     ego_from_scene = inverse(sweeps.scene_from_global @ sweeps.scene.global_from_ego)
     seen = [surfaces_of(sweeps, sweep, ego_from_scene[sweep], config) for sweep in used]
-    return seen, *registered(seen, start[used], config)
+    poses, lost = registered(seen, start[used], config)
+    if not np.isfinite(poses).all():
+        # Points that determine nothing may give poses that are no numbers; such poses are never used.
+        poses, lost = start[used].copy(), np.ones(len(used), bool)
+    return seen, poses, lost
 
 
 def _judged(

@@ -12,6 +12,7 @@ from project.formats import occ3d
 from project.geometry.rigid import inverse
 from project.labels.aggregation.aggregate import aggregate
 from project.labels.config import DEFAULT
+from project.labels.poses import refinement
 from project.labels.poses.agreement import displacement
 from project.labels.poses.refinement import refined, registered_sweeps, with_heights, with_poses
 from project.labels.voxelization.voting import vote_keyframe
@@ -128,6 +129,21 @@ def test_too_few_points_keep_the_poses_and_that_is_told(tmp_path):
     assert kept is scene
     assert (report.outcome, report.moved_m, report.sweeps, report.lost) == ('not registered', 0.0, 5, 5)
     assert report.walls_met_used == report.walls_met_given
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_poses_that_are_no_numbers_are_never_used(hilly, monkeypatch, value):
+    def without_a_first_pose(seen, given, config):
+        poses = given.copy()
+        poses[0, :3] = value
+        return poses, np.arange(len(seen)) == 0
+
+    monkeypatch.setattr(refinement, 'registered', without_a_first_pose)
+    scene = hilly[0]
+    kept, report = refined(scene)
+    assert kept is scene
+    assert report.outcome == 'not registered' and report.lost == report.sweeps
+    assert np.isfinite([report.moved_m, report.walls_met_used]).all()
 
 
 def test_sweeps_beyond_the_keyframes_move_with_the_nearest(hilly):
