@@ -14,6 +14,7 @@ from mmdet3d.registry import OPTIMIZERS
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from project.models.capture import recording
 from project.models.graphs import VARIABLE
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -166,9 +167,7 @@ class _MatrixUpdate:
             return self._change()
         if self._graph is None and self._steps > 2:  # libraries allocate in the first ones
             torch.cuda.synchronize()
-            self._graph = torch.cuda.CUDAGraph()
-            # A stream of its own, and so a workspace of cuBLAS that no other graph writes to at the same time.
-            with torch.cuda.graph(self._graph, stream=torch.cuda.Stream(), capture_error_mode='thread_local'):
+            with recording() as self._graph:
                 self._change()
         return self._change() if self._graph is None else self._graph.replay()
 

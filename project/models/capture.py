@@ -42,7 +42,7 @@ def capture_inference(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], An
     """A function that replays ``part(*inputs)`` with the current content of the inputs; it returns the same memory each
     time."""
     _warm_up(lambda: part(*inputs))
-    with _recording() as graph:
+    with recording() as graph:
         outputs = part(*inputs)
 
     def replay() -> Any:
@@ -66,9 +66,9 @@ def capture_training(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], dic
         return factors
 
     factors = _warm_up(both)
-    with _recording() as forward:
+    with recording() as forward:
         losses = compute()
-    with _recording(forward.pool()) as backward:
+    with recording(forward.pool()) as backward:
         gradients = differentiate(losses, factors)
     used = [parameter for parameter, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
     given = [gradient for gradient in gradients if gradient is not None]
@@ -104,12 +104,23 @@ def _warm_up(work: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def _recording(pool: tuple | None = None) -> Iterator[torch.cuda.CUDAGraph]:
-    """Record a graph of everything launched inside."""
+def recording(pool: tuple | None = None) -> Iterator[torch.cuda.CUDAGraph]:
+    """Record a graph of everything launched inside.
+
+    The graph gets a workspace of cuBLAS of its own. torch keeps one for each stream, and captures all graphs on the
+    same stream, so that graphs of two trainings that are replayed at the same time would overwrite each other's.
+
+    Args:
+        pool: memory of another graph, which is never replayed at the same time.
+    """
     graph = torch.cuda.CUDAGraph()
-    # Threads that pin memory or watch other processes may still call the device.
-    with torch.cuda.graph(graph, pool=pool, capture_error_mode='thread_local'):
-        yield graph
+    torch._C._cuda_clearCublasWorkspaces()  # the next product allocates one, from the memory of the graph
+    try:
+        # Threads that pin memory or watch other processes may still call the device.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode='thread_local'):
+            yield graph
+    finally:
+        torch._C._cuda_clearCublasWorkspaces()  # no later product may use it
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Constant numbers as tensors on a device."""
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -9,13 +9,13 @@ from torch import Tensor
 def constant(values: tuple, device: torch.device) -> Tensor:
     """A float32 tensor of a tuple of numbers, or of tuples.
 
-    The tensor is cached and must not be written to: a new one would make the host wait for the device, which is
-    impossible in a CUDA graph.
+    The tensor must not be written to, and is kept for good: a new one would make the host wait for the device, which is
+    impossible in a CUDA graph, and graphs read it where it is.
     """
     return _written_out(values, device) if torch.compiler.is_exporting() else _kept(values, device)
 
 
-@lru_cache(maxsize=256)
+@cache
 def _kept(values: tuple, device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         return torch.tensor(values, dtype=torch.float32).to(device)

@@ -1,7 +1,7 @@
 """Projects the cells of a bird's-eye view into cameras and into the previous view."""
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ def align(previous: Tensor, previous_from_current: Tensor, grid: VoxelGrid) -> t
     return grid_sample(previous.float(), places, padding_mode='border', align_corners=False), inside
 
 
-@lru_cache(maxsize=16)
+@cache
 def _cells(grid: VoxelGrid, device: torch.device) -> Tensor:
     """(X, Y, 3) float64 centres of the cells at the middle height of the grid; kept, as a ``constant`` is."""
     centres = grid.centres()[:, :, 0]

@@ -136,6 +136,31 @@ def test_a_graph_changes_matrices_as_plain_torch_does(monkeypatch):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.skipif(DEVICE == 'cpu', reason='graphs need a GPU')
+def test_graphs_that_run_at_the_same_time_give_what_each_gives_alone():
+    """Products share a workspace by default, and many of one size use it."""
+
+    def trainings(streams):
+        generator = torch.Generator(DEVICE).manual_seed(0)
+        weights = [torch.randn(512, 4608, generator=generator, device=DEVICE) for _ in range(8)]
+        pairs = [[nn.Parameter(weight.clone()) for weight in weights] for _ in streams]
+        optimisers = [OccupancyMuon(each) for each in pairs]
+        torch.cuda.synchronize()
+        for _ in range(20):
+            for stream, parameters, optimiser in zip(streams, pairs, optimisers, strict=True):
+                with torch.cuda.stream(stream):
+                    for each in parameters:
+                        each.grad = each.detach().sign()
+                    optimiser.step()
+        torch.cuda.synchronize()
+        return pairs
+
+    (alone,) = trainings([torch.cuda.current_stream()])
+    for together in trainings([torch.cuda.Stream() for _ in range(4)]):
+        for ours, theirs in zip(alone, together, strict=True):
+            assert torch.equal(ours, theirs)
+
+
 def test_the_length_of_a_step_does_not_depend_on_that_of_the_gradient():
     weights = [nn.Parameter(torch.zeros(8, 20)) for _ in range(2)]
     gradient = torch.randn(8, 20)

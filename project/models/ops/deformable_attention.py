@@ -5,7 +5,7 @@ Zhu et al., Deformable DETR (ICLR 2021), equation 3. ``torch`` below is the plai
 
 import sys
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 
 import torch
@@ -86,9 +86,9 @@ def _mmcv_obstacle(device_type: str) -> str:
     return compiled_mmcv_obstacle(device_type) or ('' if device_type == 'cuda' else 'its kernel needs a GPU')
 
 
-@lru_cache(maxsize=64)
+@cache
 def _layout(shapes: Shapes, device: torch.device) -> tuple[Tensor, Tensor]:
-    """(L, 2) shapes and (L,) first rows of the levels, int64. Cached, since new tensors would stall the GPU."""
+    """(L, 2) shapes and (L,) first rows of the levels, int64; kept, as a ``constant`` is."""
     sizes = torch.tensor(shapes)
     starts = sizes.prod(1).cumsum(0) - sizes.prod(1)
     return sizes.to(device), starts.to(device)
