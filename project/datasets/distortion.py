@@ -103,7 +103,8 @@ def _distorted_here(image: Tensor, distortion: Distortion) -> Tensor:
 
 def _distorted_tensor(image: Tensor, distortion: Distortion) -> Tensor:
     """The same as :func:`distorted` in PyTorch; (3, H, W) uint8 BGR."""
-    first, hue, saturation, last = (torch.from_numpy(table).to(image.device) for table in distortion.tables)
+    # In one copy, since the host waits for each.
+    first, hue, saturation, last = torch.from_numpy(np.stack(distortion.tables)).to(image.device)
     if distortion.changes_first:
         image = first[image.int()]
     if distortion.changes_colours:
@@ -149,12 +150,15 @@ def _bgr_of(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     falling = bright * (1 - share * part)
     rising = bright * (1 - share * (1 - part))
     tones = torch.stack((bright, lowest, falling, rising))
-    # Which of these blue, green and red have, from red over yellow, green, cyan and blue to magenta.
-    chosen = torch.tensor(
-        ((1, 1, 3, 0, 0, 2), (3, 0, 0, 2, 1, 1), (0, 2, 1, 1, 3, 0)), device=hue.device
-    )[:, sector.long()]  # fmt: skip
+    chosen = _chosen_tones(str(hue.device))[:, sector.long()]
     # OpenCV cuts fractions off where it works on many pixels at once, and rounds the last few of a row.
     return (tones.gather(0, chosen) * 255).to(torch.uint8)
+
+
+@cache
+def _chosen_tones(device: str) -> Tensor:
+    """(3, 6) int64: which tone blue, green and red have, from red over yellow, green, cyan and blue to magenta."""
+    return torch.tensor(((1, 1, 3, 0, 0, 2), (3, 0, 0, 2, 1, 1), (0, 2, 1, 1, 3, 0)), device=device)
 
 
 def _reordered(image: np.ndarray, order: Sequence[int]) -> np.ndarray:

@@ -44,8 +44,18 @@ class MoveOccupancyGrid(BaseTransform):
         grid_from_moved = np.linalg.inv(moved_from_grid)
         for name in ('lidar2img', 'global_from_grid'):
             results[name] = results[name] @ grid_from_moved
+        axes = mirrored_axes(results['grid'], moved_from_grid)
+        if axes is None:
+            self._move_voxels(results, moved_from_grid)
+        else:
+            for name in VOXEL_FIELDS:
+                if results.get(name) is not None:
+                    results[name] = np.ascontiguousarray(np.flip(results[name], axes))
+        return results
+
+    def _move_voxels(self, results: dict, moved_from_grid: np.ndarray) -> None:
         grid, stored = results['grid'], results.get('stored_labels')
-        positions, inside = moved_positions(grid, grid_from_moved)
+        positions, inside = moved_positions(grid, np.linalg.inv(moved_from_grid))
         for name, fill in VOXEL_FIELDS.items():
             if results.get(name) is not None:
                 values = results[name].ravel()[positions]
@@ -54,7 +64,6 @@ class MoveOccupancyGrid(BaseTransform):
         if stored is not None and is_much_finer(stored.grid, grid):
             voted = moved_labels(stored, grid, moved_from_grid)
             results['gt_occupancy'] = np.where(results['gt_occupancy'] == UNOBSERVED, UNOBSERVED, voted)
-        return results
 
     def drawn(self, rng: np.random.Generator) -> np.ndarray:
         """(4, 4) random moved_from_grid."""
@@ -66,6 +75,18 @@ class MoveOccupancyGrid(BaseTransform):
         matrix = np.eye(4)
         matrix[:3, :3] = _turn(2, turn) @ _turn(0, tilts[0]) @ _turn(1, tilts[1]) @ np.diag([*(scale * mirror), scale])
         return matrix
+
+
+def mirrored_axes(grid: VoxelGrid, moved_from_grid: np.ndarray) -> tuple[int, ...] | None:
+    """The axes along which a motion only turns the voxels over: whole voxels change places, which takes no vote.
+
+    None if it does anything else, or the grid is not as long on one side of the origin as on the other.
+    """
+    signs = np.diag(moved_from_grid)
+    axes = tuple(np.flatnonzero(signs == -1).tolist())
+    moves_whole_voxels = np.isin(signs, (-1.0, 1.0)).all() and (moved_from_grid == np.diag(signs)).all()
+    is_centred = all(np.isclose(grid.minimum[axis], -grid.maximum[axis], rtol=0, atol=1e-6) for axis in axes)
+    return axes if moves_whole_voxels and is_centred else None
 
 
 def is_much_finer(stored: VoxelGrid, grid: VoxelGrid) -> bool:

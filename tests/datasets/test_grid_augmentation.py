@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from project.datasets.grid_augmentation import MoveOccupancyGrid, moved_labels, moved_positions
+from project.datasets.grid_augmentation import MoveOccupancyGrid, mirrored_axes, moved_labels, moved_positions
 from project.datasets.image_augmentation import FitSurroundImages
 from project.errors import UserError
 from project.formats.common import OccupancyLabels
@@ -34,6 +34,25 @@ def test_mirrors_turn_labels_and_masks_over_exactly(rng, random_rigid):
         np.testing.assert_array_equal(after[name], before[name][::-1, ::-1])
         assert after[name].dtype == before[name].dtype
     assert after['mask_lidar'] is None
+
+
+@pytest.mark.parametrize('signs', [(-1, 1), (1, -1), (-1, -1), (1, 1)])
+def test_voxels_that_are_turned_over_are_those_that_move_there(signs):
+    motion = np.diag([*signs, 1.0, 1.0])
+    places = np.arange(np.prod(GRID.shape)).reshape(GRID.shape)
+    positions, inside = moved_positions(GRID, np.linalg.inv(motion))
+    assert inside.all()
+    np.testing.assert_array_equal(np.flip(places, mirrored_axes(GRID, motion)).ravel(), positions)
+
+
+def test_only_mirrors_of_centred_grids_turn_voxels_over():
+    mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
+    aside = VoxelGrid.from_range('lidar', (-10.0, -10.0, -3.0, 14.0, 10.0, 3.0), (4.0, 4.0, 2.0))
+    shifted = mirror.copy()
+    shifted[0, 3] = 0.1
+    assert mirrored_axes(aside, mirror) is None
+    assert mirrored_axes(GRID, shifted) is None
+    assert mirrored_axes(GRID, 1.05 * mirror) is None
 
 
 def test_cameras_see_a_point_that_moves_with_the_grid_where_they_saw_it(rng, random_rigid):
