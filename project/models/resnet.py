@@ -1,11 +1,13 @@
 """mmdet's ResNet for GPUs: channels last, and one pass for norm, residual and ReLU after a convolution."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from mmdet.models.backbones.resnet import Bottleneck, ResNet
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from project.models.folded_resnet import FoldedResNet, can_be_folded
 from project.models.ops.frozen_norm import FROZEN_NORM, normalise
@@ -26,12 +28,18 @@ class FusedBottleneck(Bottleneck):
 
 @MODELS.register_module()
 class OccupancyResNet(ResNet):
-    """mmdet's ResNet; arguments, parameters, their start, and results are the same."""
+    """mmdet's ResNet; other arguments, parameters, their start, and results are the same.
+
+    Args:
+        recompute_stages: the backward pass computes the inside of this many first stages again (of the stem as well),
+            which takes less memory and more time.
+    """
 
     _foldable: bool | None = None
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, recompute_stages: int = 0, **kwargs):
         super().__init__(*args, **kwargs)
+        self.recompute_stages = recompute_stages
         self._folded: dict[torch.dtype, FoldedResNet] = {}
 
     def make_res_layer(self, **options) -> nn.Sequential:
@@ -78,14 +86,40 @@ class OccupancyResNet(ResNet):
             return folded(x)
         if x.is_cuda:
             x = x.contiguous(memory_format=torch.channels_last)
-        x = self.stem(x) if self.deep_stem else normalise(self.conv1(x), self.norm1)
-        x = self.maxpool(x)
         maps = []
         for index, name in enumerate(self.res_layers):
-            x = getattr(self, name)(x)
+            compute = getattr(self, name) if index else self._first_stage
+            again = index < self.recompute_stages and self.training and torch.is_grad_enabled()
+            x = self._computed_twice(compute, x) if again else compute(x)
             if index in self.out_indices:
                 maps.append(x)
         return tuple(maps)
+
+    def _first_stage(self, x: Tensor) -> Tensor:
+        x = self.stem(x) if self.deep_stem else normalise(self.conv1(x), self.norm1)
+        return getattr(self, self.res_layers[0])(self.maxpool(x))
+
+    def _computed_twice(self, compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """The result of a stage, of which only the input is kept until the backward pass."""
+
+        def contexts():
+            return nullcontext(), _statistics_kept(self)
+
+        # Nothing in a stage is random.
+        return checkpoint(compute, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+
+
+@contextmanager
+def _statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Running statistics do not change: a batch that is computed twice counts once."""
+    norms = [(norm, norm.momentum) for norm in network.modules() if isinstance(norm, nn.BatchNorm2d)]
+    try:
+        for norm, _ in norms:
+            norm.momentum = 0.0
+        yield
+    finally:
+        for norm, momentum in norms:
+            norm.momentum = momentum
 
 
 def _downsample(layers: nn.Sequential, x: Tensor) -> Tensor:

@@ -178,3 +178,23 @@ def test_neck_is_mmdets(extra):
     if extra != 'on_input':
         with torch.autocast('cpu', torch.bfloat16):
             assert {level.dtype for level in ours(maps)} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize('stages', [1, 2])
+def test_stages_that_are_computed_twice_change_no_gradient_and_count_a_batch_once(stages):
+    options = {**OPTIONS, 'dcn': None, 'norm_cfg': {'type': 'BN2d', 'requires_grad': True}, 'norm_eval': False}
+    results = []
+    for recompute in (0, stages):
+        torch.manual_seed(0)
+        backbone = OccupancyResNet(**options, recompute_stages=recompute).train()
+        images = torch.randn(2, 3, 64, 96)
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
+            loss = sum(each.square().mean() for each in backbone(images))
+        loss.backward()
+        statistics = {name: each for name, each in backbone.named_buffers() if 'running' in name}
+        results.append(({name: each.grad for name, each in backbone.named_parameters()}, statistics, sum(kept)))
+    plain, again = results
+    torch.testing.assert_close(again[:2], plain[:2], rtol=1e-5, atol=1e-6)
+    assert again[2] < 0.8 * plain[2]  # weights included
+    assert all(norm.momentum == 0.1 for norm in backbone.modules() if isinstance(norm, torch.nn.BatchNorm2d))
