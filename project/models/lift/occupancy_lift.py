@@ -165,12 +165,11 @@ class OccupancyLift(Base3DDetector):
         motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, -1:]), images.device)
         exists = torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')[:, :-1]).to(images.device)
         # While weights are trained, the volume of a frame changes, so it is not cached.
-        names = [
-            [None if self.training else _name(sample, t) for sample in data_samples] for t in range(len(images[0]))
-        ]
+        names = [None if self.training else _name(sample, t) for sample in data_samples for t in range(len(images[0]))]
         with evaluating(self):
-            volumes = [self._kept(images[:, t], image_from_grid[:, t], names[t]) for t in range(len(names))]
-        return *volumes, motions, exists
+            # All at once, so that a queue is one computation, and not a graph for each number of frames.
+            volumes = self._kept(images.flatten(0, 1), image_from_grid.flatten(0, 1), names)
+        return *volumes.unflatten(0, images.shape[:2]).unbind(1), motions, exists
 
     def _kept(self, images: Tensor, image_from_grid: Tensor, names: list) -> Tensor:
         """(B, Z, X, Y, C) volumes of B frames; those of named frames are computed once."""

@@ -91,10 +91,11 @@ class FrameMemory:
         """(B, ...) volumes of B frames.
 
         Args:
-            frames: unique names of frames.
+            frames: names of frames; one that occurs several times is computed once.
             compute: computes the (M, ...) volumes of the M frames that are not cached.
         """
-        missing = [index for index, frame in enumerate(frames) if frame not in self._volumes]
+        first = {frame: index for index, frame in reversed(list(enumerate(frames)))}
+        missing = sorted(index for frame, index in first.items() if frame not in self._volumes)
         found = {frame: self._volumes[frame] for frame in frames if frame in self._volumes}
         if missing:
             found.update(zip((frames[index] for index in missing), compute(missing).clone(), strict=True))
