@@ -189,7 +189,7 @@ def test_stages_that_are_computed_twice_change_no_gradient_and_count_a_batch_onc
         backbone = OccupancyResNet(**options, recompute_stages=recompute).train()
         images = torch.randn(2, 3, 64, 96)
         kept = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, kept=kept: kept.append(x.numel()) or x, lambda x: x):
             loss = sum(each.square().mean() for each in backbone(images))
         loss.backward()
         statistics = {name: each for name, each in backbone.named_buffers() if 'running' in name}
