@@ -249,6 +249,11 @@ class DynamicRemovalConfig(NamedTuple):
             number times the static ones.
         rim_neighbours: a cell that rays passed, but that was not clear, is dynamic if this many of the 26 cells around
             it are.
+        stray_moments: rays need not have passed through a cell beside dynamic ones if points lay in it in at most this
+            many moments: a mover is soon gone.
+        stray_neighbours: it is dynamic if this many of the 26 cells around it are.
+        stray_ratio: and if these are at least this number times the static ones around it; with 0.5 walls beside trails
+            lose voxels.
     """
 
     cell_m: float = 0.4
@@ -260,6 +265,9 @@ class DynamicRemovalConfig(NamedTuple):
     clear_share: float = 0.33
     max_dynamic_ratio: float = 1.0
     rim_neighbours: int = 4
+    stray_moments: int = 3
+    stray_neighbours: int = 3
+    stray_ratio: float = 0.7
 
 
 class VisibilityConfig(NamedTuple):

@@ -11,7 +11,8 @@ A static thing is hit nearly every time rays come near, even if it is as thin as
 pass, others stop in it or beside it. A mover fills its cells for a moment; at other times these cells and those around
 them are clear. So a cell is dynamic if it was clear in at least a third as many moments as it held points, unless it
 lies alone among static cells. A cell that was passed that often, but not clear, is dynamic if several cells around it
-are: it is the rim of a trail.
+are: it is the rim of a trail. A cell that held points in few moments and that no ray judged is dynamic if most cells
+around it are (`strays.py`).
 
 Ground is never judged and does not count as a point in a cell, because rays at a grazing angle pass through many of its
 cells. Dynamic points of keyframes appear at their own keyframe, as noise: something was there, but its static label is
@@ -35,6 +36,7 @@ from project.labels.aggregation.static_cells import (
     indices_of,
     static_cells,
 )
+from project.labels.aggregation.strays import mark_strays
 from project.labels.aggregation.sweeps import Points
 from project.labels.aggregation.tiles import TILE_M
 from project.labels.config import DEFAULT, DynamicRemovalConfig, LabelConfig
@@ -108,8 +110,12 @@ def _dynamic_cells(
     while True:
         further = rim[_cells_around(cells, where, dynamic, standing)[:, 0] >= config.rim_neighbours]
         if dynamic[further].all():
-            return dynamic
+            break
         dynamic[further] = True
+    mark_strays(
+        cells, dynamic, hit, standing, config.stray_moments, config.stray_neighbours, config.stray_ratio
+    )  # fmt: skip
+    return dynamic
 
 
 @njit(cache=True, error_model='numpy')

@@ -102,6 +102,21 @@ def test_so_it_is_beside_a_wall(street):
     np.testing.assert_array_equal(street.removed(), cells((slice(0, 18), slice(2, 5), slice(1, 8))))
 
 
+def test_so_is_the_part_of_it_that_no_ray_comes_near_at_other_times(street):
+    street.rays[:, 2] = 0
+    for moment in range(MOMENTS):
+        street.put((slice(3 * moment, 3 * moment + 3), slice(2, 5), slice(1, 8)), 2 * moment)
+    np.testing.assert_array_equal(street.removed(), cells((slice(0, 18), slice(2, 5), slice(1, 8))))
+
+
+def test_a_wall_that_no_ray_comes_near_stays_beside_a_trail(street):
+    street.rays[:, 2] = 0
+    street.put((ALWAYS, 2, slice(1, 10)), ALWAYS)
+    for moment in range(MOMENTS):
+        street.put((slice(3 * moment, 3 * moment + 3), slice(3, 6), slice(1, 8)), 2 * moment)
+    np.testing.assert_array_equal(street.removed(), cells((slice(0, 18), slice(3, 6), slice(1, 8))))
+
+
 def test_what_waits_and_drives_on_is_removed(street):
     mover = slice(8, 12), slice(2, 5), slice(1, 8)
     street.put(mover, slice(0, 8))
