@@ -91,6 +91,7 @@ class Graphs:
         places = tuple((each.data_ptr(), each.requires_grad) for each in self._parameters)
         settings = shapes, places, torch.get_autocast_dtype('cuda')
         captured, capacity = self._captured.get(key), None
+        seen, self._before[key] = self._before.get(key) == settings, settings
         if captured is not None and captured.settings == settings:
             if needed is None:
                 return captured.replay(*tensors)
@@ -101,7 +102,6 @@ class Graphs:
         else:
             capacity = None if needed is None else int(needed())
         options = {} if capacity is None else {'capacity': capacity}
-        seen, self._before[key] = self._before.get(key) == settings, settings
         if not seen or key in self._refused:
             return compute(*tensors, **options)
         if captured is not None:

@@ -100,8 +100,16 @@ def test_a_graph_is_captured_at_the_second_batch_in_a_row():
     asked = [(full, 5), (full, 5), (full, 4), (last, 5), (full, 5), (full, 6), (last, 5), (last, 5)]
     found = [graphs(computed, (tensor,), needed(capacity)) for tensor, capacity in asked]
     # A smaller batch, once, is computed without a graph and costs the larger ones nothing.
-    assert found == ['computed', *['replayed'] * 2, 'computed', 'replayed', 'computed', 'computed', 'replayed']
-    assert graphs.log == [(4, 5), (3, 5)]
+    assert found == ['computed', *['replayed'] * 2, 'computed', *['replayed'] * 2, 'computed', 'replayed']
+    assert graphs.log == [(4, 5), (4, 6), (3, 5)]
+
+
+def test_the_last_batch_of_each_epoch_takes_no_graph():
+    graphs = Recorded(torch.nn.Linear(1, 1))
+    epoch = [torch.zeros(4)] * 3 + [torch.zeros(3)]
+    for tensor in epoch * 3:
+        graphs(computed, (tensor,), needed(5))
+    assert graphs.log == [(4, 5)]
 
 
 def other(tensor, capacity):
