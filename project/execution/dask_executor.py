@@ -8,9 +8,11 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cloudpickle
+import dask
 from distributed import Client, Future, KilledWorker
 
 from project.errors import UserError
@@ -20,6 +22,16 @@ from project.execution.executor import Lost, Work
 cloudpickle.register_pickle_by_value(on_worker)
 
 POLL_S = 0.2
+GATHER_S = 0.05
+"""Tasks that end within so many seconds are replaced by one message to the scheduler, not by one each."""
+
+BATCH = 16
+"""Largest number of items in one message."""
+
+REPORTS_S = 100
+"""Largest number of reports of progress in a second, each of which the scheduler passes on; but every worker may report
+every two seconds as long as there are few."""
+
 LOOK_S = 2.0
 """Seconds between checks of the existing workers."""
 
@@ -95,7 +107,9 @@ class DaskExecutor:
         Raises:
             UserError: the scheduler is gone, or no worker matches this process.
         """
-        return _Run(self, work, items, shared, on_progress, try_elsewhere).results()
+        # The scheduler holds no more than one item a thread, however large it is.
+        with dask.config.set({'distributed.admin.large-graph-warning-threshold': '1TB'}):
+            return _Run(self, work, items, shared, on_progress, try_elsewhere).results()
 
 
 class _Run:
@@ -149,17 +163,26 @@ class _Run:
         # One task for each thread, and none that waits behind another: the death of its worker would count for it as
         # well. With all tasks at once, all scenes would be in the scheduler's memory.
         room = max(threads, self.executor.workers, 1) - len(self.running)
-        for number in [self.waiting.popleft() for _ in range(min(max(room, 0), len(self.waiting)))]:
-            key = f'occupancy-{number}-{uuid.uuid4().hex}'
-            payload = pickle.dumps((self.work, self.items[number], self.shared))
-            shunned = self.unlike | {self.avoided.get(number, '')}
-            avoid = bool(shunned & set(self.threads))
-            others = [address for address in self.threads if address not in shunned] if avoid else []
-            future = self.client.submit(
-                on_worker.work_on, self.executor.expected, self.topic, key, payload, key=key, pure=False,
-                # A worker to be avoided is better than none.
-                workers=others or None, allow_other_workers=bool(others),
-            )  # fmt: skip
+        by_avoided: dict[str, list[int]] = {}
+        for _ in range(min(max(room, 0), len(self.waiting))):
+            number = self.waiting.popleft()
+            by_avoided.setdefault(self.avoided.get(number, ''), []).append(number)
+        for avoided, numbers in by_avoided.items():
+            for first in range(0, len(numbers), BATCH):
+                self._send(numbers[first : first + BATCH], self.unlike | {avoided}, max(2.0, threads / REPORTS_S))
+
+    def _send(self, numbers: list[int], shunned: set[str], report_s: float) -> None:
+        keys = [f'occupancy-{number}-{uuid.uuid4().hex}' for number in numbers]
+        contents = ((self.work, self.items[number], self.shared) for number in numbers)
+        avoid = not shunned.isdisjoint(self.threads)
+        others = [address for address in self.threads if address not in shunned] if avoid else []
+        futures = self.client.map(
+            partial(on_worker.work_on, self.executor.expected, self.topic, report_s), keys,
+            [on_worker.Payload(pickle.dumps(content)) for content in contents], key=keys, pure=False,
+            # A worker to be avoided is better than none.
+            workers=others or None, allow_other_workers=bool(others),
+        )  # fmt: skip
+        for number, key, future in zip(numbers, keys, futures, strict=True):
             self.running[key] = _Task(number, future)
             future.add_done_callback(lambda _, key=key: self.done.put(key))
 
@@ -167,6 +190,7 @@ class _Run:
         """Take finished tasks; waits for a moment if there are none."""
         try:
             keys = [self.done.get(timeout=POLL_S)]
+            time.sleep(GATHER_S)
             while not self.done.empty():
                 keys.append(self.done.get())
         except queue.Empty:
@@ -195,9 +219,8 @@ class _Run:
             self.unlike.add(reply['worker'])
             self.waiting.appendleft(task.number)
             return
-        others = set(self.threads) - self.unlike - {reply['worker']}
-        once_more = others and self.try_elsewhere(reply['result']) and self._once_more(task.number, reply['worker'])
-        if not once_more:
+        once_more = self.try_elsewhere(reply['result']) and set(self.threads) - self.unlike - {reply['worker']}
+        if not (once_more and self._once_more(task.number, reply['worker'])):
             self.found[task.number] = reply['result']
             self.steps += reply['steps']
 

@@ -16,12 +16,23 @@ from typing import Any
 PACKAGES = ('numpy', 'numba', 'scipy')
 """Labels may depend on the versions of these packages."""
 
-PROGRESS_S = 2.0
-"""Seconds between reports of progress: each is a message to the scheduler and to the client."""
-
 
 class StoppedError(Exception):
     """The client has cancelled this task."""
+
+
+class Payload:
+    """Bytes that Dask passes on without copying them, from the client through the scheduler to a worker.
+
+    Args:
+        data: any object with a buffer.
+    """
+
+    def __init__(self, data: Any):
+        self.data = data
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Payload, (pickle.PickleBuffer(self.data),)
 
 
 def versions() -> dict[str, str]:
@@ -84,12 +95,13 @@ def _size_at(url: str) -> int | str:
         return f'{type(error).__name__}: {error}'
 
 
-def work_on(expected: Mapping[str, Any], topic: str, key: str, payload: bytes) -> dict[str, Any]:
+def work_on(expected: Mapping[str, Any], topic: str, report_s: float, key: str, payload: Payload) -> dict[str, Any]:
     """Work on an item, in a task of a worker that is like the client.
 
     Args:
         expected: as for :func:`differences`; checked once for each process and client.
         topic: of the events that report progress: (key, steps done).
+        report_s: seconds between them.
         key: of this task.
         payload: pickled work, item and what is shared.
 
@@ -108,18 +120,18 @@ def work_on(expected: Mapping[str, Any], topic: str, key: str, payload: bytes) -
     reply = {'worker': worker.address, 'host': platform.node(), 'differs': checked[topic]}
     if checked[topic]:
         return reply
-    work, item, shared = pickle.loads(payload)
+    work, item, shared = pickle.loads(payload.data)
     steps, reported = 0, time.monotonic()
 
     def on_step() -> None:
         nonlocal steps, reported
         steps += 1
-        if time.monotonic() > reported + PROGRESS_S:
+        if time.monotonic() > reported + report_s:
             reported = time.monotonic()
             worker.log_event(topic, (key, steps))
-            task = worker.state.tasks.get(key)
-            if task is None or task.state == 'cancelled':
-                raise StoppedError
+        task = worker.state.tasks.get(key)
+        if task is None or task.state == 'cancelled':
+            raise StoppedError
 
     return {**reply, 'result': work(item, shared, on_step), 'steps': steps}
 

@@ -14,6 +14,10 @@ def tenfold(item, shared, on_step):
     return item * 10
 
 
+def first_byte(item, shared, on_step):
+    return item[0]
+
+
 def die(item, shared, on_step):
     """Die always, or the first time, as the item says."""
     mark = Path(shared) / str(item)
