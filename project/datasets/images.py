@@ -3,6 +3,7 @@
 Pixels count from the image's top left corner: the centre of the first one is at (0.5, 0.5).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,17 +12,30 @@ import numpy as np
 from project.errors import UserError
 from project.storage.mounts import at_hand
 
+try:
+    import simplejpeg
+except ImportError:
+    simplejpeg = None
+
 REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 """By what a JPEG can be reduced while it is decoded, and OpenCV's flag for that."""
 
+JPEG_START, EXIF = b'\xff\xd8', b'Exif\0\0'
+EXIF_WITHIN = 4096
+"""OpenCV turns an image as its Exif data say, which simplejpeg does not."""
 
-def read_image(path: str | Path, reduced_by: int = 1) -> np.ndarray:
+MOST_PIXELS = 1 << 26
+"""Of images that simplejpeg decodes: it allocates as many as a file says."""
+
+
+def read_image(path: str | Path, reduced_by: int = 1, into: np.ndarray | None = None) -> np.ndarray:
     """Read an image: (H, W, 3) uint8 BGR.
 
     Args:
         path: the file.
         reduced_by: one of :data:`REDUCED`: one pixel for so many along each side, rounded up. Of a JPEG only that much
             is decoded, in half of the time or less.
+        into: where the image goes, and what is returned, if it has the same size.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -32,18 +46,61 @@ def read_image(path: str | Path, reduced_by: int = 1) -> np.ndarray:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: missing') from None
-    try:
-        image = None if _is_cut_off(content) else cv2.imdecode(np.frombuffer(content, np.uint8), REDUCED[reduced_by])
-    except cv2.error:  # it says that it has more pixels than any camera
-        image = None
+    image = None if _is_cut_off(content) else _decoded(content, reduced_by, into)
     if image is None:
         raise UserError(f'{path}: not an image that can be read, or only a part of one; download it again')
-    return image
+    if into is None or into is image or into.shape != image.shape:
+        return image
+    into[:] = image
+    return into
+
+
+def read_images(paths: Sequence[str | Path], reduced_by: int = 1) -> list[np.ndarray]:
+    """Read images as :func:`read_image` does; those of the first one's size lie in one array, for :func:`one_array`."""
+    first = read_image(paths[0], reduced_by)
+    whole = np.empty((len(paths), *first.shape), first.dtype)
+    whole[0] = first
+    return [whole[0], *(read_image(path, reduced_by, whole[n]) for n, path in enumerate(paths[1:], 1))]
+
+
+def one_array(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Images of one size as (N, H, W, 3), without a copy if that is where they lie."""
+    whole = images[0].base
+    if not isinstance(whole, np.ndarray) or whole.shape != (len(images), *images[0].shape):
+        return np.stack(images)
+    in_place = (image.__array_interface__ == whole[n].__array_interface__ for n, image in enumerate(images))
+    return whole if all(in_place) else np.stack(images)
+
+
+def _decoded(content: bytes, reduced_by: int, into: np.ndarray | None) -> np.ndarray | None:
+    """The image, in `into` if that could be; None if it cannot be decoded. OpenCV's pixels are the definition."""
+    if simplejpeg is not None and content.startswith(JPEG_START) and EXIF not in content[:EXIF_WITHIN]:
+        try:
+            return _decoded_directly(content, reduced_by, into)
+        except ValueError:  # a kind that it does not know, or damaged
+            pass
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), REDUCED[reduced_by])
+    except cv2.error:  # it says that it has more pixels than any camera
+        return None
+
+
+def _decoded_directly(content: bytes, reduced_by: int, into: np.ndarray | None) -> np.ndarray:
+    height, width = simplejpeg.decode_jpeg_header(content)[:2]
+    if height * width > MOST_PIXELS:
+        raise ValueError
+    rows, columns = -(-height // reduced_by), -(-width // reduced_by)
+    fits = into is not None and into.shape == (rows, columns, 3)
+    # It sees to a smallest size and takes the least scale that gives it.
+    image = simplejpeg.decode_jpeg(content, 'BGR', min_height=rows, min_width=columns, buffer=into if fits else None)
+    if image.shape != (rows, columns, 3):
+        raise ValueError
+    return into if fits else image
 
 
 def _is_cut_off(content: bytes) -> bool:
     """Whether there is nothing, or a JPEG's last scan has no end marker: OpenCV would fill up with grey."""
-    if not content.startswith(b'\xff\xd8'):
+    if not content.startswith(JPEG_START):
         return not content
     # Data of a scan holds neither marker; a thumbnail, which comes before, may hold both.
     return content.find(b'\xff\xda', content.rfind(b'\xff\xd9') + 1) >= 0

@@ -45,7 +45,7 @@ class LoadSurroundImages(BaseTransform):
             loaded = [images.reduced(image, self.reduced_by) for image in results['imgs']]
         else:
             files = [file for frame in results['image_files'] for file in frame]
-            loaded = [images.read_image(file, self.reduced_by) for file in files]
+            loaded = images.read_images(files, self.reduced_by)
         if self.reduced_by > 1:
             results['lidar2img'] = np.diag([1 / self.reduced_by, 1 / self.reduced_by, 1, 1]) @ results['lidar2img']
         heights, widths = zip(*(image.shape[:2] for image in loaded), strict=True)
@@ -106,7 +106,8 @@ class DistortSurroundImages(BaseTransform):
 class PackOccupancyInputs(BaseTransform):
     """Pack a keyframe as ``dict(inputs=dict(imgs=...), data_samples=...)``; see :mod:`project.datasets.data_sample`.
 
-    Images are not copied: ``imgs`` is a view (N, 3, H, W), or (T, N, 3, H, W), with their dtype.
+    ``imgs`` is a view (N, 3, H, W), or (T, N, 3, H, W), with the dtype of the images; those that are as they were read
+    are not copied.
     """
 
     def transform(self, results: dict) -> dict:
@@ -118,7 +119,7 @@ class PackOccupancyInputs(BaseTransform):
         shapes = {image.shape for image in results['imgs']}
         if len(shapes) > 1:
             raise ValueError(f'keyframe {results["sample_token"]}: images of different sizes {sorted(shapes)}')
-        stacked = torch.from_numpy(np.stack(results['imgs'])).permute(0, 3, 1, 2)
+        stacked = torch.from_numpy(images.one_array(results['imgs'])).permute(0, 3, 1, 2)
         queue_length = len(results['image_files'])
         if queue_length > 1:
             stacked = stacked.unflatten(0, (queue_length, -1))

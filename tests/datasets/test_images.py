@@ -4,7 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from project.datasets.images import grid_mask, read_image, reduced, scaled, scaled_projection
+from project.datasets.images import (
+    grid_mask,
+    one_array,
+    read_image,
+    read_images,
+    reduced,
+    scaled,
+    scaled_projection,
+)
 
 
 @pytest.fixture
@@ -30,6 +38,44 @@ def test_a_jpeg_is_read_whole_or_not_at_all(tmp_path, options):
             path.write_bytes(content[:length])
             with pytest.raises(ValueError, match=r'a\.jpg: not an image that can be read, or only a part'):
                 read_image(path)
+
+
+@pytest.mark.parametrize('by', [1, 2, 4])
+@pytest.mark.parametrize('kind', ['4:2:0', '4:4:4', 'progressive', 'grey', 'turned'])
+def test_jpegs_have_opencvs_pixels(tmp_path, rng, kind, by):
+    smooth = cv2.resize(rng.integers(0, 256, (9, 13, 3), dtype=np.uint8), (203, 101))
+    options = {
+        '4:4:4': (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+        'progressive': (cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    }
+    content = cv2.imencode('.jpg', smooth[..., 0] if kind == 'grey' else smooth, options.get(kind, ()))[1].tobytes()
+    if kind == 'turned':  # Exif data with one entry: the orientation 6, a quarter turn
+        entry = b'MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'
+        content = content[:2] + b'\xff\xe1' + (len(entry) + 8).to_bytes(2, 'big') + b'Exif\0\0' + entry + content[2:]
+    path = tmp_path / 'a.jpg'
+    path.write_bytes(content)
+    flag = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}[by]
+    expected = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
+    assert expected.shape[0] > expected.shape[1] or kind != 'turned'
+    np.testing.assert_array_equal(read_image(path, by), expected)
+    into = np.zeros_like(expected)
+    assert read_image(path, by, into) is into
+    np.testing.assert_array_equal(into, expected)
+
+
+def test_images_of_one_size_are_read_into_one_array(tmp_path, rng):
+    sizes = [(8, 16), (8, 16), (8, 16), (16, 8)]
+    paths = [tmp_path / f'{n}.{kind}' for n, kind in enumerate(['jpg', 'png', 'jpg', 'png'])]
+    for path, size in zip(paths, sizes, strict=True):
+        cv2.imwrite(str(path), rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+    loaded = read_images(paths)
+    for image, path in zip(loaded, paths, strict=True):
+        np.testing.assert_array_equal(image, cv2.imread(str(path)))
+    alike = read_images(paths[:3])
+    assert np.shares_memory(one_array(alike), alike[2])
+    for changed in (alike[::-1], alike[:2], [*alike[:2], alike[2].copy()], [image[:, ::-1] for image in alike]):
+        assert not np.shares_memory(one_array(changed), alike[0])
+        np.testing.assert_array_equal(one_array(changed), np.stack(changed))
 
 
 def test_scaling_halves_by_averaging_and_keeps_the_dtype():
