@@ -95,7 +95,7 @@ def _decoded_directly(content: bytes, reduced_by: int, into: np.ndarray | None) 
     image = simplejpeg.decode_jpeg(content, 'BGR', min_height=rows, min_width=columns, buffer=into if fits else None)
     if image.shape != (rows, columns, 3):
         raise ValueError
-    return into if fits else image
+    return into if into is not None and fits else image
 
 
 def _is_cut_off(content: bytes) -> bool:
