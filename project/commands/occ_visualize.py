@@ -63,8 +63,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     where.add_argument(
         '--schemas',
         choices=('foxglove', 'ros2'),
-        default='foxglove',
-        help='messages of --mcap: those of Foxglove, or those of ROS 2, for ros2 bag play and RViz',
+        help='messages of --mcap: those of Foxglove (by default), or those of ROS 2, for ros2 bag play and RViz',
     )
     where.add_argument('--rrd', metavar='FILE', help='a recording for Rerun')
     where.add_argument('--glb', metavar='FILE', help='a mesh of one frame, for slides and web pages')

@@ -103,6 +103,8 @@ def _check_pictures(arguments: Namespace) -> None:
         check_target(arguments.png, folder=not arguments.png.endswith('.png'))
     if arguments.mask and not any(getattr(arguments, name) for name in ('png', 'gif', 'mp4', 'glb', 'ply')):
         raise ValueError('--mask is for --png, --gif, --mp4, --glb and --ply; the page has a switch for it')
+    if arguments.schemas and not arguments.mcap:
+        raise ValueError('--schemas has no use without --mcap')
     if arguments.width is not None and not MIN_WIDTH_PX <= arguments.width <= MAX_WIDTH_PX:
         raise ValueError(f'--width {arguments.width}: give {MIN_WIDTH_PX} to {MAX_WIDTH_PX} pixels')
     if not 0 < arguments.fps <= MAX_FPS:

@@ -77,6 +77,21 @@ def test_labels_become_files_of_other_programs(tiny_labels, tiny_world, tmp_path
         assert np.allclose((place.x, place.y, place.z), np.array(entry['ego2global'])[:3, 3])
 
 
+def test_labels_become_a_recording_for_ros_2(tiny_labels, tiny_world, tmp_path):
+    pytest.importorskip('mcap_ros2')
+    from mcap.reader import make_reader
+
+    command = [str(tiny_labels), '--format', 'occ3d', '--dataroot', str(tiny_world), '--scene', 'scene-0103']
+    assert occ_visualize.main([*command, '--mcap', str(tmp_path / 'a.mcap'), '--schemas', 'ros2']) == 0
+    with open(tmp_path / 'a.mcap', 'rb') as file:
+        summary = make_reader(file).get_summary()
+    assert {schema.encoding for schema in summary.schemas.values()} == {'ros2msg'}
+    topics = {channel.topic for channel in summary.channels.values()}
+    assert {'/labels', '/points', '/boxes', '/tf', '/CAM_BACK/image/compressed', '/CAM_BACK/camera_info'} < topics
+    keyframes = len(infos.read(tiny_labels / 'nuscenes_infos_val.pkl')['data_list'])
+    assert summary.statistics.message_count == keyframes * len(topics)
+
+
 def test_a_model_predicts_on_the_spot(tiny_world: Path, tiny_labels: Path, tmp_path: Path):
     config = ROOT / 'config' / 'occupancy_tiny.py'
     torch.save({'state_dict': MODELS.build(read_config(config).model).state_dict()}, tmp_path / 'a.pth')
@@ -128,6 +143,7 @@ def test_a_missing_data_set_is_named(tmp_path: Path, capsys):
         (['LABELS', '--mask', 'camera', '--html', 'a.html'], '--mask is for --png, --gif, --mp4'),
         (['LABELS', '--gif', 'a.gif', '--fps', '0'], '--fps 0: give more than 0'),
         (['LABELS', '--mcap', 'a.bag'], '--mcap a.bag: the name must end in .mcap'),
+        (['LABELS', '--schemas', 'ros2', '--png', 'a.png'], '--schemas has no use without --mcap'),
         (['LABELS', '--glb', 'a.glb', '--frames', 'all'], 'a mesh is of one frame'),
         (['LABELS', '--gif', 'a.mp4'], '--gif a.mp4: the name must end in .gif'),
         (['LABELS', '--png', 'a.jpg'], '--png a.jpg: the name must end in .png'),

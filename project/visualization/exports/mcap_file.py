@@ -72,8 +72,8 @@ class _Messages:
             yield f'/{layer.name}', self.voxels(layer)
         if frame.points is not None:
             yield '/points', self.points(frame.points)
-        if frame.boxes:
-            yield '/boxes', self.boxes()
+        # Those of a frame without boxes remove those of the frame before.
+        yield '/boxes', self.boxes()
         for camera in frame.cameras:
             content, kind = encoded_image(camera)
             head = {**self.head, 'frame_id': camera.name}

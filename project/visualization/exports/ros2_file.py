@@ -76,8 +76,8 @@ class _Messages:
         if frame.points is not None:
             points = np.ascontiguousarray(frame.points, '<f4').view(POINT)[:, 0]
             yield '/points', 'sensor_msgs/PointCloud2', self.cloud(points)
-        if frame.boxes:
-            yield '/boxes', 'visualization_msgs/MarkerArray', self.boxes()
+        # Those of a frame without boxes remove those of the frame before.
+        yield '/boxes', 'visualization_msgs/MarkerArray', self.boxes()
         for camera in frame.cameras:
             content, kind = encoded_image(camera)
             header = self.header(camera.name)
