@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from project.storage.mirror import Mirror
     from project.storage.remote import RemoteFolder
 
+COPIES = 'occupancy-cache'
+"""What is in this folder of a cache may be removed; whatever else is beside it is not ours."""
+
 _MIRRORS: dict[str, 'Mirror'] = {}
 """By local folder."""
 
@@ -87,7 +90,7 @@ def mounted(text: str, cache: CacheChoice = _TEMPORARY) -> Path:
     from project.storage.remote import RemoteFolder
 
     url = text.rstrip('/')
-    root = cache.folder.absolute() if cache.folder else scratch()
+    root = (cache.folder.absolute() if cache.folder else scratch()) / COPIES
     # No mirror lies in another one, whatever the URLs. The last part stays: it is the name of a folder of recordings.
     whole = re.sub(r'[^\w.=-]+', '_', url)[-100:]
     folder = root / f'{whole}-{zlib.crc32(url.encode()):08x}' / re.split(r'[/:]', url)[-1]
@@ -101,7 +104,7 @@ def remounted(remote: 'RemoteFolder', folder: Path, cache: Path, limit: int, tem
     from project.storage.mirror import Mirror
 
     if temporary and not cache.is_dir():
-        folder, cache = scratch() / folder.relative_to(cache), scratch()
+        folder, cache = scratch() / COPIES / folder.relative_to(cache), scratch() / COPIES
     return _MIRRORS.get(os.fspath(folder)) or _mount(Mirror(remote, folder, cache, limit, temporary))
 
 

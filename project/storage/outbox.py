@@ -1,5 +1,6 @@
 """A local folder whose files become objects of a remote one, each only once it is complete."""
 
+import errno
 import os
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -70,6 +71,8 @@ class Outbox:
         Raises:
             RemoteError: an object cannot be written; the message names it. It will be sent again by the next call.
         """
+        if not self.folder.is_dir():
+            raise OSError(errno.ENOENT, 'this temporary folder was removed by somebody', str(self.folder))
         here = self._here()
         each(self._remove, set(self._sent) - set(here))
         changed = [name for name in here if self._sent.get(name) != here[name]]
@@ -96,9 +99,9 @@ class Outbox:
         """
         if self._pool is not None:
             self._pool.shutdown()
-        for future in self._going:
+        going, self._pool, self._going = self._going, None, []
+        for future in going:
             future.result()
-        self._pool, self._going = None, []
 
     def _send(self, name: str) -> None:
         state = _state(self.folder / name)

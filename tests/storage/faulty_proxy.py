@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 @dataclass
@@ -50,7 +50,7 @@ def faulty_proxy(server: str, faults: Faults):
             body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
             faults.requests.append((self.command, self.path))
             time.sleep(faults.latency_s)
-            meant = faults.only in self.path
+            meant = faults.only in unquote(self.path)
             number = next(requests) if meant else 1
             if meant and faults.drop_every and number % faults.drop_every == 0:
                 self.close_connection = True

@@ -7,6 +7,7 @@ import pytest
 
 from project.errors import UserError
 from project.storage.eviction import IN_USE_S, bytes_of, evict
+from project.storage.mounts import CacheChoice, mirror_at, mounted
 
 
 def used(path, size, seconds_ago):
@@ -37,3 +38,14 @@ def test_sizes():
     for text in ('', '0', 'much', '-1GB', '1XB'):
         with pytest.raises(UserError, match='is no size'):
             bytes_of(text)
+
+
+def test_only_copies_are_removed_from_the_folder_of_a_cache(tmp_path):
+    pytest.importorskip('fsspec', reason="needs the extra 'cloud'")
+    used(tmp_path / 'somebody' / 'else.bin', 1000, 1e6)
+    folder = mounted('memory://a/b', CacheChoice(tmp_path, 100))
+    used(folder / 'old.bin', 100, 1e6)
+    used(folder / 'new.bin', 50, 0)
+    mirror = mirror_at(folder)
+    mirror._make_room(1000)
+    assert sorted(path.name for path in tmp_path.rglob('*.bin')) == ['else.bin', 'new.bin']
