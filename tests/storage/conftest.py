@@ -5,15 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip('s3fs', reason="needs the extra 'cloud'")
-server = pytest.importorskip('moto.server', reason='needs a server of S3 (moto)')
-
 KEYS = {'AWS_ACCESS_KEY_ID': 'tests', 'AWS_SECRET_ACCESS_KEY': 'tests', 'AWS_DEFAULT_REGION': 'us-east-1'}
 
 
 @pytest.fixture(scope='session')
 def s3_server() -> Iterator[str]:
     """Address of the server."""
+    server = pytest.importorskip('moto.server', reason='needs a server of S3 (moto)')
     running = server.ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False)
     running.start()
     host, port = running.get_host_and_port()
@@ -24,6 +22,7 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture
 def use_endpoint(monkeypatch: pytest.MonkeyPatch):
     """Makes this process, and those that it starts, find S3 at an address."""
+    pytest.importorskip('s3fs', reason="needs the extra 'cloud'")
     import fsspec.config
 
     def use(address: str) -> None:

@@ -21,6 +21,7 @@ class Faults:
         cut_every: of each so manieth body that is read only half comes.
         lie: a body that was cut says that it is whole, as of a store that sends no checksums.
         only: faults are for paths with this text.
+        method: faults are for requests of this method; for all by default.
         requests: method and path of those that came.
     """
 
@@ -30,6 +31,7 @@ class Faults:
     cut_every: int = 0
     lie: bool = False
     only: str = ''
+    method: str = ''
     requests: list[tuple[str, str]] = field(default_factory=list)
 
     def contents_read(self) -> list[str]:
@@ -50,7 +52,7 @@ def faulty_proxy(server: str, faults: Faults):
             body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
             faults.requests.append((self.command, self.path))
             time.sleep(faults.latency_s)
-            meant = faults.only in unquote(self.path)
+            meant = faults.only in unquote(self.path) and faults.method in ('', self.command)
             number = next(requests) if meant else 1
             if meant and faults.drop_every and number % faults.drop_every == 0:
                 self.close_connection = True
