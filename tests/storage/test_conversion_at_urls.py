@@ -65,6 +65,7 @@ def test_converted_resumed_looked_at_and_checked(world, local_labels, tmp_path, 
     assert world in (tmp_path / 'check.json').read_text()
 
 
+@pytest.mark.slow
 def test_recordings_at_a_url_and_labels_here(world, local_labels, tmp_path):
     cache = ['--cache', str(tmp_path / 'cache'), '--cache-size', '1GB']
     assert convert(world, '--save_path', str(tmp_path / 'labels'), '--workers', '1', *cache) == 0

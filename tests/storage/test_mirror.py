@@ -16,8 +16,8 @@ from project.storage.remote import RemoteError, RemoteFolder
 
 @pytest.fixture
 def objects(bucket: str, tmp_path, rng: np.random.Generator) -> dict[str, bytes]:
-    """Forty objects in the folder ``data`` of the bucket, by name; one is empty."""
-    found = {f'lidar/sweep_of_scene_{i:03}.bin': rng.bytes(1000 + 37 * i) for i in range(39)} | {'empty.txt': b''}
+    """Twenty objects in the folder ``data`` of the bucket, by name; one is empty."""
+    found = {f'lidar/sweep_of_scene_{i:03}.bin': rng.bytes(1000 + 37 * i) for i in range(19)} | {'empty.txt': b''}
     for name, content in found.items():
         put(f'{bucket}/data', name, content, tmp_path)
     return found
@@ -79,8 +79,12 @@ def test_what_is_missing_is_missing_here(bucket, objects, tmp_path):
     assert not (folder / 'no.bin').exists()
 
 
+ALL_AT_ONCE = {'fail_every': 10, 'drop_every': 13, 'cut_every': 4}
+ONE_BY_ONE = [{'fail_every': 10}, {'drop_every': 10}, {'cut_every': 4}, {'cut_every': 4, 'lie': True}]
+
+
 @pytest.mark.parametrize(
-    'trouble', [{'fail_every': 10}, {'drop_every': 10}, {'cut_every': 4}, {'cut_every': 4, 'lie': True}]
+    'trouble', [ALL_AT_ONCE, *(pytest.param(trouble, marks=pytest.mark.slow) for trouble in ONE_BY_ONE)]
 )
 def test_faults_that_pass_cost_a_try(bucket, objects, faults, tmp_path, trouble):
     folder = mounted(f'{bucket}/data', CacheChoice(tmp_path / 'cache'))
