@@ -150,7 +150,9 @@ def drawn(pairs: Sequence[Pair], scene_of: Callable[[Pair], Scene], folder: Path
             shown |= set(labels.classes.tolist())
         rows += [np.concatenate([panels[0], blank(PANEL_PX[1], GAP_PX), panels[1]], axis=1), blank(GAP_PX, width)]
     names = LabelSet()
-    entries = [(names.names[code], tuple(names.colours[code].tolist())) for code in sorted(shown) if code]
+    entries = [
+        (names.names[code].replace('_', ' '), tuple(names.colours[code].tolist())) for code in sorted(shown) if code
+    ]
     return np.concatenate([*rows, legend(entries, width)])
 
 

@@ -6,6 +6,10 @@ this package before any third-party one: if one is missing, they end here in one
 project ends a program when it is imported.
 """
 
+import os
+
 from project.cli import require_main
 
 require_main()
+# numpy's threads for matrices keep processors waiting for work, which takes longer than matrices of 4 x 4.
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')

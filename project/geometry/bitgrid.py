@@ -85,7 +85,7 @@ def spread(layers: np.ndarray, reach: int) -> np.ndarray:
     return result
 
 
-@njit(inline='always', error_model='numpy')
+@njit(error_model='numpy')
 def line_between(start, stop, shape):
     """A line in units of voxels, and the part of it inside the grid as two shares (see :func:`clip_to_grid`)."""
     direction = stop[0] - start[0], stop[1] - start[1], stop[2] - start[2]
@@ -102,7 +102,7 @@ def _inside(point, shape):
     return 0 <= x < shape[0] and 0 <= y < shape[1] and 0 <= z < shape[2]
 
 
-@njit(inline='always')
+@njit(error_model='numpy')
 def column_at(shape, along_y, line, share):
     """Number of the column, and layer, at a share of a line; valid inside the grid only."""
     x = _cut(line[0] + share * line[3], 0, shape[0] - 1)
@@ -123,7 +123,7 @@ def _cut(coordinate, low, high):
     return min(max(int(coordinate), low), high)
 
 
-@njit(inline='always')
+@njit(error_model='numpy')
 def enter_grid(shape, along_y, line, enter, leave):
     """State of the traversal of blocks, for :func:`next_block`."""
     nx, ny, _ = shape
@@ -144,7 +144,7 @@ def next_block(blocks, shape, along_y, line, leave, state):
     return _seek(blocks, line, leave, BLOCK, 1 << along_y, shape[2], state)
 
 
-@njit(inline='always')
+@njit(error_model='numpy')
 def enter_block(along_y, line, block, enter, leave):
     """State of the traversal of the columns of a block, for :func:`next_column`."""
     low_x = (block >> along_y) << BLOCK_BITS
@@ -195,7 +195,7 @@ def summary(bits, block):
     return any_column
 
 
-@njit(inline='always', error_model='numpy')
+@njit(error_model='numpy')
 def _begin(line, enter, x, y, last_x, last_y, width, cell):
     """A state: cell, steps left along x and y, shares of the line at the next borders, layer and share there.
 
