@@ -24,8 +24,9 @@ from project.sources.records import BoxRecords, CameraRecord, Keyframe, Keyframe
 from project.storage.mounts import at_hand
 from project.taxonomy import NOISE, OPENOCC_CLASSES, Taxonomy
 
-INFO_VERSION = '2.0'
-"""Increased when the content of an index changes its meaning; 2.0 has paths from the dataroot, labels and the rig."""
+INFO_VERSION = '2.1'
+"""Increased when the content of an index changes its meaning; 2.0 has paths from the dataroot, labels and the rig, 2.1
+the class of a box as ``occupancy_class``."""
 
 DETECTION_CLASSES = OPENOCC_CLASSES[:10]
 """Classes of boxes in the order of nuScenes detection, mmdet3d's ``bbox_label_3d``."""
@@ -122,7 +123,7 @@ def write(path: str | Path, infos: Sequence[dict], metainfo: dict) -> None:
 
 
 class OldIndexError(UserError):
-    """An index of an earlier version, without labels, rig and paths from the dataroot."""
+    """An index of an earlier version, whose entries mean or are called something else."""
 
 
 def read(path: str | Path) -> dict:
@@ -142,7 +143,7 @@ def read(path: str | Path) -> dict:
             raise ValueError('it has no "data_list" of keyframes with an "occupancy_path"')
     if content.get('metainfo', {}).get('info_version') != INFO_VERSION:
         raise OldIndexError(
-            f'{path}: an index of an earlier version, which does not say where files are and which classes there are; '
+            f'{path}: an index of an earlier version, whose entries say other things; '
             'run data_converter.py again, which writes a new one'
         )
     return content
