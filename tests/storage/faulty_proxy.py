@@ -16,13 +16,15 @@ class Faults:
 
     Attributes:
         latency_s: before each answer.
-        fail_every: each so manieth request gets the status 503.
-        drop_every: of each so manieth request the connection is closed without an answer.
-        cut_every: of each so manieth body that is read only half comes.
+        fail_every: each n-th request gets the status 503.
+        drop_every: of each n-th request the connection is closed without an answer.
+        cut_every: of each n-th body that is read only half comes.
         lie: a body that was cut says that it is whole, as of a store that sends no checksums.
         only: faults are for paths with this text.
         method: faults are for requests of this method; for all by default.
         requests: method and path of those that came.
+        waiting: requests that wait for their answer.
+        most_waiting: the most that ever did so at a time.
     """
 
     latency_s: float = 0.0
@@ -33,6 +35,20 @@ class Faults:
     only: str = ''
     method: str = ''
     requests: list[tuple[str, str]] = field(default_factory=list)
+    waiting: int = 0
+    most_waiting: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def wait(self) -> None:
+        """Wait as long as an answer takes."""
+        self._count(1)
+        time.sleep(self.latency_s)
+        self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self.waiting += more
+            self.most_waiting = max(self.most_waiting, self.waiting)
 
     def contents_read(self) -> list[str]:
         """Paths of the objects whose content was asked for."""
@@ -51,7 +67,7 @@ def faulty_proxy(server: str, faults: Faults):
         def _pass_on(self):
             body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
             faults.requests.append((self.command, self.path))
-            time.sleep(faults.latency_s)
+            faults.wait()
             meant = faults.only in unquote(self.path) and faults.method in ('', self.command)
             number = next(requests) if meant else 1
             if meant and faults.drop_every and number % faults.drop_every == 0:

@@ -6,6 +6,7 @@ import known_world as worlds
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from project.geometry.rigid import rigid
 from project.taxonomy import FREE
@@ -133,6 +134,8 @@ def test_a_rerun_recording_has_what_went_in(tmp_path):
         assert np.allclose(column['grid:Translation3D'][0], frame.global_from_grid[:3, 3])
         assert (np.array(column['grid/points:Position3D']) == frame.points).all()
         assert np.allclose(column['grid/boxes:HalfSize3D'][0], np.divide(frame.boxes[0].size, 2))
+        turn = Rotation.from_quat(column['grid/boxes:PoseRotationQuat'][0]).as_matrix()
+        assert np.allclose(turn, frame.boxes[0].grid_from_box[:3, :3], atol=1e-6)
         assert np.allclose(column['grid/CAM_FRONT:PinholeProjection'][0], [40, 0, 0, 0, 40, 0, 40, 30, 1])
 
 

@@ -88,7 +88,8 @@ def _boxes(rerun: Any, frame: Frame) -> Any:
     return rerun.Boxes3D(
         centers=np.array([pose[:3, 3] for pose in poses]).reshape(-1, 3),
         half_sizes=np.array([np.divide(box.size, 2) for box in frame.boxes]).reshape(-1, 3),
-        quaternions=[rerun.Quaternion(xyzw=Rotation.from_matrix(pose[:3, :3]).as_quat()) for pose in poses],
+        # An array: from numpy 1 the library takes no list of quaternions, and leaves them out with a warning.
+        quaternions=np.array([Rotation.from_matrix(pose[:3, :3]).as_quat() for pose in poses]).reshape(-1, 4),
         colors=np.array([frame.labels.colours[box.label] for box in frame.boxes], np.uint8).reshape(-1, 3),
         labels=[frame.labels.names[box.label] for box in frame.boxes],
     )
