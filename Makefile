@@ -1,4 +1,4 @@
-# make setup      .venv with everything (about two minutes)
+# make setup      .venv with everything (about three minutes)
 # make demo       from nothing to pictures, in out/demo
 # make test       the checks that decide what lands
 # make slow-test  the long ones

@@ -58,7 +58,7 @@ install() {
     fail "pip failed; its last words are above, the rest is in $log"
 }
 
-echo "setup: installing into $venv ($("$python" --version)); about two minutes and 3 GB of downloads"
+echo "setup: installing into $venv ($("$python" --version)); about three minutes and 3 GB of downloads"
 install 'setuptools<81'
 install -r requirements.txt -e '.[dev,viz]'
 # Two packages bring OpenCV, one of them with a window system; the one without must win, for machines that have no libGL.
