@@ -13,7 +13,9 @@ HERE = Path(__file__).parent
 # Children are forked from a server that has imported everything once, and has no threads that a fork would lose.
 os.environ['PYTHONPATH'] = os.pathsep.join([str(HERE), str(HERE.parents[1]), os.environ.get('PYTHONPATH', '')])
 _context = multiprocessing.get_context('forkserver')
-_context.set_forkserver_preload(['project', 'project.engine', 'toy', 'processes'])
+_context.set_forkserver_preload(
+    ['project', 'project.engine', 'mmdet3d.visualization', 'mmdet3d.evaluation', 'toy', 'processes']
+)
 
 
 def run_toy(

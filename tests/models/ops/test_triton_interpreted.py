@@ -17,7 +17,7 @@ FILES = [str(Path(__file__).with_name(f'test_{name}.py')) for name in NAMES]
 @pytest.mark.skipif(not find_spec('triton'), reason='Triton is not installed')
 @pytest.mark.skipif(os.environ.get('TRITON_INTERPRET') == '1', reason='already in the interpreter')
 def test_kernels_in_the_interpreter():
-    command = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *FILES]
+    command = [sys.executable, '-m', 'pytest', '-q', '-n0', '-p', 'no:cacheprovider', *FILES]
     environment = {**os.environ, 'TRITON_INTERPRET': '1'}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
