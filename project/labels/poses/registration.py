@@ -113,7 +113,7 @@ def _best_around(
     world: SurfaceMap, walls: Surfaces, expected: np.ndarray, pose: np.ndarray, reach_m: float, config: PoseConfig
 ) -> np.ndarray | None:
     """The pose around the expected one at which walls fit best, if it is clearly better than the pose found already."""
-    few = Surfaces(walls.xyz[::_SEARCHED], walls.is_ground[::_SEARCHED])
+    few = Surfaces(walls.xyz[::_SEARCHED].copy(), walls.is_ground[::_SEARCHED].copy())
     steps = np.arange(-reach_m, reach_m + config.search_step_m / 2, config.search_step_m)
     starts = np.tile(expected, (len(steps) ** 2, 1, 1))
     starts[:, :2, 3] += np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)

@@ -85,7 +85,7 @@ def _boxes_by_direction(origins: np.ndarray, boxes: Boxes) -> tuple[np.ndarray, 
     middles = (np.arange(BINS) + 0.5) / BINS * 2 * np.pi - np.pi
     apart = np.abs((middles[:, None] - np.arctan2(away[:, 1], away[:, 0]) + np.pi) % (2 * np.pi) - np.pi)
     directions, members = np.nonzero(apart <= half_angle)
-    return members, np.searchsorted(directions, np.arange(BINS + 1))
+    return np.ascontiguousarray(members), np.searchsorted(directions, np.arange(BINS + 1))
 
 
 @njit(cache=True, error_model='numpy')
