@@ -10,6 +10,8 @@ default_hooks = dict(
     checkpoint=dict(type='OccupancyCheckpointHook', interval=1, max_keep_ckpts=2, save_best='mIoU'),
     # A picture of the first validation frame; frames=(0, 40, 80) shows more of them.
     visualization=dict(type='OccupancyVisualizationHook', interval=1),
+    # On several machines, each ends when another was silent for 40 s.
+    machines=dict(type='OccupancyMachinesHook', silence_s=40),
 )
 custom_hooks = [dict(type='OccupancyLossCheckHook'), dict(type='OccupancyProgressHook')]
 log_processor = dict(type='OccupancyLogProcessor')

@@ -6,6 +6,7 @@ from project.engine.averaging import OccupancyAverageHook, OccupancyMovingAverag
 from project.engine.checkpoint_hook import OccupancyCheckpointHook
 from project.engine.log import OccupancyLogProcessor
 from project.engine.loop import OccupancyTrainLoop
+from project.engine.machines import OccupancyMachinesHook
 from project.engine.monitor import OccupancyLossCheckHook, OccupancyProgressHook
 from project.engine.muon import OccupancyMuon
 from project.engine.optimizer import OccupancyOptimWrapperConstructor
@@ -19,6 +20,7 @@ __all__ = [
     'OccupancyCheckpointHook',
     'OccupancyLogProcessor',
     'OccupancyLossCheckHook',
+    'OccupancyMachinesHook',
     'OccupancyMovingAverage',
     'OccupancyMuon',
     'OccupancyOptimWrapperConstructor',

@@ -31,6 +31,7 @@ default_hooks = dict(
     _delete_=True,
     checkpoint=dict(type='OccupancyCheckpointHook', iteration_interval=3),
     logger=dict(type='LoggerHook', interval=1),
+    machines=dict(type='OccupancyMachinesHook'),
 )
 custom_hooks = [dict(type='OccupancyLossCheckHook'), dict(type='OccupancyProgressHook'), dict(type='TrailHook')]
 auto_scale_lr = dict(enable=False, base_batch_size=8)
