@@ -176,6 +176,37 @@ def test_points_without_categories_are_labelled_by_boxes_and_the_ground(world, t
     assert stated['label_names'][-2:] == ['', 'free'] and {'car', 'ground', 'static'} <= set(stated['label_names'])
 
 
+@pytest.mark.parametrize('place', ['nuScenes-lidarseg-all-v1.0', '../nuScenes-lidarseg-mini-v1.0', 'unpacked'])
+@pytest.mark.parametrize('kind', ['lidarseg', 'panoptic'])
+@pytest.mark.parametrize('parts', ['both', 'table', 'files'])
+def test_labels_of_points_in_another_folder_are_not_passed_over(world, tmp_path, capsys, place, kind, parts):
+    archive = world / place
+    (archive / 'v1.0-mini').mkdir(parents=True)
+    if parts != 'files':
+        (world / 'v1.0-mini/lidarseg.json').rename(archive / f'v1.0-mini/{kind}.json')
+    else:
+        (world / 'v1.0-mini/lidarseg.json').unlink()
+    if parts != 'table':
+        (world / 'lidarseg').rename(archive / kind)
+    else:
+        shutil.rmtree(world / 'lidarseg')
+    try:
+        assert run(world, tmp_path / 'labels', '--dry-run') == 2
+    finally:
+        shutil.rmtree(archive)
+    said = capsys.readouterr().err
+    assert f'{kind}.json: this table is missing' in said and archive.name in said
+
+
+def test_a_whole_data_set_in_the_dataroot_is_another_one(world, tmp_path, capsys):
+    shutil.copytree(world, tmp_path / 'copy')
+    (tmp_path / 'copy').rename(world / 'backup')
+    (world / 'v1.0-mini/lidarseg.json').unlink()
+    shutil.rmtree(world / 'lidarseg')
+    assert run(world, tmp_path / 'labels', '--dry-run') == 0
+    assert 'have no categories' in capsys.readouterr().err
+
+
 def test_custom_splits_and_scenes_of_no_split(world, tmp_path):
     (world / 'v1.0-mini/splits.json').write_text(json.dumps({'val': ['scene-0061']}))
     assert run(world, tmp_path / 'labels') == 0

@@ -16,6 +16,7 @@ from project.geometry.rigid import poses
 from project.sources.naming import folder_name
 from project.sources.nuscenes import schema
 from project.sources.nuscenes.annotations import AnnotationTable, read_annotations
+from project.sources.nuscenes.misplaced import KINDS, check_nothing_is_misplaced
 from project.sources.nuscenes.orphans import attach
 from project.sources.nuscenes.reader import read_table
 from project.workers import beside
@@ -279,14 +280,9 @@ class _AllBut:
 
 def _read_label_files(tables: Tables) -> None:
     """Categories of points: nuScenes-lidarseg, or nuScenes-panoptic where there is only that, or none."""
-    name = next((name for name in ('lidarseg', 'panoptic') if (tables.folder / f'{name}.json').exists()), None)
+    name = next((kind for kind in KINDS if (tables.folder / f'{kind}.json').exists()), None)
     if name is None:
-        beside = [name for name in ('lidarseg', 'panoptic') if (tables.folder.parent / name).is_dir()]
-        if beside:
-            raise UserError(
-                f'{tables.folder / beside[0]}.json: this table is missing, but the folder {beside[0]} exists; unpack '
-                'the tables of nuScenes-lidarseg as well'
-            )
+        check_nothing_is_misplaced(tables.folder)
         return
     for record in _unique(tables.folder, name, schema.LabelsRow).values():
         earlier = tables.label_files.setdefault(record.sample_data_token, _posix(record.filename))
