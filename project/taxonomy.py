@@ -56,6 +56,9 @@ OPENOCC_CLASSES = (
 )  # fmt: skip
 """Class order of OpenOcc v2 (OccNet)."""
 
+MOVING = tuple(LABEL_NAMES.index(name) for name in OPENOCC_CLASSES[:8])
+"""Labels of things that move by themselves: their velocity is scored, and their objects are told apart."""
+
 CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
 """Cameras of nuScenes in the order in which the images of a keyframe are listed, mmdet3d's."""
 

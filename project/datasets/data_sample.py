@@ -43,6 +43,10 @@ class OccupancyDataSample(Det3DDataSample):
         'gt_occupancy', 'uint8 labels: 0 noise (ignored), 1-16 classes, 17 free, 255 unobserved (ignored).'
     )
     pred_occupancy = _field('pred_occupancy', 'uint8 predicted labels 0-17.')
+    gt_flow = _field(
+        'gt_flow', '(X, Y, Z, 2) float32 velocity over ground along x and y, m/s; 0 for what stands still.'
+    )
+    pred_flow = _field('pred_flow', '(X, Y, Z, 2) float32 predicted velocity; of models with a head for it.')
     mask_lidar = _field('mask_lidar', 'bool, voxels that lidar observed; there where the label format has it.')
     mask_camera = _field('mask_camera', 'bool, voxels that a camera sees; there where the label format has it.')
     gt_depths = _field(

@@ -8,11 +8,12 @@ from mmdet3d.registry import TRANSFORMS
 
 from project.datasets.random_generator import checked_range, new_generator
 from project.formats.common import OccupancyLabels
+from project.formats.object_votes import mean_flow
 from project.formats.vote import vote
 from project.grid import VoxelGrid
 from project.taxonomy import UNOBSERVED
 
-VOXEL_FIELDS = {'gt_occupancy': UNOBSERVED, 'mask_lidar': False, 'mask_camera': False}
+VOXEL_FIELDS = {'gt_occupancy': UNOBSERVED, 'mask_lidar': False, 'mask_camera': False, 'gt_flow': 0.0}
 """Voxel arrays of a keyframe, and their values beyond the reach of the labels."""
 
 
@@ -22,8 +23,8 @@ class MoveOccupancyGrid(BaseTransform):
 
     Images and their depths do not change: the depth of a point is the third coordinate of its projection, in any frame.
     If the labels are stored in finer voxels, these are moved and voted on again; otherwise voxels take the label at
-    their centre. Voxels beyond the labels are 255. All keyframes of a queue move together, so the motion between them
-    does not change.
+    their centre. Voxels beyond the labels are 255. Velocities are mirrored, turned and scaled as lengths are. All
+    keyframes of a queue move together, so the motion between them does not change.
 
     Args:
         mirror: probabilities of exchanging left and right, and front and back.
@@ -39,11 +40,13 @@ class MoveOccupancyGrid(BaseTransform):
         self.scale = checked_range(self, 'scale', scale)
 
     def transform(self, results: dict) -> dict:
-        """Move ``lidar2img``, ``global_from_grid``, the labels and the masks."""
+        """Move ``lidar2img``, ``global_from_grid``, the labels, the masks and the flow."""
         moved_from_grid = self.drawn(new_generator())
         grid_from_moved = np.linalg.inv(moved_from_grid)
         for name in ('lidar2img', 'global_from_grid'):
             results[name] = results[name] @ grid_from_moved
+        if results.get('gt_flow') is not None:
+            results['gt_flow'] = moved_flow(results['gt_flow'], moved_from_grid)
         axes = mirrored_axes(results['grid'], moved_from_grid)
         if axes is None:
             self._move_voxels(results, moved_from_grid)
@@ -58,12 +61,18 @@ class MoveOccupancyGrid(BaseTransform):
         positions, inside = moved_positions(grid, np.linalg.inv(moved_from_grid))
         for name, fill in VOXEL_FIELDS.items():
             if results.get(name) is not None:
-                values = results[name].ravel()[positions]
+                shape = results[name].shape
+                values = results[name].reshape(grid.size, -1)[positions]
                 values[~inside] = fill
-                results[name] = values.reshape(grid.shape)
+                results[name] = values.reshape(shape)
         if stored is not None and is_much_finer(stored.grid, grid):
-            voted = moved_labels(stored, grid, moved_from_grid)
+            cells, inside = moved_cells(stored, grid, moved_from_grid)
+            classes = stored.classes[inside]
+            voted = vote(grid, cells, classes).dense()
             results['gt_occupancy'] = np.where(results['gt_occupancy'] == UNOBSERVED, UNOBSERVED, voted)
+            if results.get('gt_flow') is not None:
+                flow = moved_flow(stored.flow[inside], moved_from_grid)
+                results['gt_flow'] = mean_flow(grid, cells, classes, flow, results['gt_occupancy'])
 
     def drawn(self, rng: np.random.Generator) -> np.ndarray:
         """(4, 4) random moved_from_grid."""
@@ -94,19 +103,28 @@ def is_much_finer(stored: VoxelGrid, grid: VoxelGrid) -> bool:
     return all(2 * fine <= coarse for fine, coarse in zip(stored.voxel_size, grid.voxel_size, strict=True))
 
 
-def moved_labels(stored: OccupancyLabels, grid: VoxelGrid, moved_from_grid: np.ndarray) -> np.ndarray:
-    """(X, Y, Z) uint8 labels of a grid in a moved frame: a vote of the stored voxels whose centres move into a voxel.
+def moved_cells(stored: OccupancyLabels, grid: VoxelGrid, moved_from_grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The voxels of a grid in a moved frame that the centres of stored voxels move into.
 
     Args:
         stored: labels, in the frame of before.
         grid: voxels.
         moved_from_grid: (4, 4) where points are now.
+
+    Returns:
+        (M, 3) int32 voxels, and (N,) bool, the M of N stored voxels that move into the grid.
     """
     moved_from_stored = grid.voxels_from_frame @ moved_from_grid @ np.linalg.inv(stored.grid.voxels_from_frame)
     cells = (stored.indices + 0.5) @ moved_from_stored[:3, :3].T + moved_from_stored[:3, 3]
     cells = np.floor(cells).astype(np.int32)
     inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
-    return vote(grid, cells[inside], stored.classes[inside]).dense()
+    return cells[inside], inside
+
+
+def moved_flow(flow: np.ndarray, moved_from_grid: np.ndarray) -> np.ndarray:
+    """(..., 2) float32 velocities along x and y in a moved frame, of (..., 2 or 3) along the axes of before."""
+    axes = flow.shape[-1]
+    return (flow @ moved_from_grid[:2, :axes].T).astype(np.float32)
 
 
 def moved_positions(grid: VoxelGrid, grid_from_moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,10 +9,10 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from project.errors import shown
+from project.errors import UserError, shown
 from project.formats import FORMATS, points
 from project.formats.common import MASKS, OccupancyLabels
-from project.formats.resample import DenseLabels, on_grid
+from project.formats.resample import DenseLabels, flow_on_grid, on_grid
 from project.grid import VoxelGrid
 from project.label_mapping import Labelling, relabelled
 from project.storage.mounts import at_hand
@@ -24,7 +24,8 @@ class LoadOccupancyLabels(BaseTransform):
     """Load labels onto the model's grid, by :func:`project.formats.resample.on_grid`.
 
     Adds ``gt_occupancy`` (X, Y, Z) uint8, ``mask_lidar`` and ``mask_camera`` (bool, or None where the format has none),
-    ``grid``, ``label_file`` and, unless they are like the baseline's, ``stored_labels``, as the file has them.
+    ``grid``, ``label_file`` and, unless they are like the baseline's, ``stored_labels``, as the file has them. With
+    `flow`, it adds ``gt_flow``, (X, Y, Z, 2) float32.
 
     Labels are fixed to the frame of their format: Occ3D's and OpenOcc's to the ego frame, all others to the lidar
     frame. A model trained on them works in that frame; the grid and the dataset must say so (``frame='ego'``).
@@ -37,6 +38,7 @@ class LoadOccupancyLabels(BaseTransform):
         label_mapping: YAML file that maps categories to labels in place of the mapping that the index states, for the
             format ``points`` only. Names of classes are then those of this file.
         baseline_compatible: voxelise like the baseline, including its errors, for the format ``points`` only.
+        flow: load the velocity of voxels, too, for models that predict it and for its score.
 
     Raises:
         ValueError: an option does not exist, or the format's frame is not the grid's.
@@ -49,6 +51,7 @@ class LoadOccupancyLabels(BaseTransform):
         mask: str | None = None,
         label_mapping: str | None = None,
         baseline_compatible: bool = False,
+        flow: bool = False,
     ):
         if format not in FORMATS:
             raise ValueError(f'format={format!r}: choose one of {sorted(FORMATS)}')
@@ -61,6 +64,7 @@ class LoadOccupancyLabels(BaseTransform):
         self.mask = mask
         self.label_mapping = label_mapping
         self.baseline_compatible = baseline_compatible
+        self.flow = flow
 
     @property
     def format(self) -> ModuleType:
@@ -82,7 +86,7 @@ class LoadOccupancyLabels(BaseTransform):
 
         Raises:
             FileNotFoundError: it is missing; the message has the command that makes it.
-            ValueError: it is damaged, or has no mask where one is asked for.
+            ValueError: it is damaged, or lacks the mask or the flow that is asked for.
         """
         if results['frame'] != self.grid.frame:
             raise ValueError(
@@ -102,7 +106,17 @@ class LoadOccupancyLabels(BaseTransform):
             ) from None
         results.update(gt_occupancy=labels.semantics, mask_lidar=labels.mask_lidar, mask_camera=labels.mask_camera)
         results.update(grid=self.grid, label_file=str(file), stored_labels=stored)
+        if self.flow:
+            results['gt_flow'] = self._flow(file, stored, labels.semantics)
         return results
+
+    def _flow(self, file: Path, stored: OccupancyLabels | None, semantics: np.ndarray) -> np.ndarray:
+        if stored is None or stored.flow is None:
+            raise UserError(
+                f'{file}: has no flow; make the labels with data_converter.py --flow, in the format voxels or openocc, '
+                'or do not ask for it: LoadOccupancyLabels(flow=False), and no head for flow'
+            )
+        return flow_on_grid(stored, self.grid, semantics)
 
     def load(
         self, file: Path, category_labels: Mapping[str, int] | None = None

@@ -126,7 +126,7 @@ class PackOccupancyInputs(BaseTransform):
         else:
             results['lidar2img'] = results['lidar2img'][0]
         sample = OccupancyDataSample(metainfo={key: results[key] for key in META_KEYS if key in results})
-        for name in ('gt_occupancy', 'mask_lidar', 'mask_camera', 'gt_depths', 'gt_image_semantics'):
+        for name in ('gt_occupancy', 'gt_flow', 'mask_lidar', 'mask_camera', 'gt_depths', 'gt_image_semantics'):
             if results.get(name) is not None:
                 setattr(sample, name, torch.from_numpy(results[name]))
         return {'inputs': {'imgs': stacked}, 'data_samples': sample}

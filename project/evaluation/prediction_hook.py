@@ -15,7 +15,9 @@ from project.label_set import LabelSet
 
 @HOOKS.register_module()
 class OccupancyPredictionsHook(Hook):
-    """Write every prediction of a test as ``<sample token>.npz``: one (X, Y, Z) uint8 array ``arr_0`` of labels 0-17.
+    """Write every prediction of a test as ``<sample token>.npz``: an (X, Y, Z) uint8 array ``arr_0`` of labels 0-17.
+
+    Beside it stands ``flow``, (X, Y, Z, 2) float16, m/s, if the model predicts it.
 
     Args:
         directory: folder for the files; made as needed. A file appears under its name once it is whole.
@@ -33,4 +35,5 @@ class OccupancyPredictionsHook(Hook):
         """Write the predictions of a batch."""
         for sample in outputs or ():
             labels = sample.pred_occupancy.cpu().numpy().astype(np.uint8)
-            save_npz(self.directory / f'{sample.sample_token}.npz', {'arr_0': labels})
+            flow = sample.pred_flow.cpu().numpy().astype(np.float16) if 'pred_flow' in sample else None
+            save_npz(self.directory / f'{sample.sample_token}.npz', {'arr_0': labels, 'flow': flow})

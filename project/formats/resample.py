@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from project.formats.common import OccupancyLabels
+from project.formats.object_votes import mean_flow
 from project.formats.vote import vote
 from project.grid import VoxelGrid
 from project.taxonomy import UNOBSERVED
@@ -47,6 +48,22 @@ def on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> DenseLabels:
     return DenseLabels(semantics, *masks)
 
 
+def flow_on_grid(labels: OccupancyLabels, grid: VoxelGrid, semantics: np.ndarray) -> np.ndarray:
+    """Velocities of a grid's voxels, by :func:`project.formats.object_votes.mean_flow`.
+
+    Args:
+        labels: with flow.
+        grid: of equal or larger voxels.
+        semantics: (X, Y, Z) uint8 labels on that grid.
+
+    Returns:
+        (X, Y, Z, 2) float32 along x and y, m/s; 0 where there is nothing.
+    """
+    cells, inside = _cells(labels, grid.layers_of(labels.grid))
+    flow = np.asarray(labels.flow)
+    return mean_flow(grid, cells, labels.classes[inside], flow[inside], semantics)
+
+
 def _check(stored: VoxelGrid, wanted: VoxelGrid) -> None:
     if wanted.frame != stored.frame:
         raise ValueError(
@@ -61,9 +78,14 @@ def _check(stored: VoxelGrid, wanted: VoxelGrid) -> None:
 
 
 def _voted(labels: OccupancyLabels, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> OccupancyLabels:
+    cells, inside = _cells(labels, layers)
+    return vote(grid, cells, labels.classes[inside])
+
+
+def _cells(labels: OccupancyLabels, layers: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
     columns = [layer[column] for layer, column in zip(layers, labels.indices.T, strict=True)]
     inside = np.logical_and.reduce([column >= 0 for column in columns])
-    return vote(grid, np.stack([column[inside] for column in columns], axis=1), labels.classes[inside])
+    return np.stack([column[inside] for column in columns], axis=1), inside
 
 
 def _seen_on(mask: np.ndarray | None, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> np.ndarray | None:

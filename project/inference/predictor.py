@@ -20,7 +20,7 @@ from project.grid import VoxelGrid
 from project.inference.calibration import checked_matrix, image_from_grid
 from project.inference.loading import load_model
 from project.label_set import LabelSet
-from project.taxonomy import CAMERAS
+from project.taxonomy import CAMERAS, FREE
 
 
 class Moment(NamedTuple):
@@ -93,7 +93,8 @@ class Predictor:
                 stays where it is; only a model with a queue needs it.
 
         Returns:
-            The voxels that are not free; ``dense()`` of it is an (X, Y, Z) uint8 array of labels 0-17.
+            The voxels that are not free; ``dense()`` of it is an (X, Y, Z) uint8 array of labels 0-17. Its ``flow`` is
+            (N, 2) float32, m/s, if the model has a head for flow.
 
         Raises:
             FileNotFoundError, ValueError: an image, a calibration or a pose is missing or impossible.
@@ -103,7 +104,7 @@ class Predictor:
         self._past.append(moment)
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             (sample,) = self.model.test_step(batch)
-        return OccupancyLabels.from_dense(self.grid, sample.pred_occupancy.cpu().numpy())
+        return labels_of(sample, self.grid)
 
     def forget(self) -> None:
         """Drop the previous frames: the next frame starts another drive."""
@@ -144,6 +145,13 @@ class Predictor:
         for step in self.steps:
             results = step(results)
         return results
+
+
+def labels_of(sample: Any, grid: VoxelGrid) -> OccupancyLabels:
+    """The prediction in a data sample: labels, and flow where the model predicts it."""
+    labels = sample.pred_occupancy.cpu().numpy()
+    flow = sample.pred_flow.cpu().numpy()[labels != FREE] if 'pred_flow' in sample else None
+    return OccupancyLabels.from_dense(grid, labels, flow=flow)
 
 
 def _array(name: str, image: np.ndarray | str | Path) -> np.ndarray:

@@ -6,6 +6,7 @@ from project.models.fpn import OccupancyFPN
 from project.models.head import OccupancyHead
 from project.models.lift import (
     OccupancyDepthNet,
+    OccupancyFlowHead,
     OccupancyHeightNet,
     OccupancyHistory,
     OccupancyImageLoss,
@@ -31,6 +32,7 @@ __all__ = [
     'OccupancyEncoder',
     'OccupancyEncoderLayer',
     'OccupancyFPN',
+    'OccupancyFlowHead',
     'OccupancyGeometryLoss',
     'OccupancyHead',
     'OccupancyHeightNet',

@@ -119,10 +119,15 @@ def _lovasz_gradient(truth: Tensor) -> Tensor:
 
 def counted(target: Tensor, ignore: Sequence[int]) -> Tensor:
     """(B, ...) bool: the voxel's label is not an ignored one."""
-    counts = torch.ones_like(target, dtype=torch.bool)
-    for label in ignore:
-        counts = counts & (target != label)
-    return counts
+    return ~one_of(target, ignore)
+
+
+def one_of(target: Tensor, labels: Sequence[int]) -> Tensor:
+    """(B, ...) bool: the voxel's label is one of some labels."""
+    found = torch.zeros_like(target, dtype=torch.bool)
+    for label in labels:
+        found = found | (target == label)
+    return found
 
 
 def losses_by_name(losses: nn.ModuleDict, logits: Tensor, target: Tensor) -> dict[str, Tensor]:

@@ -5,20 +5,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmdet3d.models import Base3DDetector
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
 from project.grid import VoxelGrid
 from project.models.build import build
+from project.models.detector import OccupancyDetector
 from project.models.encoder import History
 from project.models.evaluating import evaluating
-from project.models.graphs import Graphs
 from project.models.metainfo import stacked_metainfo, to_device
 
 
 @MODELS.register_module()
-class OccupancyBEVFormer(Base3DDetector):
+class OccupancyBEVFormer(OccupancyDetector):
     """Backbone, neck, encoder and head, with a queue of earlier frames if the data brings one.
 
     Inputs are ``inputs['imgs']``, (B, N, 3, H, W), or (B, T, N, 3, H, W) with the oldest of T frames first and the
@@ -54,26 +53,14 @@ class OccupancyBEVFormer(Base3DDetector):
         self.img_neck = build(img_neck)
         self.encoder = build(encoder, grid=self.grid, baseline_compatible=baseline_compatible)
         self.head = build(head, grid=self.grid, baseline_compatible=baseline_compatible)
-        self._graphs = Graphs(self)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> dict[str, Tensor]:
         """Losses by name, against each sample's ``gt_occupancy``: (X, Y, Z) integer labels."""
         target = torch.stack([sample.gt_occupancy.to(inputs['imgs'].device) for sample in data_samples])
         return self._compute(self._losses, inputs, data_samples, target)
 
-    def predict(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Sequence:
-        """The data samples, each with its ``pred_occupancy``: (X, Y, Z) uint8 labels."""
-        labels = self._compute(self._logits, inputs, data_samples).argmax(1).to(torch.uint8)
-        for sample, prediction in zip(data_samples, labels, strict=True):
-            sample.pred_occupancy = prediction
-        return data_samples
-
-    def _forward(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Tensor:
-        """(B, classes, X, Y, Z) logits."""
-        return self._compute(self._logits, inputs, data_samples).clone()  # a graph writes to the same place each time
-
     def _compute(self, compute: Callable, inputs: dict[str, Tensor], data_samples: Sequence, *target: Tensor) -> Any:
-        """Run ``_logits`` or ``_losses`` on a batch."""
+        """Run ``_outputs`` or ``_losses`` on a batch."""
         images = inputs['imgs']
         image_from_grid = to_device(stacked_metainfo(data_samples, 'lidar2img'), images.device)
         if images.dim() == 5:
@@ -88,6 +75,9 @@ class OccupancyBEVFormer(Base3DDetector):
         if not self._graphs.usable(images):
             return compute(*tensors)
         return self._graphs(compute, tensors, lambda: self.encoder.most_seen(image_from_grid, images.shape[-2:]))
+
+    def _outputs(self, images: Tensor, image_from_grid: Tensor, *history: Tensor, **options) -> dict[str, Tensor]:
+        return {'logits': self._logits(images, image_from_grid, *history, **options)}
 
     def _logits(self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None) -> Tensor:
         return self.head(self.extract_bev(images, image_from_grid, *history, capacity=capacity))
@@ -141,9 +131,3 @@ class OccupancyBEVFormer(Base3DDetector):
                 bev = self._run(self.extract_bev, images[:, frame], image_from_grid[:, frame], *history)
                 history = History(bev, motions[:, frame], exists[:, frame])
         return history
-
-    def _apply(self, fn: Callable, recurse: bool = True) -> 'OccupancyBEVFormer':
-        """Move or convert the model, and drop graphs, since they use the old memory."""
-        super()._apply(fn, recurse)
-        self._graphs = Graphs(self)
-        return self

@@ -5,7 +5,9 @@ import pytest
 from mmengine.dataset import pseudo_collate
 
 from project.datasets import NuScenesOccupancyDataset, OccupancyDataPreprocessor
+from project.errors import UserError
 from project.formats import FORMATS
+from project.taxonomy import MOVABLE
 
 GRIDS = {
     'lidar': {'frame': 'lidar', 'extent': (-49.6, -49.6, -5, 49.6, 49.6, 3), 'voxel_size': (1.6, 0.8, 1)},
@@ -13,11 +15,11 @@ GRIDS = {
 }
 
 
-def make_dataset(tiny_world, tiny_labels, format: str, split: str = 'train') -> NuScenesOccupancyDataset:
+def make_dataset(tiny_world, tiny_labels, format: str, split: str = 'train', **options) -> NuScenesOccupancyDataset:
     grid = GRIDS[FORMATS[format].GRID.frame]
     pipeline = [
         {'type': 'LoadSurroundImages'},
-        {'type': 'LoadOccupancyLabels', 'grid': grid, 'format': format},
+        {'type': 'LoadOccupancyLabels', 'grid': grid, 'format': format, **options},
         {'type': 'PackOccupancyInputs'},
     ]
     return NuScenesOccupancyDataset(
@@ -44,3 +46,19 @@ def test_formats_of_one_frame_tell_the_same(tiny_world, tiny_labels, format, oth
     either = ((first > 0) & (first < 17)) | ((second > 0) & (second < 17))
     assert either.any()
     assert (first == second)[either].mean() > 0.9
+
+
+def test_velocities_reach_the_model_where_the_labels_have_them(tiny_world, tiny_labels):
+    dataset = make_dataset(tiny_world, tiny_labels, 'openocc', flow=True)
+    batch = OccupancyDataPreprocessor()(pseudo_collate([dataset[i] for i in range(len(dataset))]))
+    fastest = []
+    for sample in batch['data_samples']:
+        flow = sample.gt_flow.numpy()
+        assert flow.shape == (*sample.gt_occupancy.shape, 2) and flow.dtype == np.float32
+        speed = np.linalg.norm(flow, axis=-1)
+        assert not speed[~np.isin(sample.gt_occupancy.numpy(), list(MOVABLE))].any()
+        fastest.append(speed.max())
+    assert 1 < max(fastest) < 30  # cars of a town
+    assert 'gt_flow' not in make_dataset(tiny_world, tiny_labels, 'openocc')[0]['data_samples']
+    with pytest.raises(UserError, match='has no flow; make the labels with data_converter.py --flow'):
+        make_dataset(tiny_world, tiny_labels, 'voxels', flow=True)[0]

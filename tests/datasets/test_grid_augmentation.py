@@ -5,10 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from project.datasets.grid_augmentation import MoveOccupancyGrid, mirrored_axes, moved_labels, moved_positions
+from project.datasets.grid_augmentation import MoveOccupancyGrid, mirrored_axes, moved_cells, moved_positions
 from project.datasets.image_augmentation import FitSurroundImages
 from project.errors import UserError
 from project.formats.common import OccupancyLabels
+from project.formats.vote import vote
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (-14.0, -10.0, -3.0, 14.0, 10.0, 3.0), (4.0, 4.0, 2.0))
@@ -94,6 +95,39 @@ def test_finer_labels_are_moved_and_voted_on_anew(rng, random_rigid):
         assert (after['gt_occupancy'] == 4).sum() == 1
 
 
+@pytest.mark.parametrize('mirror_only', [True, False])
+@pytest.mark.parametrize('stored_flow', [None, (3.0, -1.0), (3.0, -1.0, 0.5)])
+def test_velocities_move_as_the_things_that_have_them_do(rng, random_rigid, mirror_only, stored_flow):
+    """A voxel that moves on for 0.1 s and then is moved with the grid, or the other way round: the same place."""
+    velocity = np.array([3.0, -1.0])
+    stored = OccupancyLabels.from_dense(FINE, np.full(FINE.shape, 4, np.uint8))
+    if stored_flow is None:
+        stored = None
+    else:
+        stored.flow = np.tile(np.float32(stored_flow), (len(stored.classes), 1))
+    options = dict(turn_deg=0.0, scale=(1.0, 1.0), tilt_deg=0.0) if mirror_only else dict(tilt_deg=0.0)
+    for _ in range(6):
+        before = sample(rng, random_rigid, stored=stored)
+        before['gt_occupancy'][:] = 4
+        before['gt_flow'] = np.tile(np.float32(velocity), (*GRID.shape, 1))
+        after = MoveOccupancyGrid(**options)(dict(before))
+        moved_from_grid = np.linalg.inv(np.linalg.solve(before['lidar2img'][0, 0], after['lidar2img'][0, 0]))
+        start = np.append(rng.uniform(-3, 3, 3), 1.0)
+        later = start + 0.1 * np.array([*velocity, 0, 0])
+        expected = (moved_from_grid @ later - moved_from_grid @ start)[:2] / 0.1
+        flow, known = after['gt_flow'], after['gt_occupancy'] == 4
+        assert flow.dtype == np.float32 and flow.shape == (*GRID.shape, 2) and known.any()
+        np.testing.assert_allclose(flow[known], np.tile(expected, (known.sum(), 1)), atol=1e-5)
+        assert not flow[~known].any()
+
+
+def test_velocities_stay_with_their_voxels(rng, random_rigid):
+    before = sample(rng, random_rigid)
+    before['gt_flow'] = rng.normal(size=(*GRID.shape, 2)).astype(np.float32)
+    after = MoveOccupancyGrid(mirror=1.0, turn_deg=0.0, scale=(1.0, 1.0), tilt_deg=0.0)(dict(before))
+    np.testing.assert_array_equal(after['gt_flow'], -before['gt_flow'][::-1, ::-1])
+
+
 def test_unobserved_voxels_stay_unobserved(rng, random_rigid):
     before = sample(rng, random_rigid, stored=OccupancyLabels.from_dense(FINE, np.full(FINE.shape, 3, np.uint8)))
     before['gt_occupancy'][:] = 255
@@ -112,8 +146,9 @@ def test_without_motion_nothing_changes(rng):
     positions, inside = moved_positions(GRID, np.eye(4))
     assert inside.all() and (positions == np.arange(GRID.size)).all()
     dense = rng.integers(0, 18, FINE.shape).astype(np.uint8)
-    voted = moved_labels(OccupancyLabels.from_dense(FINE, dense), FINE, np.eye(4))
-    np.testing.assert_array_equal(voted, dense)
+    stored = OccupancyLabels.from_dense(FINE, dense)
+    cells, inside = moved_cells(stored, FINE, np.eye(4))
+    np.testing.assert_array_equal(vote(FINE, cells, stored.classes[inside]).dense(), dense)
 
 
 @pytest.mark.parametrize('size, expected', [(2.0, True), (4.0, False)])

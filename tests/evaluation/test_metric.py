@@ -7,10 +7,12 @@ import pytest
 import torch
 from mmdet3d.registry import METRICS
 
+from project.datasets.data_sample import OccupancyDataSample
 from project.evaluation.confusion import mean_iou
 from project.evaluation.metric import OccupancyMetric
 from project.evaluation.prediction_hook import OccupancyPredictionsHook
 from project.evaluation.tensors import confusion_matrices
+from project.formats import predictions
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (-7, -5, -1, 7, 5, 5), 2)
@@ -78,13 +80,17 @@ def test_a_keyframe_that_was_not_evaluated_is_an_error():
         metric.evaluate(2)
 
 
-def test_predictions_are_written_for_submission(tmp_path):
-    class Sample:
-        sample_token = 'a' * 32
-        pred_occupancy = keyframe(1)['pred_occupancy'].long()
-
-    OccupancyPredictionsHook(tmp_path / 'predictions').after_test_iter(None, 0, outputs=[Sample()])
-    with np.load(tmp_path / 'predictions' / f'{"a" * 32}.npz') as saved:
-        assert saved.files == ['arr_0']
+@pytest.mark.parametrize('flow', [False, True])
+def test_predictions_are_written_for_submission(tmp_path, flow):
+    sample = OccupancyDataSample(metainfo={'sample_token': 'a' * 32})
+    sample.pred_occupancy = keyframe(1)['pred_occupancy'].long()
+    if flow:
+        sample.pred_flow = torch.randn(*sample.pred_occupancy.shape, 2)
+    OccupancyPredictionsHook(tmp_path / 'predictions').after_test_iter(None, 0, outputs=[sample])
+    path = tmp_path / 'predictions' / f'{"a" * 32}.npz'
+    with np.load(path) as saved:
+        assert saved.files == ['arr_0', 'flow'] if flow else ['arr_0']
         assert saved['arr_0'].dtype == np.uint8
-        assert (saved['arr_0'] == Sample.pred_occupancy.numpy()).all()
+        assert (saved['arr_0'] == sample.pred_occupancy.numpy()).all()
+    if flow:
+        np.testing.assert_array_equal(predictions.read(path).flow, sample.pred_flow.half().numpy())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from project.formats import OccupancyLabels
-from project.formats.resample import on_grid
+from project.formats.resample import flow_on_grid, on_grid
 from project.grid import VoxelGrid
 
 FINE = VoxelGrid.from_range('lidar', (0, 0, 0, 14, 10, 6), 1.0)
@@ -76,3 +76,27 @@ def test_other_frames_and_finer_grids_are_refused():
         on_grid(labels_of({(0, 0, 0): 1}), VoxelGrid('ego', COARSE.minimum, COARSE.voxel_size, COARSE.shape))
     with pytest.raises(ValueError, match='coarser grid'):
         on_grid(labels_of({(0, 0, 0): 1}, COARSE), FINE)
+
+
+@pytest.mark.parametrize('components', [2, 3])
+def test_velocities_are_the_mean_of_those_that_have_the_label(rng, components):
+    dense = rng.choice([3, 4, 17], FINE.shape).astype(np.uint8)
+    labels = OccupancyLabels.from_dense(FINE, dense)
+    labels.flow = rng.normal(size=(len(labels.classes), components)).astype(np.float32)
+    semantics = on_grid(labels, COARSE).semantics
+    flow = flow_on_grid(labels, COARSE, semantics)
+    assert flow.shape == (*COARSE.shape, 2) and flow.dtype == np.float32
+    cells, inside = COARSE.voxel_indices(FINE.centres(labels.indices))
+    classes, given = labels.classes[inside], labels.flow[inside, :2]
+    for index in np.ndindex(COARSE.shape):
+        chosen = (cells == index).all(axis=1) & (classes == semantics[index])
+        expected = given[chosen].mean(axis=0) if chosen.any() else 0
+        np.testing.assert_allclose(flow[index], expected, atol=1e-6)
+
+
+def test_velocities_on_the_same_grid_are_passed_through(rng):
+    labels = OccupancyLabels.from_dense(FINE, rng.integers(0, 18, FINE.shape).astype(np.uint8))
+    labels.flow = rng.normal(size=(len(labels.classes), 3)).astype(np.float32)
+    flow = flow_on_grid(labels, FINE, labels.dense())
+    np.testing.assert_array_equal(flow[tuple(labels.indices.T)], labels.flow[:, :2])
+    assert not flow[labels.dense() == 17].any()

@@ -55,12 +55,12 @@ def test_frames_of_a_queue_are_one_graph_and_the_present_another():
         for batch in batches:
             found, expected = (model(*batch, mode='tensor') for model in (detector, twin))
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert detector._graphs.names == ['extract_bev', '_logits']
+    assert detector._graphs.names == ['extract_bev', '_outputs']
     detector.train(), twin.train()
     for batch in batches:
         found, expected = (model(*batch, mode='loss') for model in (detector, twin))
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert detector._graphs.names == ['extract_bev', '_logits', '_losses']
+    assert detector._graphs.names == ['extract_bev', '_outputs', '_losses']
     sum(found.values()).backward()
     assert all(parameter.grad is not None for parameter in detector.parameters())
 
@@ -175,4 +175,4 @@ def test_training_and_validation_take_turns(queued, monkeypatch):
     for batch in batches:
         check(logits_of, batch, torch.float16)
     names = {name for name, *_ in detector._graphs._captured}
-    assert names == ({'extract_bev', '_logits', '_losses'} if queued else {'_logits', '_losses'})
+    assert names == ({'extract_bev', '_outputs', '_losses'} if queued else {'_outputs', '_losses'})

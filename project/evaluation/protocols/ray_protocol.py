@@ -15,14 +15,14 @@ from project.evaluation.rays import cast_rays, ray_fan
 from project.evaluation.voxel_scores import band_names
 from project.grid import VoxelGrid
 from project.label_set import LabelSet
-from project.taxonomy import FREE, LABEL_NAMES, NOISE, OPENOCC_CLASSES, UNOBSERVED
+from project.taxonomy import FREE, LABEL_NAMES, MOVING, NOISE, UNOBSERVED
 
 THRESHOLDS = (1.0, 2.0, 4.0)
 """Depth errors below which a ray of the right class counts as hit, metres."""
 
 FLOW_THRESHOLD = THRESHOLDS.index(2.0)
-FLOW_LABELS = np.array([LABEL_NAMES.index(name) for name in OPENOCC_CLASSES[:8]])
-"""Labels whose velocity is scored: all that move by themselves."""
+FLOW_LABELS = np.array(MOVING)
+"""Labels whose velocity is scored."""
 
 MICRO = 1_000_000
 """Velocity errors are added up in whole micrometres a second, so that their order does not matter."""

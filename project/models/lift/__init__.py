@@ -1,6 +1,7 @@
 """OccupancyLift, a family of models with the geometry of cameras built in."""
 
 from project.models.lift.depth import OccupancyDepthNet
+from project.models.lift.flow_head import OccupancyFlowHead
 from project.models.lift.image_loss import OccupancyImageLoss
 from project.models.lift.neck import OccupancyTopDownNeck
 from project.models.lift.occupancy_lift import OccupancyLift
@@ -11,6 +12,7 @@ from project.models.lift.voxel_head import OccupancyVoxelHead
 
 __all__ = [
     'OccupancyDepthNet',
+    'OccupancyFlowHead',
     'OccupancyHeightNet',
     'OccupancyHistory',
     'OccupancyImageLoss',

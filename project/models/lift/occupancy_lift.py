@@ -1,18 +1,17 @@
 """OccupancyLift: surround-view images in, a label for every voxel out, with the geometry built in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from mmdet3d.models import Base3DDetector
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
 
 from project.grid import VoxelGrid
 from project.models.build import build
+from project.models.detector import OccupancyDetector
 from project.models.evaluating import evaluating
-from project.models.graphs import Graphs
 from project.models.lift.depth import Lifted
 from project.models.lift.temporal_fusion import FrameMemory
 from project.models.metainfo import stacked_metainfo, to_device
@@ -23,12 +22,13 @@ KEPT_FRAMES = 8
 
 
 @MODELS.register_module()
-class OccupancyLift(Base3DDetector):
-    """Image network, depth net, view transform, network over the volume, head.
+class OccupancyLift(OccupancyDetector):
+    """Image network, depth net, view transform, network over the volume, heads.
 
     Inputs are ``inputs['imgs']``, (B, N, 3, H, W), and data samples with the metainfo ``lidar2img``, (N, 4, 4)
     homogeneous pixels from the grid's frame. To train, samples have ``gt_occupancy``; where all of them have
-    ``gt_depths`` and ``gt_image_semantics`` as well, there are losses in the images of the present frame.
+    ``gt_depths`` and ``gt_image_semantics`` as well, there are losses in the images of the present frame. Further heads
+    have targets of their own.
 
     With a history, images are (B, T, N, 3, H, W), the oldest of T frames first, ``lidar2img`` is (T, N, 4, 4), and
     there are ``global_from_grid``, (T, 4, 4) float64, ``frame_exists``, (T,) bool, and, for predictions that cache
@@ -40,6 +40,7 @@ class OccupancyLift(Base3DDetector):
             head need not repeat it.
         image_loss: image losses, as module or config; None for none.
         history: fusion of earlier frames, as module or config; None for a model of one frame.
+        extra_heads: heads for more than labels by name, as modules or configs, such as ``OccupancyFlowHead``.
         data_preprocessor, init_cfg: as in every mmdet3d detector.
     """
 
@@ -54,6 +55,7 @@ class OccupancyLift(Base3DDetector):
         grid: VoxelGrid | dict,
         image_loss: nn.Module | dict | None = None,
         history: nn.Module | dict | None = None,
+        extra_heads: Mapping[str, nn.Module | dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ):
@@ -69,7 +71,12 @@ class OccupancyLift(Base3DDetector):
         self.volume = build(volume, grid=self.grid, in_channels=channels)
         self.head = build(head, grid=self.grid, in_channels=self.volume.out_channels)
         self.image_loss = None if image_loss is None else build(image_loss, bins=self.depth_net.bins)
-        self._graphs = Graphs(self)
+        self.extra_heads = nn.ModuleDict(
+            {
+                name: build(each, grid=self.grid, in_channels=self.volume.out_channels)
+                for name, each in (extra_heads or {}).items()
+            }
+        )
         self._memory = FrameMemory(KEPT_FRAMES)
 
     def train(self, mode: bool = True) -> 'OccupancyLift':
@@ -78,27 +85,31 @@ class OccupancyLift(Base3DDetector):
         return super().train(mode)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> dict[str, Tensor]:
-        """Losses by name."""
-        names = ['gt_occupancy']
+        """Losses by name.
+
+        Raises:
+            ValueError: a sample lacks what a head is trained on.
+        """
+        names = ['gt_occupancy', *(name for head in self.extra_heads.values() for name in head.targets)]
+        if missing := [name for name in names if any(name not in sample for sample in data_samples)]:
+            raise ValueError(
+                f'the data samples have no {" and no ".join(missing)}, which this model is trained on: the training '
+                'pipeline must load it (options of LoadOccupancyLabels)'
+            )
         if self.image_loss is not None and all('gt_depths' in sample for sample in data_samples):
             names += ['gt_depths', 'gt_image_semantics']
         device = inputs['imgs'].device
         targets = [torch.stack([getattr(sample, name).to(device) for sample in data_samples]) for name in names]
         return self._compute(self._losses, inputs, data_samples, *targets)
 
-    def predict(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Sequence:
-        """The data samples, each with its ``pred_occupancy``: (X, Y, Z) uint8 labels."""
-        labels = self._compute(self._logits, inputs, data_samples).argmax(1).to(torch.uint8)
-        for sample, prediction in zip(data_samples, labels, strict=True):
-            sample.pred_occupancy = prediction
-        return data_samples
-
-    def _forward(self, inputs: dict[str, Tensor], data_samples: Sequence, **kwargs) -> Tensor:
-        """(B, classes, X, Y, Z) logits."""
-        return self._compute(self._logits, inputs, data_samples).clone()  # a graph writes to the same place each time
+    def _predictions(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        predictions = super()._predictions(outputs)
+        for head in self.extra_heads.values():
+            predictions.update(head.predict(outputs, predictions['pred_occupancy']))
+        return predictions
 
     def _compute(self, compute: Callable, inputs: dict[str, Tensor], data_samples: Sequence, *targets: Tensor) -> Any:
-        """Run ``_logits`` or ``_losses`` on a batch."""
+        """Run ``_outputs`` or ``_losses`` on a batch."""
         images = inputs['imgs']
         matrices = to_device(stacked_metainfo(data_samples, 'lidar2img'), images.device)
         if self.history is None:
@@ -108,27 +119,40 @@ class OccupancyLift(Base3DDetector):
         if compute == self._losses:
             return self._run(self._losses_after, *now, *past, *targets)
         volume = self._kept(*now, [_name(sample, -1) for sample in data_samples])
-        return self._run(self._logits_of, volume, *past)
+        return self._run(self._outputs_of, volume, *past)
 
     def _run(self, compute: Callable, *tensors: Tensor) -> Any:
         """Compute, with a CUDA graph if possible; the next call of the same kind overwrites the results."""
         return self._graphs(compute, tensors) if self._graphs.usable(tensors[0]) else compute(*tensors)
 
     def _logits(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
-        return self._logits_of(self._frame_volume(images, image_from_grid))
+        return self.head(self.volume(self._frame_volume(images, image_from_grid)))
 
-    def _logits_of(self, volume: Tensor, *past: Tensor) -> Tensor:
-        """Logits of a frame's (B, Z, X, Y, C) volume, and of what ``remember`` returns."""
+    def _outputs(self, images: Tensor, image_from_grid: Tensor) -> dict[str, Tensor]:
+        return self._outputs_of(self._frame_volume(images, image_from_grid))
+
+    def _outputs_of(self, volume: Tensor, *past: Tensor) -> dict[str, Tensor]:
+        """Outputs of a frame's (B, Z, X, Y, C) volume, and of what ``remember`` returns."""
         if past and self.history is not None:
             *volumes, motions, exists = past
             volume = self.history(volume, volumes, motions, exists)
-        return self.head(self.volume(volume))
+        features = self.volume(volume)
+        outputs = {'logits': self.head(features)}
+        for head in self.extra_heads.values():
+            outputs.update(head(features))
+        return outputs
 
     def _losses(self, images: Tensor, image_from_grid: Tensor, *targets: Tensor, past: Sequence[Tensor] = ()) -> dict:
         lifted = self.lift_images(images, image_from_grid)
-        losses = self.head.loss(self._logits_of(self.fill_volume(lifted, images, image_from_grid), *past), targets[0])
-        if self.image_loss is not None and targets[1:]:
-            losses = {**losses, **self.image_loss(lifted, *targets[1:])}
+        outputs = self._outputs_of(self.fill_volume(lifted, images, image_from_grid), *past)
+        labels, *others = targets
+        losses = self.head.loss(outputs['logits'], labels)
+        for head in self.extra_heads.values():
+            count = len(head.targets)
+            losses = {**losses, **head.loss(outputs, labels, *others[:count])}
+            others = others[count:]
+        if self.image_loss is not None and others:
+            losses = {**losses, **self.image_loss(lifted, *others)}
         return losses
 
     def _losses_after(self, images: Tensor, image_from_grid: Tensor, *others: Tensor) -> dict:
@@ -199,9 +223,8 @@ class OccupancyLift(Base3DDetector):
         self._memory.clear()
 
     def _apply(self, fn: Callable, recurse: bool = True) -> 'OccupancyLift':
-        """Move or convert the model, and drop graphs, since they use the old memory."""
+        """Move or convert the model, and drop graphs and volumes of frames."""
         super()._apply(fn, recurse)
-        self._graphs = Graphs(self)
         self._memory.clear()
         return self
 

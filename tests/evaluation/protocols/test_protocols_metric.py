@@ -39,6 +39,11 @@ def samples(frames, grid: VoxelGrid) -> list[dict]:
             'gt_occupancy': torch.from_numpy(truth.semantics),
             'pred_occupancy': torch.from_numpy(prediction.semantics),
             'mask_camera': None if truth.mask_camera is None else torch.from_numpy(truth.mask_camera),
+            **{
+                name: torch.from_numpy(volume.flow)
+                for name, volume in (('gt_flow', truth), ('pred_flow', prediction))
+                if volume.flow is not None
+            },
         }
         for token, (truth, prediction) in zip(TOKENS, frames, strict=True)
     ]
@@ -91,6 +96,20 @@ def test_a_process_that_is_alone_keeps_one_sum():
     assert len(metric.counts) == 1
     assert metric.evaluate(3)['occ3d/mIoU'] == pytest.approx(expected_miou())
     assert not metric.counts
+
+
+def test_predicted_velocities_are_scored(tmp_path):
+    write_infos(tmp_path / 'val.pkl')
+    metric = ProtocolMetric(['openocc'], tmp_path / 'val.pkl')
+    metric.protocols['openocc'] = replace(metric.protocols['openocc'], directions=DIRECTIONS)
+    grid = metric.protocols['openocc'].grid
+    batch = samples(ray_frames(grid), grid)
+    exact = [{**each, 'pred_occupancy': each['gt_occupancy'], 'pred_flow': each['gt_flow']} for each in batch]
+    still = [{name: value for name, value in each.items() if name != 'pred_flow'} for each in exact]
+    # As worked out in docs/evaluation.md; the truth; its labels without flow: cars 2, 0, 0, 0 m/s, pedestrians 1, 1.
+    for given, expected in ((batch, 0.5), (exact, 0.0), (still, (2 / 4 + 1) / 2)):
+        metric.process({}, given)
+        assert metric.evaluate(3)['openocc/mAVE, m/s'] == pytest.approx(expected)
 
 
 def test_another_grid_than_the_benchmarks_is_said(tmp_path):

@@ -1,0 +1,28 @@
+"""What the voxels of objects say about the coarser voxel that they lie in: its velocity."""
+
+import numpy as np
+
+from project.grid import VoxelGrid
+
+
+def mean_flow(
+    grid: VoxelGrid, cells: np.ndarray, classes: np.ndarray, flow: np.ndarray, semantics: np.ndarray
+) -> np.ndarray:
+    """Velocity of each voxel of a grid: the mean of those votes that have its label.
+
+    Args:
+        grid: the voxels.
+        cells: (N, 3) the voxel that each vote is for.
+        classes: (N,) uint8 label of each vote.
+        flow: (N, 2 or more) float32 velocity of each vote, the grid's frame, m/s; x and y count.
+        semantics: (X, Y, Z) uint8 labels of the grid's voxels.
+
+    Returns:
+        (X, Y, Z, 2) float32; 0 for voxels without such votes.
+    """
+    positions = grid.ravel(cells)
+    agree = semantics.ravel()[positions] == classes
+    positions, flow = positions[agree], flow[agree]
+    votes = np.maximum(np.bincount(positions, minlength=grid.size), 1)
+    sums = (np.bincount(positions, flow[:, axis], minlength=grid.size) for axis in range(2))
+    return np.stack([each / votes for each in sums], axis=-1).astype(np.float32).reshape(*grid.shape, 2)
