@@ -50,6 +50,7 @@ def main() -> int:
             images=arguments.images,
             difficulties=_difficulties(arguments),
             followers=arguments.followers,
+            people=arguments.people,
             scene_names=tuple(arguments.scene_names),
             version=arguments.version,
             rig=arguments.rig,
@@ -149,6 +150,13 @@ def _parser() -> argparse.ArgumentParser:
         default=defaults.followers,
         metavar='N',
         help='road users without boxes that follow the ego car: a cyclist, a van, a car (default %(default)s)',
+    )
+    parser.add_argument(
+        '--people',
+        type=whole_number(0),
+        default=defaults.people,
+        metavar='N',
+        help="N more people on each sidewalk close to the ego car's path (default %(default)s)",
     )
     group = parser.add_argument_group('what makes labelling hard')
     everything = group.add_mutually_exclusive_group()

@@ -155,7 +155,7 @@ def build_scene(settings: WorldSettings, index: int) -> SyntheticScene:
     crowd = Crowd(plan, ego, duration, obstacles)
     for follower in traffic.followers(plan, route, duration, settings.followers):
         crowd.add(follower)
-    actors = traffic.populate(crowd, settings.difficulties, quiet_until, traffic_rng)
+    actors = traffic.populate(crowd, settings.difficulties, quiet_until, settings.people, traffic_rng)
     drift = np.stack([frame_rng.uniform(2, 12, (2, 3)), frame_rng.uniform(0, 2 * np.pi, (2, 3))], axis=-1)
     return SyntheticScene(
         settings, index, plan, ground, static, ego, tuple(actors), float(frame_rng.uniform(0, 2 * np.pi)), drift

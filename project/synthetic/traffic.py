@@ -6,7 +6,7 @@ import numpy as np
 
 from project.synthetic.crowd import NEAR, Actor, Crowd
 from project.synthetic.routes import Line, Motion, lane_line, straight_line
-from project.synthetic.streets import BLOCKS, Plan
+from project.synthetic.streets import BLOCKS, SIDEWALK, Kerb, Plan
 from project.synthetic.world_settings import Difficulties
 
 UNANNOTATED, BEGINNING, ENDING = 0.12, 0.08, 0.08
@@ -26,6 +26,8 @@ ALWAYS = ('trailer', 'bus', 'truck', 'motorcycle', 'bicycle', 'bicycle')
 
 FOLLOWERS = (('cyclist', 7.0, 0.8), ('van', 15.0, 0.0), ('saloon', 23.0, 0.0))
 """Kinds that follow the ego car, how far behind it they stay, and how far to the right of its lane's middle, metres."""
+BUSY = 28.0
+"""Largest distance of busy sidewalks from the ego car's path, metres."""
 LEAD_M = 30.0
 """Distance behind the ego car's start at which followers start."""
 
@@ -84,13 +86,16 @@ def followers(plan: Plan, route: Route, duration: float, count: int) -> list[Act
     ]
 
 
-def populate(crowd: Crowd, difficulties: Difficulties, quiet_until: float, rng: np.random.Generator) -> list[Actor]:
+def populate(
+    crowd: Crowd, difficulties: Difficulties, quiet_until: float, people: int, rng: np.random.Generator
+) -> list[Actor]:
     """Fill a crowd with everybody around the ego car's path.
 
     Args:
         crowd: the ego car and the obstacles.
         difficulties: whether some have no boxes, and whether some begin or end.
         quiet_until: seconds before which nobody with a box exists.
+        people: how many more walk or stand on each sidewalk close to the ego car's path.
         rng: chooses.
 
     Returns:
@@ -103,6 +108,7 @@ def populate(crowd: Crowd, difficulties: Difficulties, quiet_until: float, rng: 
     _parked(crowd, rng)
     _people(crowd, rng)
     _things(crowd, rng)
+    _passers_by(crowd, people, rng)
     moving = [number for number, actor in enumerate(crowd.actors) if not actor.parked]
     hidden = rng.choice(moving, int(np.ceil(UNANNOTATED * len(moving))), replace=False)
     actors = []
@@ -212,6 +218,32 @@ def _people(crowd: Crowd, rng: np.random.Generator) -> None:
             else:
                 path = straight_line(here, kerb.place(end, across))
                 crowd.add(Actor(kind, _walk(path, speed, begin, crowd.duration)))
+
+
+def _passers_by(crowd: Crowd, count: int, rng: np.random.Generator) -> None:
+    """People on busy sidewalks, all over their width; one in four stands, one in eight crosses the street."""
+    for kerb in crowd.plan.kerbs():
+        for _ in range(count):
+            along, speed, begin = rng.uniform(kerb.start, kerb.stop), rng.uniform(0.9, 1.7), rng.uniform(-4, 4)
+            here = kerb.place(along, kerb.street.half + rng.uniform(0.5, SIDEWALK - 0.5))
+            kind, what = str(rng.choice(['adult', 'adult', 'child'])), rng.random()
+            if not crowd.near(here, reach=BUSY):
+                continue
+            if what < 0.25:
+                crowd.add(Actor.still('standing', here, rng.uniform(0, 2 * np.pi)))
+                continue
+            crosses = what > 0.875
+            end = kerb.place(along, -kerb.street.half - 2) if crosses else _along(kerb, here, rng)
+            crowd.add(
+                Actor(kind, _walk(straight_line(here, end), speed, 2 * begin if crosses else begin, crowd.duration))
+            )
+
+
+def _along(kerb: Kerb, here: tuple[float, float], rng: np.random.Generator) -> tuple[float, float]:
+    """One end of the sidewalk, straight ahead of a place on it."""
+    end = list(here)
+    end[kerb.street.axis] = rng.choice([kerb.start, kerb.stop])
+    return end[0], end[1]
 
 
 def _walk(line: Line, speed: float, begin: float, duration: float) -> Motion:

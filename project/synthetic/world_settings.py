@@ -74,6 +74,7 @@ class WorldSettings:
         images: write camera images (without, the tables still list them).
         difficulties: what makes labelling hard.
         followers: road users without boxes that follow the ego car wherever it goes: a cyclist, a van, a car.
+        people: how many more people walk or stand on each sidewalk close to the ego car's path.
         scene_names: one name a scene; by default those of the official mini splits.
         version: name of the folder of tables.
         rig: the sensors, one of :data:`project.synthetic.rig.RIGS`.
@@ -89,6 +90,7 @@ class WorldSettings:
     images: bool = True
     difficulties: Difficulties = field(default_factory=Difficulties)
     followers: int = 0
+    people: int = 0
     scene_names: tuple[str, ...] = ()
     version: str = 'v1.0-mini'
     rig: str = 'nuscenes'
@@ -99,6 +101,8 @@ class WorldSettings:
             raise ValueError('a world needs at least one scene of one keyframe')
         if not 0 <= self.followers <= MOST_FOLLOWERS:
             raise ValueError(f'followers: {self.followers} are not between 0 and {MOST_FOLLOWERS}')
+        if self.people < 0:
+            raise ValueError(f'people: {self.people} is less than 0')
         if min(self.image_size) < 16:
             raise ValueError(f'image_size {self.image_size} is too small: both sides need 16 pixels or more')
         if len(self.names) != self.scenes or len(set(self.names)) != self.scenes:

@@ -9,15 +9,15 @@ from project.synthetic import Difficulties, WorldSettings
 from project.synthetic.lidar import cast, scan
 from project.synthetic.scene import SyntheticScene, build_scene
 from project.synthetic.scene_rows import tracks
-from project.synthetic.traffic import FOLLOWERS
+from project.synthetic.traffic import BUSY, FOLLOWERS
 from project.taxonomy import GROUND, LEARNING_MAP, MOVABLE
 
 NONE = {each.name: False for each in fields(Difficulties)}
 
 
-def scene(index: int = 0, keyframes: int = 3, **difficulties: bool) -> SyntheticScene:
-    settings = WorldSettings.tiny(keyframes=keyframes, difficulties=Difficulties(**{**NONE, **difficulties}))
-    return build_scene(settings, index)
+def scene(index: int = 0, keyframes: int = 3, people: int = 0, **difficulties: bool) -> SyntheticScene:
+    chosen = Difficulties(**{**NONE, **difficulties})
+    return build_scene(WorldSettings.tiny(keyframes=keyframes, difficulties=chosen, people=people), index)
 
 
 @pytest.mark.parametrize('index', [0, 1])
@@ -50,8 +50,23 @@ def test_followers_stay_behind_the_ego_car_and_have_no_box() -> None:
         WorldSettings(followers=4)
 
 
-def test_nobody_drives_through_anybody() -> None:
-    town = scene(keyframes=20)
+def test_more_people_on_the_sidewalks_change_nothing_else() -> None:
+    usual, busy = scene(), scene(people=8)
+    np.testing.assert_array_equal(busy.ego.states, usual.ego.states)
+    assert [actor.kind for actor in busy.actors[: len(usual.actors)]] == [actor.kind for actor in usual.actors]
+    more = busy.actors[len(usual.actors) :]
+    assert len(more) > 10
+    assert {actor.kind for actor in more} == {'adult', 'child', 'standing'}
+    for actor in more:
+        away = np.hypot(*(busy.ego.at(np.arange(0, 1.1, 0.1)) - actor.motion.at(0.0))[:, :2].T)
+        assert away.min() < BUSY + 1.0
+    with pytest.raises(ValueError, match='people: -1 is less than 0'):
+        WorldSettings(people=-1)
+
+
+@pytest.mark.parametrize('people', [0, 8])
+def test_nobody_drives_through_anybody(people: int) -> None:
+    town = scene(keyframes=20, people=people)
     halves = [np.array(town.shape(index).size)[[1, 0]] / 2 - 0.05 for index in range(len(town.actors))]
     for time in np.arange(0, 9.5, 0.7):
         poses = [town.town_from_actor(index, time) for index in range(len(town.actors))]
