@@ -3,6 +3,7 @@
 Pixels count from the image's top left corner: the centre of the first one is at (0.5, 0.5).
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,9 @@ EXIF_WITHIN = 4096
 
 MOST_PIXELS = 1 << 26
 """Of images that simplejpeg decodes: it allocates as many as a file says."""
+
+MOST_SPARE_BYTES = 64
+"""Bytes between the data of an image and its end marker that are no damage: some cameras fill up with a few."""
 
 
 def read_image(path: str | Path, reduced_by: int = 1, into: np.ndarray | None = None) -> np.ndarray:
@@ -77,8 +81,9 @@ def _decoded(content: bytes, reduced_by: int, into: np.ndarray | None) -> np.nda
     if simplejpeg is not None and content.startswith(JPEG_START) and EXIF not in content[:EXIF_WITHIN]:
         try:
             return _decoded_directly(content, reduced_by, into)
-        except ValueError:  # a kind that it does not know, or damaged
-            pass
+        except ValueError as error:  # a kind that it does not know, or damaged
+            if _says_damaged(str(error)):
+                return None
     try:
         return cv2.imdecode(np.frombuffer(content, np.uint8), REDUCED[reduced_by])
     except cv2.error:  # it says that it has more pixels than any camera
@@ -96,6 +101,12 @@ def _decoded_directly(content: bytes, reduced_by: int, into: np.ndarray | None) 
     if image.shape != (rows, columns, 3):
         raise ValueError
     return into if into is not None and fits else image
+
+
+def _says_damaged(warning: str) -> bool:
+    """Whether the JPEG library warns of damage, not only of a few bytes too many."""
+    spare = re.search(r'(\d+) extraneous bytes', warning)
+    return 'Corrupt JPEG data' in warning and not (spare and int(spare[1]) <= MOST_SPARE_BYTES)
 
 
 def _is_cut_off(content: bytes) -> bool:

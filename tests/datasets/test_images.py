@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from project.datasets import images
 from project.datasets.images import (
     grid_mask,
     one_array,
@@ -23,6 +24,18 @@ def image(rng):
 def jpeg(size: int, *options: int) -> bytes:
     noise = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
     return cv2.imencode('.jpg', noise, options)[1].tobytes()
+
+
+@pytest.mark.skipif(images.simplejpeg is None, reason='OpenCV uses what it can decode of a damaged image')
+def test_damage_in_the_middle_is_told(tmp_path):
+    path, whole = tmp_path / 'a.jpg', jpeg(128)
+    start, end = whole.index(b'\xff\xda') + 14, len(whole) - 2
+    for place in range(start, end - 600, 997):
+        path.write_bytes(whole[:place] + bytes(512) + whole[place + 512 :])
+        with pytest.raises(ValueError, match=r'a\.jpg: not an image that can be read'):
+            read_image(path)
+    path.write_bytes(whole[:-2] + bytes(9) + whole[-2:])  # as some cameras fill up their files
+    np.testing.assert_array_equal(read_image(path), cv2.imdecode(np.frombuffer(whole, np.uint8), 1))
 
 
 @pytest.mark.parametrize('options', [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)])
