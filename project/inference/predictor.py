@@ -1,10 +1,10 @@
 """Predicts from plain images and their calibration."""
 
 import itertools
-from collections import deque
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,24 +19,16 @@ from project.formats import OccupancyLabels
 from project.grid import VoxelGrid
 from project.inference.calibration import checked_matrix, image_from_grid
 from project.inference.loading import load_model
+from project.inference.stream import Moment, Stream
 from project.label_set import LabelSet
 from project.taxonomy import CAMERAS, FREE
-
-
-class Moment(NamedTuple):
-    """One frame: N images, (N, 4, 4) projections into them, the (4, 4) pose of the grid's frame, and a number."""
-
-    images: list[np.ndarray]
-    image_from_grid: np.ndarray
-    global_from_grid: np.ndarray
-    number: int
 
 
 class Predictor:
     """A model that labels the voxels around a car from the images of its cameras; :func:`project.load` makes one.
 
     If the model was trained on queues of T keyframes, the T - 1 previous frames are kept. Then call it at the rate of
-    its keyframes, 2 Hz on nuScenes.
+    its keyframes, 2 Hz on nuScenes. Images are read and prepared once, and an OccupancyLift computes each frame once.
 
     Args:
         config: file of an experiment; its test pipeline prepares the images.
@@ -72,7 +64,7 @@ class Predictor:
         steps = [TRANSFORMS.build(step) for step in dataset.pipeline]
         self.steps = [step for step in steps if not isinstance(step, LoadOccupancyLabels)]
         self.amp = amp
-        self._past: deque[Moment] = deque(maxlen=self.queue_length - 1)
+        self._stream = Stream(self.queue_length)
         self._numbers = itertools.count()
 
     def predict(
@@ -80,6 +72,7 @@ class Predictor:
         images: Mapping[str, np.ndarray | str | Path],
         calibration: Mapping[str, Mapping[str, Any]],
         global_from_grid: ArrayLike | None = None,
+        timestamp: float | None = None,
     ) -> OccupancyLabels:
         """Label every voxel.
 
@@ -91,26 +84,38 @@ class Predictor:
                 the prediction.
             global_from_grid: (4, 4) pose of the lidar or ego frame, whichever the grid is fixed to, in a frame that
                 stays where it is; only a model with a queue needs it.
+            timestamp: of the frame, seconds on any clock. A frame that is no later than the one before it, or more than
+                1.5 s later, then starts another drive, as :meth:`forget` does.
 
         Returns:
             The voxels that are not free; ``dense()`` of it is an (X, Y, Z) uint8 array of labels 0-17. Its ``flow`` is
             (N, 2) float32, m/s, if the model has a head for flow.
 
         Raises:
-            FileNotFoundError, ValueError: an image, a calibration or a pose is missing or impossible.
+            FileNotFoundError, ValueError: an image, a calibration, a pose or the time is missing or impossible.
         """
-        moment = self._moment(images, calibration, global_from_grid)
-        batch = pseudo_collate([self._prepare([*self._past, moment])])
-        self._past.append(moment)
+        if timestamp is not None and not math.isfinite(timestamp):
+            raise ValueError(f'timestamp={timestamp}: it must be a finite number of seconds')
+        packed, moment = self._prepared(images, calibration, global_from_grid, timestamp)
+        if self._stream.starts_with(timestamp):
+            self.forget()
+        pixels, metainfo = self._stream.queue(moment, self.model)
+        packed['inputs']['imgs'] = pixels
+        packed['data_samples'].set_metainfo(metainfo)
+        batch = pseudo_collate([packed])
+        self._stream.append(moment)
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             (sample,) = self.model.test_step(batch)
         return labels_of(sample, self.grid)
 
     def forget(self) -> None:
         """Drop the previous frames: the next frame starts another drive."""
-        self._past.clear()
+        self._stream.forget()
 
-    def _moment(self, images: Mapping, calibration: Mapping, global_from_grid: ArrayLike | None) -> Moment:
+    def _prepared(
+        self, images: Mapping, calibration: Mapping, global_from_grid: ArrayLike | None, timestamp: float | None
+    ) -> tuple[dict[str, Any], Moment]:
+        """What the test pipeline packs of a single frame, and what later frames need of it."""
         for given, what in ((images, 'image'), (calibration, 'calibration')):
             missing = [name for name in self.cameras if name not in given]
             if missing:
@@ -126,25 +131,17 @@ class Predictor:
             for name, array in zip(self.cameras, arrays, strict=True)
         ]
         pose = np.eye(4) if global_from_grid is None else checked_matrix('global_from_grid', global_from_grid, 4)
-        return Moment(arrays, np.stack(projections), pose, next(self._numbers))
-
-    def _prepare(self, moments: list[Moment]) -> dict:
-        """Run the test pipeline on the frames up to now; the first one is repeated for missing earlier frames."""
-        unknown = self.queue_length - len(moments)
-        moments = [moments[0]] * unknown + moments
         results = {
             'sample_token': 'as given',
-            'image_files': [self.cameras] * len(moments),
+            'image_files': [self.cameras],
             'cameras': self.cameras,
-            'imgs': [image for moment in moments for image in moment.images],
-            'lidar2img': np.stack([moment.image_from_grid for moment in moments]),
-            'global_from_grid': np.stack([moment.global_from_grid for moment in moments]),
-            'frame_exists': np.arange(len(moments)) >= unknown,
-            'frame_tokens': [moment.number for moment in moments],
+            'imgs': arrays,
+            'lidar2img': np.stack(projections)[None],
         }
         for step in self.steps:
             results = step(results)
-        return results
+        projection = results['data_samples'].metainfo['lidar2img']
+        return results, Moment(results['inputs']['imgs'], projection, pose, next(self._numbers), timestamp)
 
 
 def labels_of(sample: Any, grid: VoxelGrid) -> OccupancyLabels:

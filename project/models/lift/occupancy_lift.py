@@ -32,7 +32,8 @@ class OccupancyLift(OccupancyDetector):
 
     With a history, images are (B, T, N, 3, H, W), the oldest of T frames first, ``lidar2img`` is (T, N, 4, 4), and
     there are ``global_from_grid``, (T, 4, 4) float64, ``frame_exists``, (T,) bool, and, for predictions that cache
-    volumes of frames, ``frame_tokens``, T names of frames.
+    volumes of frames, ``frame_tokens``, T names of frames. Where :meth:`keeps` says so, the images of the present frame
+    are enough, (B, 1, N, 3, H, W).
 
     Args:
         img_backbone, img_neck, depth_net, view, volume, head: modules, or their configs.
@@ -114,11 +115,13 @@ class OccupancyLift(OccupancyDetector):
         matrices = to_device(stacked_metainfo(data_samples, 'lidar2img'), images.device)
         if self.history is None:
             return self._run(compute, images, matrices, *targets)
-        past = self.remember(images[:, :-1], matrices[:, :-1], data_samples)
         now = images[:, -1], matrices[:, -1]
         if compute == self._losses:
+            past = self.remember(images[:, :-1], matrices[:, :-1], data_samples)
             return self._run(self._losses_after, *now, *past, *targets)
+        # The present comes first: it stands in for frames before the start of the scene.
         volume = self._kept(*now, [_name(sample, -1) for sample in data_samples])
+        past = self.remember(images[:, :-1], matrices[:, :-1], data_samples)
         return self._run(self._outputs_of, volume, *past)
 
     def _run(self, compute: Callable, *tensors: Tensor) -> Any:
@@ -169,7 +172,7 @@ class OccupancyLift(OccupancyDetector):
         """Volumes of the earlier frames, without gradients and in evaluation mode.
 
         Args:
-            images: (B, T - 1, N, 3, H, W), oldest first.
+            images: (B, T - 1, N, 3, H, W), oldest first, or (B, 0, N, 3, H, W) if all are cached.
             image_from_grid: (B, T - 1, N, 4, 4).
             data_samples: give the poses of the frames, and which exist.
 
@@ -179,9 +182,10 @@ class OccupancyLift(OccupancyDetector):
         Raises:
             ValueError: there are more or fewer frames than the history is for.
         """
-        if images.shape[1] != self.history.frames:
+        frames = image_from_grid.shape[1]
+        if frames != self.history.frames:
             raise ValueError(
-                f'the data has {images.shape[1]} earlier frames and the model history.frames={self.history.frames}: '
+                f'the data has {frames} earlier frames and the model history.frames={self.history.frames}: '
                 "make the dataset's queue_length one more than that"
             )
         poses = stacked_metainfo(data_samples, 'global_from_grid')
@@ -189,11 +193,13 @@ class OccupancyLift(OccupancyDetector):
         motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, -1:]), images.device)
         exists = torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')[:, :-1]).to(images.device)
         # While weights are trained, the volume of a frame changes, so it is not cached.
-        names = [None if self.training else _name(sample, t) for sample in data_samples for t in range(len(images[0]))]
+        names = [None if self.training else _name(sample, t) for sample in data_samples for t in range(frames)]
+        if images.shape[1] != frames and not all(name in self._memory for name in names):
+            raise ValueError(f'{images.shape[1]} of {frames} earlier frames have images, and not all others are cached')
         with evaluating(self):
             # All at once, so that a queue is one computation, and not a graph for each number of frames.
             volumes = self._kept(images.flatten(0, 1), image_from_grid.flatten(0, 1), names)
-        return *volumes.unflatten(0, images.shape[:2]).unbind(1), motions, exists
+        return *volumes.unflatten(0, (-1, frames)).unbind(1), motions, exists
 
     def _kept(self, images: Tensor, image_from_grid: Tensor, names: list) -> Tensor:
         """(B, Z, X, Y, C) volumes of B frames; those of named frames are computed once."""
@@ -217,6 +223,10 @@ class OccupancyLift(OccupancyDetector):
         """(B, Z, X, Y, C) features of the voxels, lifted from pixels."""
         space = Space(self.grid, self.depth_net.bins, tuple(images.shape[-2:]))
         return self.view(lifted, image_from_grid, space)
+
+    def keeps(self, earlier: Sequence, present: Any) -> bool:
+        """Whether predictions need no images of the earlier frames, given the names of these and of the present one."""
+        return self.history is not None and all(name == present or name in self._memory for name in earlier)
 
     def forget(self) -> None:
         """Drop the cached frames."""

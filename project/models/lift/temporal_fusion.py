@@ -106,6 +106,9 @@ class FrameMemory:
             self._volumes.popitem(last=False)
         return torch.stack([found[frame] for frame in frames])
 
+    def __contains__(self, frame: Hashable) -> bool:
+        return frame in self._volumes
+
     def clear(self) -> None:
         """Drop all volumes."""
         self._volumes.clear()
