@@ -1,11 +1,11 @@
 """The smallest OccupancyLift, for two CPU cores: images of 208x112 pixels, a ResNet-18 a third as wide, from scratch.
 
-Its 50x50x8 voxels of one metre reach 25.6 m to every side: as far as so few pixels show people.
+Its 50x50x8 voxels of 0.64 x 0.64 x 1 m reach 16 m to every side: as far as so few pixels show people.
 """
 
 _base_ = ['./_base_/runtime.py', './_base_/nuscenes.py', './_base_/schedule.py']
 
-grid = dict(frame='lidar', extent=(-25.6, -25.6, -5.0, 25.6, 25.6, 3.0), voxel_size=(1.024, 1.024, 1.0))
+grid = dict(frame='lidar', extent=(-16.0, -16.0, -5.0, 16.0, 16.0, 3.0), voxel_size=(0.64, 0.64, 1.0))
 image_size = (112, 208)
 bins = dict(nearest=1.0, farthest=40.0, count=32)
 stride = 8
@@ -58,7 +58,7 @@ model = dict(
 )
 
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='OccupancyMuon', lr=4e-3, weight_decay=0.1), paramwise_cfg=dict(_delete_=True)
+    optimizer=dict(_delete_=True, type='OccupancyMuon', lr=8e-3, weight_decay=0.1), paramwise_cfg=dict(_delete_=True)
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=20),

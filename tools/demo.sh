@@ -8,8 +8,9 @@ out=out/demo
 data=$out/nuscenes
 say() { printf '\n%s\n' "== $*"; }
 
-say 'a made world in nuScenes format: ten towns, eight to train on and two to validate'
-python tools/make_synthetic.py --out "$data" --scenes 10 --keyframes 10 --image-size 480x270 --workers 2 --overwrite
+say 'a made world in nuScenes format: ten towns with busy sidewalks, eight to train on and two to validate'
+python tools/make_synthetic.py --out "$data" --scenes 10 --keyframes 10 --image-size 480x270 --people 8 --seed 3 \
+    --workers 2 --overwrite
 
 say 'dense labels from its lidar sweeps'
 python data_converter.py --dataroot "$data" --save_path "$data/occupancy" --format voxels --format occ3d --overwrite
@@ -25,10 +26,10 @@ DATA_ROOT=$data python tools/test.py "${model[@]}" --geometric --json "$out/scor
 
 say 'pictures'
 view=(python tools/visualize.py "$data/occupancy" --format voxels --dataroot "$data" --scene scene-0103)
-"${view[@]}" --frames 5 --png "$out/labels.png"
+"${view[@]}" --frames 7 --png "$out/labels.png"
 "${view[@]}" --frames all --gif "$out/labels.gif"
-"${view[@]}" --frames 3:7 --html "$out/labels.html"
-DATA_ROOT=$data python tools/visualize.py "${model[@]}" --dataroot "$data" --scene scene-0103 --frames 5 \
+"${view[@]}" --frames 5:9 --html "$out/labels.html"
+DATA_ROOT=$data python tools/visualize.py "${model[@]}" --dataroot "$data" --scene scene-0103 --frames 7 \
     --png "$out/prediction.png"
 
 cat <<TEXT

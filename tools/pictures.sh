@@ -10,10 +10,10 @@ test -d "$data/occupancy" || { echo 'pictures: call make demo first' >&2; exit 1
 
 mkdir -p "$images"
 view=(python tools/visualize.py "$data/occupancy" --format voxels --dataroot "$data" --scene scene-0103)
-"${view[@]}" --frames 5 --width 1280 --png "$images/demo_labels.png"
+"${view[@]}" --frames 7 --width 1280 --png "$images/demo_labels.png"
 "${view[@]}" --frames 0:10:2 --width 640 --gif "$images/demo_labels.gif"
 DATA_ROOT=$data python tools/visualize.py config/occupancy_lift_tiny.py out/demo/training/best_*.pth \
-    --dataroot "$data" --scene scene-0103 --frames 5 --width 1280 --png "$images/demo_prediction.png"
+    --dataroot "$data" --scene scene-0103 --frames 7 --width 1280 --png "$images/demo_prediction.png"
 python tools/repair_pictures.py "$images/repairs.png"
 
 # 256 colours are enough for a page, at a third of the size, and those of the legend stay what they are.
