@@ -15,7 +15,7 @@ def data_sample(
     device: str = 'cuda',
     maps: tuple[int, int] | None = None,
 ) -> BaseDataElement:
-    """What the detector needs to know of a frame, or of a queue of them a metre apart, with random labels.
+    """What the detector needs to know of a frame, or of a queue of them a metre apart, with random labels and velocities.
 
     Args:
         image: rows and columns of the images.
@@ -31,7 +31,7 @@ def data_sample(
         poses[:, 1, 3] = np.arange(frames)
         about = {'lidar2img': np.stack([about['lidar2img']] * frames), 'global_from_grid': poses}
         about['frame_exists'] = np.ones(frames, bool)
-    sample = BaseDataElement(metainfo=about, gt_occupancy=labels)
+    sample = BaseDataElement(metainfo=about, gt_occupancy=labels, gt_flow=torch.randn(*grid, 2, device=device))
     if maps is not None:
         sample.gt_depths = 60 * torch.rand(len(CAMERAS), *maps, device=device)
         sample.gt_image_semantics = torch.randint(0, 18, (len(CAMERAS), *maps), dtype=torch.uint8, device=device)
