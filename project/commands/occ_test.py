@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from project.cli import add_run_options, invocation, require_model
-from project.evaluation.names import SEMANTIC_PROTOCOLS
+from project.evaluation.names import PROTOCOLS
 
 EXAMPLES = """\
 examples:
@@ -42,10 +42,10 @@ def parse_args() -> Namespace:
     parser.add_argument(
         '--protocols',
         nargs='+',
-        choices=SEMANTIC_PROTOCOLS,
+        choices=PROTOCOLS,
         metavar='NAME',
         default=[],
-        help=f'score by the rules of these benchmarks as well: {", ".join(SEMANTIC_PROTOCOLS)}',
+        help=f'score by the rules of these benchmarks as well: {", ".join(PROTOCOLS)}',
     )
     parser.add_argument(
         '--no-mask', action='store_true', help='protocol occ3d: score all voxels, not only those cameras see'

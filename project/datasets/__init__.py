@@ -6,6 +6,7 @@ from project.datasets.grid_augmentation import MoveOccupancyGrid
 from project.datasets.image_augmentation import FitSurroundImages
 from project.datasets.image_targets import RenderOccupancy
 from project.datasets.labels import LoadOccupancyLabels
+from project.datasets.object_targets import FindObjectCentres
 from project.datasets.preprocessor import OccupancyDataPreprocessor
 from project.datasets.transforms import (
     DistortSurroundImages,
@@ -16,6 +17,7 @@ from project.datasets.transforms import (
 
 __all__ = [
     'DistortSurroundImages',
+    'FindObjectCentres',
     'FitSurroundImages',
     'LoadOccupancyLabels',
     'LoadSurroundImages',

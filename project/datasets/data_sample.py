@@ -47,6 +47,14 @@ class OccupancyDataSample(Det3DDataSample):
         'gt_flow', '(X, Y, Z, 2) float32 velocity over ground along x and y, m/s; 0 for what stands still.'
     )
     pred_flow = _field('pred_flow', '(X, Y, Z, 2) float32 predicted velocity; of models with a head for it.')
+    gt_objects = _field('gt_objects', 'int32, which object each voxel belongs to, 0 for none.')
+    gt_centres = _field(
+        'gt_centres', '(X, Y) float32, 1 at the centres of objects seen from above, falling off around.'
+    )
+    gt_offsets = _field(
+        'gt_offsets', '(X, Y, Z, 2) float32 from a voxel to the centre of its object, cells; NaN for none.'
+    )
+    pred_objects = _field('pred_objects', 'int32 predicted objects, 0 for none; of models with a head for them.')
     mask_lidar = _field('mask_lidar', 'bool, voxels that lidar observed; there where the label format has it.')
     mask_camera = _field('mask_camera', 'bool, voxels that a camera sees; there where the label format has it.')
     gt_depths = _field(

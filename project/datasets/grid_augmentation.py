@@ -8,12 +8,12 @@ from mmdet3d.registry import TRANSFORMS
 
 from project.datasets.random_generator import checked_range, new_generator
 from project.formats.common import OccupancyLabels
-from project.formats.object_votes import mean_flow
+from project.formats.object_votes import mean_flow, voted_instances
 from project.formats.vote import vote
 from project.grid import VoxelGrid
 from project.taxonomy import UNOBSERVED
 
-VOXEL_FIELDS = {'gt_occupancy': UNOBSERVED, 'mask_lidar': False, 'mask_camera': False, 'gt_flow': 0.0}
+VOXEL_FIELDS = {'gt_occupancy': UNOBSERVED, 'mask_lidar': False, 'mask_camera': False, 'gt_flow': 0.0, 'gt_objects': 0}
 """Voxel arrays of a keyframe, and their values beyond the reach of the labels."""
 
 
@@ -73,6 +73,9 @@ class MoveOccupancyGrid(BaseTransform):
             if results.get('gt_flow') is not None:
                 flow = moved_flow(stored.flow[inside], moved_from_grid)
                 results['gt_flow'] = mean_flow(grid, cells, classes, flow, results['gt_occupancy'])
+            if results.get('gt_objects') is not None:
+                instances = stored.instances[inside]
+                results['gt_objects'] = voted_instances(grid, cells, classes, instances, results['gt_occupancy'])
 
     def drawn(self, rng: np.random.Generator) -> np.ndarray:
         """(4, 4) random moved_from_grid."""

@@ -12,7 +12,7 @@ from mmdet3d.registry import TRANSFORMS
 from project.errors import UserError, shown
 from project.formats import FORMATS, points
 from project.formats.common import MASKS, OccupancyLabels
-from project.formats.resample import DenseLabels, flow_on_grid, on_grid
+from project.formats.resample import DenseLabels, flow_on_grid, instances_on_grid, on_grid
 from project.grid import VoxelGrid
 from project.label_mapping import Labelling, relabelled
 from project.storage.mounts import at_hand
@@ -25,7 +25,7 @@ class LoadOccupancyLabels(BaseTransform):
 
     Adds ``gt_occupancy`` (X, Y, Z) uint8, ``mask_lidar`` and ``mask_camera`` (bool, or None where the format has none),
     ``grid``, ``label_file`` and, unless they are like the baseline's, ``stored_labels``, as the file has them. With
-    `flow`, it adds ``gt_flow``, (X, Y, Z, 2) float32.
+    `flow`, it adds ``gt_flow``, (X, Y, Z, 2) float32; with `instances` ``gt_objects``, (X, Y, Z) int32, 0 for none.
 
     Labels are fixed to the frame of their format: Occ3D's and OpenOcc's to the ego frame, all others to the lidar
     frame. A model trained on them works in that frame; the grid and the dataset must say so (``frame='ego'``).
@@ -39,6 +39,7 @@ class LoadOccupancyLabels(BaseTransform):
             format ``points`` only. Names of classes are then those of this file.
         baseline_compatible: voxelise like the baseline, including its errors, for the format ``points`` only.
         flow: load the velocity of voxels, too, for models that predict it and for its score.
+        instances: the same for the object of each voxel.
 
     Raises:
         ValueError: an option does not exist, or the format's frame is not the grid's.
@@ -52,6 +53,7 @@ class LoadOccupancyLabels(BaseTransform):
         label_mapping: str | None = None,
         baseline_compatible: bool = False,
         flow: bool = False,
+        instances: bool = False,
     ):
         if format not in FORMATS:
             raise ValueError(f'format={format!r}: choose one of {sorted(FORMATS)}')
@@ -64,7 +66,7 @@ class LoadOccupancyLabels(BaseTransform):
         self.mask = mask
         self.label_mapping = label_mapping
         self.baseline_compatible = baseline_compatible
-        self.flow = flow
+        self.flow, self.instances = flow, instances
 
     @property
     def format(self) -> ModuleType:
@@ -86,7 +88,7 @@ class LoadOccupancyLabels(BaseTransform):
 
         Raises:
             FileNotFoundError: it is missing; the message has the command that makes it.
-            ValueError: it is damaged, or lacks the mask or the flow that is asked for.
+            ValueError: it is damaged, or lacks the mask, flow or instances that are asked for.
         """
         if results['frame'] != self.grid.frame:
             raise ValueError(
@@ -107,16 +109,11 @@ class LoadOccupancyLabels(BaseTransform):
         results.update(gt_occupancy=labels.semantics, mask_lidar=labels.mask_lidar, mask_camera=labels.mask_camera)
         results.update(grid=self.grid, label_file=str(file), stored_labels=stored)
         if self.flow:
-            results['gt_flow'] = self._flow(file, stored, labels.semantics)
+            results['gt_flow'] = flow_on_grid(_that_has('flow', stored, file), self.grid, labels.semantics)
+        if self.instances:
+            of_objects = _that_has('instances', stored, file)
+            results['gt_objects'] = instances_on_grid(of_objects, self.grid, labels.semantics)
         return results
-
-    def _flow(self, file: Path, stored: OccupancyLabels | None, semantics: np.ndarray) -> np.ndarray:
-        if stored is None or stored.flow is None:
-            raise UserError(
-                f'{file}: has no flow; make the labels with data_converter.py --flow, in the format voxels or openocc, '
-                'or do not ask for it: LoadOccupancyLabels(flow=False), and no head for flow'
-            )
-        return flow_on_grid(stored, self.grid, semantics)
 
     def load(
         self, file: Path, category_labels: Mapping[str, int] | None = None
@@ -152,3 +149,14 @@ class LoadOccupancyLabels(BaseTransform):
         labels = on_grid(stored, self.grid)
         labels.semantics[~self.grid.within(points.GRID)] = UNOBSERVED
         return stored, labels
+
+
+def _that_has(name: str, stored: OccupancyLabels | None, file: Path) -> OccupancyLabels:
+    """Labels that have flow or instances."""
+    if stored is None or getattr(stored, name) is None:
+        formats = {'flow': 'voxels or openocc', 'instances': 'voxels or occ3d'}[name]
+        raise UserError(
+            f'{file}: has no {name}; make the labels with data_converter.py --{name}, in the format {formats}, '
+            f'or do not ask for it: LoadOccupancyLabels({name}=False), and no head for {name}'
+        )
+    return stored

@@ -15,6 +15,12 @@ META_KEYS = (
     'lidar2img', 'global_from_grid', 'frame_exists', 'frame_tokens', 'ori_shape', 'img_shape', 'cameras', 'distortions',
 )  # fmt: skip
 
+FIELDS = (
+    'gt_occupancy', 'gt_flow', 'gt_objects', 'gt_centres', 'gt_offsets', 'mask_lidar', 'mask_camera', 'gt_depths',
+    'gt_image_semantics',
+)  # fmt: skip
+"""Arrays that become fields of the data sample."""
+
 
 @TRANSFORMS.register_module()
 class LoadSurroundImages(BaseTransform):
@@ -126,7 +132,7 @@ class PackOccupancyInputs(BaseTransform):
         else:
             results['lidar2img'] = results['lidar2img'][0]
         sample = OccupancyDataSample(metainfo={key: results[key] for key in META_KEYS if key in results})
-        for name in ('gt_occupancy', 'gt_flow', 'mask_lidar', 'mask_camera', 'gt_depths', 'gt_image_semantics'):
+        for name in FIELDS:
             if results.get(name) is not None:
                 setattr(sample, name, torch.from_numpy(results[name]))
         return {'inputs': {'imgs': stacked}, 'data_samples': sample}

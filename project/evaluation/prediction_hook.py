@@ -17,7 +17,7 @@ from project.label_set import LabelSet
 class OccupancyPredictionsHook(Hook):
     """Write every prediction of a test as ``<sample token>.npz``: an (X, Y, Z) uint8 array ``arr_0`` of labels 0-17.
 
-    Beside it stands ``flow``, (X, Y, Z, 2) float16, m/s, if the model predicts it.
+    Beside it stand ``flow``, (X, Y, Z, 2) float16, m/s, and ``instances``, (X, Y, Z) int32, if the model predicts them.
 
     Args:
         directory: folder for the files; made as needed. A file appears under its name once it is whole.
@@ -36,4 +36,6 @@ class OccupancyPredictionsHook(Hook):
         for sample in outputs or ():
             labels = sample.pred_occupancy.cpu().numpy().astype(np.uint8)
             flow = sample.pred_flow.cpu().numpy().astype(np.float16) if 'pred_flow' in sample else None
-            save_npz(self.directory / f'{sample.sample_token}.npz', {'arr_0': labels, 'flow': flow})
+            objects = sample.pred_objects.cpu().numpy() if 'pred_objects' in sample else None
+            arrays = {'arr_0': labels, 'flow': flow, 'instances': objects}
+            save_npz(self.directory / f'{sample.sample_token}.npz', arrays)

@@ -1,4 +1,4 @@
-"""What the voxels of objects say about the coarser voxel that they lie in: its velocity."""
+"""What the voxels of objects say about the coarser voxel that they lie in: its velocity, and its object."""
 
 import numpy as np
 
@@ -26,3 +26,29 @@ def mean_flow(
     votes = np.maximum(np.bincount(positions, minlength=grid.size), 1)
     sums = (np.bincount(positions, flow[:, axis], minlength=grid.size) for axis in range(2))
     return np.stack([each / votes for each in sums], axis=-1).astype(np.float32).reshape(*grid.shape, 2)
+
+
+def voted_instances(
+    grid: VoxelGrid, cells: np.ndarray, classes: np.ndarray, instances: np.ndarray, semantics: np.ndarray
+) -> np.ndarray:
+    """Object of each voxel of a grid: the most frequent of those votes that have its label, the lowest of equals.
+
+    Args:
+        grid, cells, classes, semantics: as of :func:`mean_flow`.
+        instances: (N,) uint32 object of each vote, 0 for none.
+
+    Returns:
+        (X, Y, Z) int32; 0 for voxels without such votes.
+    """
+    positions = grid.ravel(cells)
+    agree = semantics.ravel()[positions] == classes
+    names, objects = np.unique(instances[agree], return_inverse=True)
+    count = max(len(names), 1)
+    pairs, votes = np.unique(positions[agree] * count + objects, return_counts=True)
+    # Of each position the last pair in this order has most votes, and the lowest object among equals.
+    order = np.lexsort((-pairs, votes, pairs // count))
+    places = pairs[order] // count
+    last = np.flatnonzero(np.diff(places, append=-1))
+    result = np.zeros(grid.size, np.int32)
+    result[places[last]] = names[pairs[order][last] % count] if len(names) else 0
+    return result.reshape(grid.shape)

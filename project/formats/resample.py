@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from project.formats.common import OccupancyLabels
-from project.formats.object_votes import mean_flow
+from project.formats.object_votes import mean_flow, voted_instances
 from project.formats.vote import vote
 from project.grid import VoxelGrid
 from project.taxonomy import UNOBSERVED
@@ -62,6 +62,14 @@ def flow_on_grid(labels: OccupancyLabels, grid: VoxelGrid, semantics: np.ndarray
     cells, inside = _cells(labels, grid.layers_of(labels.grid))
     flow = np.asarray(labels.flow)
     return mean_flow(grid, cells, labels.classes[inside], flow[inside], semantics)
+
+
+def instances_on_grid(labels: OccupancyLabels, grid: VoxelGrid, semantics: np.ndarray) -> np.ndarray:
+    """(X, Y, Z) int32 objects of a grid's voxels, by :func:`project.formats.object_votes.voted_instances`; arguments as
+    of :func:`flow_on_grid`, of labels with instances."""
+    cells, inside = _cells(labels, grid.layers_of(labels.grid))
+    instances = np.asarray(labels.instances)
+    return voted_instances(grid, cells, labels.classes[inside], instances[inside], semantics)
 
 
 def _check(stored: VoxelGrid, wanted: VoxelGrid) -> None:

@@ -88,8 +88,8 @@ class Predictor:
                 1.5 s later, then starts another drive, as :meth:`forget` does.
 
         Returns:
-            The voxels that are not free; ``dense()`` of it is an (X, Y, Z) uint8 array of labels 0-17. Its ``flow`` is
-            (N, 2) float32, m/s, if the model has a head for flow.
+            The voxels that are not free; ``dense()`` of it is an (X, Y, Z) uint8 array of labels 0-17. Its ``flow``,
+            (N, 2) float32, m/s, and ``instances``, (N,) uint32, are there if the model has heads for them.
 
         Raises:
             FileNotFoundError, ValueError: an image, a calibration, a pose or the time is missing or impossible.
@@ -145,10 +145,12 @@ class Predictor:
 
 
 def labels_of(sample: Any, grid: VoxelGrid) -> OccupancyLabels:
-    """The prediction in a data sample: labels, and flow where the model predicts it."""
+    """The prediction in a data sample: labels, and flow and instances where the model predicts them."""
     labels = sample.pred_occupancy.cpu().numpy()
     flow = sample.pred_flow.cpu().numpy()[labels != FREE] if 'pred_flow' in sample else None
-    return OccupancyLabels.from_dense(grid, labels, flow=flow)
+    objects = sample.pred_objects.cpu().numpy()[labels != FREE] if 'pred_objects' in sample else None
+    instances = None if objects is None else objects.astype(np.uint32)
+    return OccupancyLabels.from_dense(grid, labels, flow=flow, instances=instances)
 
 
 def _array(name: str, image: np.ndarray | str | Path) -> np.ndarray:

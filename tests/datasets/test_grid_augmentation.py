@@ -121,6 +121,23 @@ def test_velocities_move_as_the_things_that_have_them_do(rng, random_rigid, mirr
         assert not flow[~known].any()
 
 
+def test_objects_stay_with_their_voxels(rng, random_rigid):
+    before = sample(rng, random_rigid)
+    before['gt_objects'] = rng.integers(0, 9, GRID.shape).astype(np.int32)
+    after = MoveOccupancyGrid(mirror=1.0, turn_deg=0.0, scale=(1.0, 1.0), tilt_deg=0.0)(dict(before))
+    np.testing.assert_array_equal(after['gt_objects'], before['gt_objects'][::-1, ::-1])
+
+
+def test_objects_of_finer_labels_are_moved_and_voted_on_anew(rng, random_rigid):
+    dense, instances = np.full(FINE.shape, 17, np.uint8), np.zeros(FINE.shape, np.uint32)
+    dense[40, 20, 6], instances[40, 20, 6] = 4, 70_000
+    stored = OccupancyLabels.from_dense(FINE, dense, instances=instances[dense == 4])
+    before = sample(rng, random_rigid, stored=stored)
+    before['gt_occupancy'][:], before['gt_objects'] = 17, np.zeros(GRID.shape, np.int32)
+    after = MoveOccupancyGrid()(dict(before))
+    np.testing.assert_array_equal(after['gt_objects'] == 70_000, after['gt_occupancy'] == 4)
+
+
 def test_velocities_stay_with_their_voxels(rng, random_rigid):
     before = sample(rng, random_rigid)
     before['gt_flow'] = rng.normal(size=(*GRID.shape, 2)).astype(np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from project.formats import OccupancyLabels
-from project.formats.resample import flow_on_grid, on_grid
+from project.formats.resample import flow_on_grid, instances_on_grid, on_grid
 from project.grid import VoxelGrid
 
 FINE = VoxelGrid.from_range('lidar', (0, 0, 0, 14, 10, 6), 1.0)
@@ -100,3 +100,19 @@ def test_velocities_on_the_same_grid_are_passed_through(rng):
     flow = flow_on_grid(labels, FINE, labels.dense())
     np.testing.assert_array_equal(flow[tuple(labels.indices.T)], labels.flow[:, :2])
     assert not flow[labels.dense() == 17].any()
+
+
+def test_the_object_of_a_voxel_is_the_most_frequent_of_its_label(rng):
+    labels = OccupancyLabels.from_dense(FINE, rng.choice([3, 4, 17], FINE.shape).astype(np.uint8))
+    labels.instances = rng.choice([0, 5, 4_000_000], len(labels.classes)).astype(np.uint32)
+    semantics = on_grid(labels, COARSE).semantics
+    objects = instances_on_grid(labels, COARSE, semantics)
+    assert objects.shape == COARSE.shape and objects.dtype == np.int32
+    cells, inside = COARSE.voxel_indices(FINE.centres(labels.indices))
+    classes, given = labels.classes[inside], labels.instances[inside]
+    for index in np.ndindex(COARSE.shape):
+        votes = given[(cells == index).all(axis=1) & (classes == semantics[index])]
+        names, counts = np.unique(votes, return_counts=True)
+        assert objects[index] == (names[counts.argmax()] if len(votes) else 0)
+    nothing = OccupancyLabels.from_dense(FINE, np.full(FINE.shape, 17, np.uint8), instances=np.zeros(0, np.uint32))
+    assert not instances_on_grid(nothing, COARSE, np.full(COARSE.shape, 17, np.uint8)).any()

@@ -15,7 +15,7 @@ def data_sample(
     device: str = 'cuda',
     maps: tuple[int, int] | None = None,
 ) -> BaseDataElement:
-    """What the detector needs to know of a frame, or of a queue of them a metre apart, with random labels and velocities.
+    """What the detector needs to know of a frame, or of a queue of them a metre apart; labels and flow are random.
 
     Args:
         image: rows and columns of the images.

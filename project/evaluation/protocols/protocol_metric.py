@@ -93,7 +93,8 @@ class ProtocolMetric(BaseMetric):
             data_batch: not used.
             data_samples: of each keyframe `sample_token`, `grid`, `pred_occupancy` and `gt_occupancy`, (X, Y, Z)
                 integer; `mask_camera`, (X, Y, Z) bool, where a protocol asks for it; `gt_flow` and `pred_flow`,
-                (X, Y, Z, 2) m/s, for the velocities of ``openocc``.
+                (X, Y, Z, 2) m/s, for the velocities of ``openocc``; `gt_objects` and `pred_objects`, (X, Y, Z)
+                integer, for ``pq`` and ``raypq``.
 
         Raises:
             ValueError: a keyframe lacks ground truth, mask or pose, or labels or shapes are wrong.
@@ -156,11 +157,15 @@ class ProtocolMetric(BaseMetric):
         truth: Any = self._truths.get((name, token))
         if truth is None:
             truth = protocol.prepare(
-                Volume(sample['gt_occupancy'], sample.get('gt_flow'), sample.get('mask_camera')), origins
+                Volume(
+                    sample['gt_occupancy'], sample.get('gt_flow'), sample.get('mask_camera'), sample.get('gt_objects')
+                ),
+                origins,
             )
         if self.keep_truth and protocol.needs_origins:
             self._truths[name, token] = truth
-        return protocol.count(Volume(sample['pred_occupancy'], sample.get('pred_flow')), truth, origins)
+        prediction = Volume(sample['pred_occupancy'], sample.get('pred_flow'), instances=sample.get('pred_objects'))
+        return protocol.count(prediction, truth, origins)
 
     def _score(self, name: str, counts: list[Counts], size: int) -> Scores:
         everywhere = total(part for part in all_gather_object(total(counts)) if part)

@@ -7,14 +7,9 @@ classes that are not things, all of a keyframe is one segment.
 import numpy as np
 
 from project.evaluation.protocols.interface import Counts
-from project.taxonomy import LABEL_NAMES
+from project.taxonomy import LABEL_NAMES, MOVING
 
-THINGS = tuple(
-    LABEL_NAMES.index(name)
-    for name in (
-        'bicycle', 'bus', 'car', 'construction_vehicle', 'motorcycle', 'pedestrian', 'trailer', 'truck',
-    )
-)  # fmt: skip
+THINGS = MOVING
 """Labels whose objects are told apart. Barriers and cones are not, as in RayPQ's released script."""
 
 LEAST = 10

@@ -3,6 +3,7 @@
 from project.models.lift.depth import OccupancyDepthNet
 from project.models.lift.flow_head import OccupancyFlowHead
 from project.models.lift.image_loss import OccupancyImageLoss
+from project.models.lift.instance_head import OccupancyInstanceHead
 from project.models.lift.neck import OccupancyTopDownNeck
 from project.models.lift.occupancy_lift import OccupancyLift
 from project.models.lift.temporal_fusion import OccupancyHistory
@@ -16,6 +17,7 @@ __all__ = [
     'OccupancyHeightNet',
     'OccupancyHistory',
     'OccupancyImageLoss',
+    'OccupancyInstanceHead',
     'OccupancyLift',
     'OccupancyPull',
     'OccupancySplat',

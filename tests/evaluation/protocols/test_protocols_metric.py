@@ -112,6 +112,21 @@ def test_predicted_velocities_are_scored(tmp_path):
         assert metric.evaluate(3)['openocc/mAVE, m/s'] == pytest.approx(expected)
 
 
+def test_predicted_objects_are_scored():
+    metric = ProtocolMetric(['pq'], camera_mask=False)
+    grid = metric.protocols['pq'].grid
+    labels = torch.full(grid.shape, 17, dtype=torch.uint8)
+    labels[:4, :5, 3] = 4
+    objects = torch.zeros(grid.shape, dtype=torch.int32)
+    objects[:2, :5, 3], objects[2:4, :5, 3] = 5, 9
+    one = dict(sample_token='bb0', grid=grid, gt_occupancy=labels, pred_occupancy=labels, gt_objects=objects)
+    for predicted, expected in ((10 - objects, 100.0), (torch.ones_like(objects), 0.0)):
+        metric.process({}, [{**one, 'pred_objects': predicted}])
+        assert metric.evaluate(1)['pq/PQ'] == pytest.approx(expected)
+    with pytest.raises(ValueError, match='does not say which object each voxel belongs to'):
+        metric.process({}, [one])
+
+
 def test_another_grid_than_the_benchmarks_is_said(tmp_path):
     grid = VoxelGrid.from_range('lidar', (-51.2, -51.2, -5, 51.2, 51.2, 3), (2.048, 2.048, 1))
     metric = ProtocolMetric(['baseline'], json_path=tmp_path / 'scores.json')
