@@ -16,6 +16,10 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from project.labels.aggregation.sweeps import Points
 from project.labels.config import LabelMistakeConfig
 
+PATCH_BITS = 6
+PATCH = 1 << PATCH_BITS
+"""Heights are kept in patches of 64 x 64 squares, where there is ground: a long drive needs little memory."""
+
 
 @dataclass(frozen=True)
 class GroundLevels:
@@ -24,13 +28,15 @@ class GroundLevels:
     Attributes:
         config: thresholds.
         ground: categories of ground.
-        first: (2,) int64 index of the first square along x and y.
-        heights: (X, Y) float32 height in each square, scene frame, metres; minus infinity where no ground is near.
+        first: (2,) int64 index of the first patch of squares along x and y.
+        numbers: (X, Y) int32 number of each patch, -1 where there is no ground.
+        heights: (P, 64, 64) float32 height in each square of each patch, scene frame, metres.
     """
 
     config: LabelMistakeConfig
     ground: range
     first: np.ndarray
+    numbers: np.ndarray
     heights: np.ndarray
 
     def floats(self, points: Points, in_box: np.ndarray) -> np.ndarray:
@@ -47,8 +53,10 @@ class GroundLevels:
         on_ground = (points.raw >= ground.start) & (points.raw < ground.stop)
         asked = np.flatnonzero(on_ground & in_box)
         xyz, result = points.xyz[asked], np.zeros(len(in_box), bool)
-        x, y = (np.floor(xyz[:, :2].astype(np.float64) / config.square_m).astype(np.int64) - self.first).T
-        result[asked] = xyz[:, 2] - self.heights[x, y] > config.floating_m
+        squares = np.floor(xyz[:, :2].astype(np.float64) / config.square_m).astype(np.int64)
+        patch, (x, y) = (squares >> PATCH_BITS) - self.first, (squares & (PATCH - 1)).T
+        heights = self.heights[self.numbers[patch[:, 0], patch[:, 1]], x, y]
+        result[asked] = xyz[:, 2] - heights > config.floating_m
         return result
 
 
@@ -63,25 +71,48 @@ def ground_levels(labelled: list[Points], ground: range, config: LabelMistakeCon
         ground: categories of ground.
         config: thresholds.
     """
-    places = [points.xyz[:, :2].T for points in labelled if len(points.xyz)]
-    if not places:
-        return GroundLevels(config, ground, np.zeros(2, np.int64), np.zeros((0, 0), np.float32))
-    corners = np.array([[(axis.min(), axis.max()) for axis in xy] for xy in places], np.float64)
-    squares = np.floor(corners / config.square_m).astype(np.int64)
-    span = round(config.bump_m / config.square_m)
-    # So wide that slopes stay as they are, also at the border of what was seen.
-    first, last = squares.min(axis=(0, 2)) - span, squares.max(axis=(0, 2)) + span
-    lowest = np.full(last - first + 1, np.inf, np.float32)
+    patches = [_patches(points, ground, config.square_m) for points in labelled]
+    used = np.unique(np.concatenate([*patches, np.zeros((0, 2), np.int64)]), axis=0)
+    if not len(used):
+        return GroundLevels(config, ground, np.zeros(2, np.int64), np.zeros((0, 0), np.int32), np.zeros((0, 0, 0)))
+    first = used.min(axis=0)
+    # One patch more on each side: every patch has neighbours.
+    numbers = np.full(np.ptp(used, axis=0) + 3, -1, np.int32)
+    numbers[tuple((used - first + 1).T)] = np.arange(len(used))
+    lowest = np.full((len(used) + 1, PATCH, PATCH), np.inf, np.float32)
     for points in labelled:
-        _lower(lowest, first, config.square_m, ground.start, ground.stop, points.xyz, points.raw)
-    eroded = minimum_filter(lowest, span, mode='constant', cval=np.inf)
+        _lower(lowest, numbers, first - 1, config.square_m, ground.start, ground.stop, points.xyz, points.raw)
+    span = round(config.bump_m / config.square_m)
+    heights = np.stack([_opened(lowest, numbers[x : x + 3, y : y + 3], span) for x, y in used - first])
+    return GroundLevels(config, ground, first, numbers[1:-1, 1:-1], heights)
+
+
+def _patches(points: Points, ground: range, square_m: float) -> np.ndarray:
+    """(P, 2) int64 patches of 64 x 64 squares with ground in them."""
+    xy = points.xyz[(points.raw >= ground.start) & (points.raw < ground.stop), :2].astype(np.float64)
+    return np.unique(np.floor(xy / square_m).astype(np.int64) >> PATCH_BITS, axis=0)
+
+
+def _opened(lowest: np.ndarray, around: np.ndarray, span: int) -> np.ndarray:
+    """Heights of a patch without bumps: (64, 64) float32.
+
+    Args:
+        lowest: (P + 1, 64, 64) lowest ground in the squares of each patch; the last one has none.
+        around: (3, 3) numbers of the patch and those around it, -1 where there is none.
+        span: width of a bump, in squares.
+    """
+    rows = [np.concatenate([lowest[number] for number in row], axis=1) for row in around]
+    near = slice(PATCH - span, 2 * PATCH + span)
+    eroded = minimum_filter(np.concatenate(rows)[near, near], span, mode='constant', cval=np.inf)
     eroded[np.isinf(eroded)] = -np.inf
-    return GroundLevels(config, ground, first, maximum_filter(eroded, span, mode='constant', cval=-np.inf))
+    return maximum_filter(eroded, span, mode='constant', cval=-np.inf)[span:-span, span:-span]
 
 
 @njit(cache=True, error_model='numpy')
-def _lower(lowest, first, square_m, ground_start, ground_stop, xyz, raw):
+def _lower(lowest, numbers, first, square_m, ground_start, ground_stop, xyz, raw):
     for i in range(len(xyz)):
         if ground_start <= raw[i] < ground_stop:
-            x, y = int(np.floor(xyz[i, 0] / square_m)) - first[0], int(np.floor(xyz[i, 1] / square_m)) - first[1]
-            lowest[x, y] = min(lowest[x, y], xyz[i, 2])
+            x, y = int(np.floor(xyz[i, 0] / square_m)), int(np.floor(xyz[i, 1] / square_m))
+            number = numbers[(x >> PATCH_BITS) - first[0], (y >> PATCH_BITS) - first[1]]
+            x, y = x & (PATCH - 1), y & (PATCH - 1)
+            lowest[number, x, y] = min(lowest[number, x, y], xyz[i, 2])

@@ -4,6 +4,7 @@ Between the rings of a lidar, the next labelled point along the road is far away
 road. So labels of the ground spread far along the ground and hardly upwards.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +12,13 @@ from numba import njit
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from project.labels.aggregation.sweeps import Points
-from project.labels.aggregation.tiles import CELL_M, TILE_CELLS, TileMap, cells_of_points
+from project.labels.aggregation.tiles import CELL_M, TILE_CELLS, TILE_M, TileMap, cells_of_points
 from project.labels.config import GroundConfig
 
 FAR_ABOVE_M = 100.0
+
+WINDOW_TILES = 64
+"""Edge of the parts that the map is made of: 512 m, more than most scenes of 20 s."""
 
 _AT_LABELS = 0.01
 
@@ -49,36 +53,79 @@ def ground_map(tile_map: TileMap, labelled: Points, ground: range, config: Groun
     columns, _ = cells_of_points(tile_map, labelled.xyz[on_ground])
     # Whole millimetres: sums of integers do not depend on the order of the points.
     millimetres = np.rint(labelled.xyz[on_ground, 2].astype(np.float64) * 1000)
-    in_map = _columns_in_map(tile_map)
+    windows = list(_windows(tile_map, config))
     shape = len(tile_map.centres) * TILE_CELLS**2, len(ground)
     distances, heights = np.full(shape, np.inf, np.float32), np.zeros(shape, np.float32)
     for code, raw in enumerate(ground):
         mine = labelled.raw[on_ground] == raw
         if mine.any():
-            _spread(in_map, columns[mine], millimetres[mine], distances[:, code], heights[:, code], config)
+            counts = np.bincount(columns[mine], minlength=shape[0])
+            sums = np.bincount(columns[mine], millimetres[mine], shape[0])
+            for window in windows:
+                _spread(window, counts, sums, distances[:, code], heights[:, code], config)
     return GroundMap(tile_map, distances, heights, config)
 
 
-def _columns_in_map(tile_map: TileMap) -> np.ndarray:
-    """(X, Y) int64 column at each place of the map that the tiles make up, -1 where there is no tile."""
-    tiles = tile_map.tiles[1:-1, 1:-1].repeat(TILE_CELLS, axis=0).repeat(TILE_CELLS, axis=1)
+class _Window(NamedTuple):
+    """A part of the map, with so much around it that what is computed inside is that of the whole map.
+
+    Attributes:
+        tiles: (TX, TY) int32 number of each tile of the part and around it, -1 where there is none.
+        inside: which of their columns are the part itself.
+    """
+
+    tiles: np.ndarray
+    inside: tuple[slice, slice]
+
+
+def _windows(tile_map: TileMap, config: GroundConfig) -> Iterator[_Window]:
+    """Parts that hold all tiles; together they take the memory of one, however far the car drives."""
+    tiles = tile_map.tiles[1:-1, 1:-1]
+    # Smoothing looks at columns around, and these at the ground within reach.
+    around = int(np.ceil((config.reach_m + 2 * config.smoothness_m + 2 * CELL_M) / TILE_M))
+    for x in range(0, tiles.shape[0], WINDOW_TILES):
+        for y in range(0, tiles.shape[1], WINDOW_TILES):
+            if (tiles[x : x + WINDOW_TILES, y : y + WINDOW_TILES] >= 0).any():
+                first = max(x - around, 0), max(y - around, 0)
+                last = x + WINDOW_TILES + around, y + WINDOW_TILES + around
+                inside = tuple(
+                    slice((start - low) * TILE_CELLS, (start - low + WINDOW_TILES) * TILE_CELLS)
+                    for start, low in zip((x, y), first, strict=True)
+                )
+                yield _Window(tiles[first[0] : last[0], first[1] : last[1]], (inside[0], inside[1]))
+
+
+def _columns_of(tiles: np.ndarray) -> np.ndarray:
+    """(X, Y) int64 column at each place of some tiles, -1 where there is no tile."""
+    tiles = tiles.repeat(TILE_CELLS, axis=0).repeat(TILE_CELLS, axis=1)
     rows, cells = (np.arange(n) % TILE_CELLS for n in tiles.shape)
     return np.where(tiles < 0, -1, tiles * TILE_CELLS**2 + rows[:, None] * TILE_CELLS + cells)
 
 
 def _spread(
-    in_map: np.ndarray, columns: np.ndarray, millimetres: np.ndarray, distances: np.ndarray, heights: np.ndarray,
+    window: _Window, counts: np.ndarray, sums: np.ndarray, distances: np.ndarray, heights: np.ndarray,
     config: GroundConfig,
 ) -> None:  # fmt: skip
-    """Fill in the distance and height of one class, from the columns and heights of its labelled points."""
-    counts = np.bincount(columns, minlength=len(distances))
-    sums = np.bincount(columns, millimetres, len(distances))
+    """Fill in the distance and height of one class in a window.
+
+    Args:
+        window: the part of the map.
+        counts: (columns,) number of labelled points of the class.
+        sums: (columns,) sum of their heights, millimetres.
+        distances: (columns,) float32, filled in inside the window.
+        heights: (columns,) float32, the same.
+        config: thresholds.
+    """
+    in_map = _columns_of(window.tiles)
     seen = (in_map >= 0) & (counts[in_map] > 0)
+    if not seen.any():
+        return
     cells, nearest = distance_transform_edt(~seen, return_indices=True)
-    within = (in_map >= 0) & (cells * CELL_M <= config.reach_m)
     smooth = gaussian_filter(np.minimum(cells * CELL_M, config.reach_m), config.smoothness_m / CELL_M, truncate=2.0)
     # Labelled columns stay as they are; where a column has several classes, smoothness decides.
     smooth[seen] *= _AT_LABELS
+    within = np.zeros_like(seen)
+    within[window.inside] = ((in_map >= 0) & (cells * CELL_M <= config.reach_m))[window.inside]
     distances[in_map[within]] = smooth[within]
     sources = in_map[nearest[0][within], nearest[1][within]]
     heights[in_map[within]] = sums[sources] / counts[sources] / 1000

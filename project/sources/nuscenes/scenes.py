@@ -188,6 +188,13 @@ def _sweeps(
     sweeps = [(reading, calibration_of(tables, reading)) for reading in tables.readings[scene.token]]
     sweeps = [(reading, calibration) for reading, calibration in sweeps if calibration.channel in channels]
     sweeps.sort(key=lambda sweep: (sweep[0].timestamp, channels.index(sweep[1].channel)))
+    owners: dict[str, str] = {}
+    for reading, _ in sweeps:
+        if owners.setdefault(reading.filename, reading.token) != reading.token:
+            raise UserError(
+                f'sample_data.json: {owners[reading.filename]} and {reading.token} have one file, {reading.filename}; '
+                'each sweep has a file of its own'
+            )
     return sweeps
 
 

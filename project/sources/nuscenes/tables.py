@@ -291,3 +291,10 @@ def _read_label_files(tables: Tables) -> None:
                 f'{tables.folder / name}.json: has two files for the sample_data {record.sample_data_token}: '
                 f'{earlier} and {record.filename}'
             )
+    owners: dict[str, str] = {}
+    for token, file in tables.label_files.items():
+        if owners.setdefault(file, token) != token:
+            raise UserError(
+                f'{tables.folder / name}.json: the sample_data {owners[file]} and {token} have one file, {file}; each '
+                'sweep has labels of its own'
+            )

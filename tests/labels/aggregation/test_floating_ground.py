@@ -1,5 +1,8 @@
+import tracemalloc
+
 import numpy as np
 import pytest
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from project.labels.aggregation.floating_ground import ground_levels
 from project.labels.aggregation.sweeps import Points
@@ -56,3 +59,44 @@ def test_keyframes_without_points_or_ground():
     nothing, wall = points_of(np.zeros((0, 3)), ROAD), points_of([(5, 5, 1)], WALL)
     assert [part.tolist() for part in floating(nothing, wall)] == [[], [False]]
     assert floating(nothing)[0].shape == (0,)
+
+
+def random_ground(rng, centre, n=4000):
+    xyz = np.column_stack([rng.uniform(-150, 150, (n, 2)) + centre, rng.normal(0, 0.3, n)])
+    return points_of(xyz, ROAD)
+
+
+def dense_heights(points, config):
+    """The same of one array over everything: lowest points, and bumps levelled by an opening."""
+    squares = np.floor(points.xyz[:, :2].astype(np.float64) / config.square_m).astype(np.int64)
+    span = round(config.bump_m / config.square_m)
+    squares -= squares.min(axis=0) - span
+    lowest = np.full(squares.max(axis=0) + span + 1, np.inf, np.float32)
+    np.minimum.at(lowest, tuple(squares.T), points.xyz[:, 2])
+    eroded = minimum_filter(lowest, span, mode='constant', cval=np.inf)
+    eroded[np.isinf(eroded)] = -np.inf
+    return maximum_filter(eroded, span, mode='constant', cval=-np.inf)[tuple(squares.T)]
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_heights_in_patches_are_those_of_one_array(seed):
+    rng = np.random.default_rng(seed)
+    points = random_ground(rng, rng.uniform(-3000, 3000, 2))
+    levels = ground_levels([points], GROUND, DEFAULT.label_mistakes)
+    expected = points.xyz[:, 2] - dense_heights(points, DEFAULT.label_mistakes) > DEFAULT.label_mistakes.floating_m
+    assert 0 < expected.sum() < len(expected)
+    assert np.array_equal(levels.floats(points, np.ones(len(points.raw), bool)), expected)
+
+
+def test_a_drive_of_many_kilometres_needs_little_memory():
+    rng = np.random.default_rng(0)
+    keyframes = [random_ground(rng, (0, 0)), random_ground(rng, (20_000, -20_000))]
+    ground_levels(keyframes, GROUND, DEFAULT.label_mistakes)
+    tracemalloc.start()
+    levels = ground_levels(keyframes, GROUND, DEFAULT.label_mistakes)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert taken < 10e6
+    alone = ground_levels(keyframes[1:], GROUND, DEFAULT.label_mistakes)
+    in_box = np.ones(len(keyframes[1].raw), bool)
+    assert np.array_equal(levels.floats(keyframes[1], in_box), alone.floats(keyframes[1], in_box))

@@ -1,12 +1,15 @@
-"""Reading of tables by several processes."""
+"""Reading of tables by several processes, and files that two records name."""
 
+import re
 from dataclasses import fields
 
 import numpy as np
 import pytest
+from table_edits import copied, edit, rows
 
 from project.errors import UserError
 from project.sources.nuscenes import tables
+from project.sources.nuscenes.source import NuScenesSource
 from project.sources.nuscenes.tables import read_tables
 
 
@@ -30,3 +33,24 @@ def test_an_error_of_the_other_process_is_told_as_its_own(tiny_world, monkeypatc
     monkeypatch.setattr(tables, 'LARGE_TABLE', 0)
     with pytest.raises(UserError, match=r'sample_annotation\.json: record 1 \(token a\)'):
         read_tables(folder, processes=2)
+
+
+def test_a_file_of_two_sweeps_is_refused(tiny_world, tmp_path):
+    world = copied(tiny_world, tmp_path / 'world')
+    first, second, *_ = sorted(row['filename'] for row in rows(world, 'sample_data') if 'LIDAR' in row['filename'])
+    renamed = {second: first}
+    edit(
+        world,
+        'sample_data',
+        lambda records: [row | {'filename': renamed.get(row['filename'], row['filename'])} for row in records],
+    )
+    with pytest.raises(UserError, match=rf'sample_data.json: \w+ and \w+ have one file, {re.escape(first)}'):
+        [*map(NuScenesSource(world).load, ('scene-0061', 'scene-0103'))]
+
+
+def test_a_file_of_labels_of_two_sweeps_is_refused(tiny_world, tmp_path):
+    world = copied(tiny_world, tmp_path / 'world')
+    file = rows(world, 'lidarseg')[0]['filename']
+    edit(world, 'lidarseg', lambda records: [row | {'filename': file} for row in records])
+    with pytest.raises(UserError, match=f'lidarseg.json: .* have one file, {file}'):
+        NuScenesSource(world)
