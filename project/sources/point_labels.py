@@ -10,12 +10,16 @@ from project.errors import UserError
 from project.plain_files import read_npz
 from project.sources.base import Scene
 from project.sources.read_points import read_file
+from project.taxonomy import NOISE
 
 INSTANCES = 1000
 """Panoptic labels are category * 1000 + instance."""
 
 LARGEST_BYTES = 1 << 28
 """An array that unpacks to more than this is not from a sweep."""
+
+MANY = 1000
+"""A sweep of so many points is not noise only."""
 
 
 def read_categories(scene: Scene, sweep: int, count: int) -> np.ndarray:
@@ -38,15 +42,18 @@ def read_categories(scene: Scene, sweep: int, count: int) -> np.ndarray:
     if len(numbers) != count:
         name = Path(scene.sweep_files[sweep]).name
         raise UserError(f'{file}: has {len(numbers)} labels for the {count} points of {name}')
-    highest, categories = int(numbers.max()), len(scene.taxonomy.categories)
+    highest, categories = int(numbers.max(initial=0)), len(scene.taxonomy.categories)
     if scene.category_of is None:
         if highest >= categories:
             raise UserError(f'{file}: holds the index {highest}; the categories are 0-{categories - 1}')
-        return numbers.astype(np.uint8, copy=False)
-    found = scene.category_of[np.minimum(numbers, 255)]
-    if (found >= categories).any():
-        unknown = int(numbers[found >= categories][0])
-        raise UserError(f'{file}: holds the index {unknown}, which no category of category.json has')
+        found = numbers.astype(np.uint8, copy=False)
+    else:
+        found = scene.category_of[np.minimum(numbers, 255)]
+        if (found >= categories).any():
+            unknown = int(numbers[found >= categories][0])
+            raise UserError(f'{file}: holds the index {unknown}, which no category of category.json has')
+    if count >= MANY and (found == NOISE).all():
+        raise UserError(f'{file}: calls all of its {count} points noise; it is damaged, or was never filled in')
     return found
 
 

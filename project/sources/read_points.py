@@ -1,5 +1,6 @@
 """Reads the points of a sweep from a file of any kind."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,9 @@ def _read_npy(file: Path, content: bytes, layout: PointLayout) -> dict[str, np.n
     return _by_name(file, points, layout)
 
 
+LARGEST_BYTES = 1 << 30
+"""A file that says it has more is no sweep, and reading it could take all memory."""
+
 _READERS = {
     '.npy': _read_npy,
     '.pcd': lambda file, content, layout: read_pcd(file, content),
@@ -124,10 +128,15 @@ def read_file(file: Path) -> bytes:
 
     Raises:
         FileNotFoundError: it is missing; the message says what to do.
+        UserError: it is larger than any sweep.
     """
     at_hand(file)
     try:
-        return file.read_bytes()
+        with open(file, 'rb') as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > LARGEST_BYTES:
+                raise UserError(f'{file}: has {size:,} bytes; a sweep has less than {LARGEST_BYTES:,}')
+            return stream.read()
     except FileNotFoundError:
         raise FileNotFoundError(f'{file}: missing; {why_missing(file)}') from None
 

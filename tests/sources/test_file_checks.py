@@ -1,5 +1,6 @@
 """Files of points that can be read and are wrong: cut off, or in other columns than they are taken for."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from project.sources.base import Lidar, PointLayout
 from project.sources.file_checks import check_files
 from project.sources.intensity import check_intensity
 from project.sources.nuscenes.source import NuScenesSource
+from project.sources.point_labels import read_categories
 from project.sources.read_points import read_returns
 
 
@@ -130,3 +132,21 @@ def test_images_of_another_size_than_their_calibration_are_named(tiny_world, tmp
     changed = replace(first, cameras=first.cameras | {'CAM_BACK': replace(camera, file=str(tmp_path / 'half.jpg'))})
     with pytest.raises(UserError, match=r'half\.jpg: has 80x45 pixels, and its calibration is of 160x90'):
         check_files(replace(scene, records=(changed, *others)))
+
+
+def test_a_sweep_that_says_it_has_terabytes_is_not_read(tmp_path):
+    (tmp_path / 'a.bin').touch()
+    os.truncate(tmp_path / 'a.bin', 1 << 42)
+    with pytest.raises(UserError, match=r'a\.bin: has 4,398,046,511,104 bytes'):
+        read_returns(tmp_path / 'a.bin', Lidar('LIDAR_TOP', PointLayout()))
+
+
+def test_labels_that_call_a_whole_sweep_noise_are_refused(tiny_world, tmp_path):
+    scene = NuScenesSource(tiny_world).load('scene-0061')
+    (sweep, *_) = np.flatnonzero([file is not None for file in scene.label_files])
+    file = scene.dataroot / scene.label_files[sweep]
+    count = file.stat().st_size
+    changed = replace(scene, dataroot=tmp_path, label_files=(*scene.label_files[:sweep], 'noise.bin'))
+    (tmp_path / 'noise.bin').write_bytes(bytes(count))
+    with pytest.raises(UserError, match=r'noise\.bin: calls all of its \d+ points noise'):
+        read_categories(changed, sweep, count)

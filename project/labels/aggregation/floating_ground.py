@@ -20,6 +20,9 @@ PATCH_BITS = 6
 PATCH = 1 << PATCH_BITS
 """Heights are kept in patches of 64 x 64 squares, where there is ground: a long drive needs little memory."""
 
+FARTHEST_M = 500.0
+"""Points of one keyframe farther from its middle are no returns of a lidar: one could ask for terabytes."""
+
 
 @dataclass(frozen=True)
 class GroundLevels:
@@ -50,8 +53,7 @@ class GroundLevels:
             (N,) bool.
         """
         config, ground = self.config, self.ground
-        on_ground = (points.raw >= ground.start) & (points.raw < ground.stop)
-        asked = np.flatnonzero(on_ground & in_box)
+        asked = np.flatnonzero(_is_ground(points, ground) & in_box)
         xyz, result = points.xyz[asked], np.zeros(len(in_box), bool)
         squares = np.floor(xyz[:, :2].astype(np.float64) / config.square_m).astype(np.int64)
         patch, (x, y) = (squares >> PATCH_BITS) - self.first, (squares & (PATCH - 1)).T
@@ -81,15 +83,26 @@ def ground_levels(labelled: list[Points], ground: range, config: LabelMistakeCon
     numbers[tuple((used - first + 1).T)] = np.arange(len(used))
     lowest = np.full((len(used) + 1, PATCH, PATCH), np.inf, np.float32)
     for points in labelled:
-        _lower(lowest, numbers, first - 1, config.square_m, ground.start, ground.stop, points.xyz, points.raw)
+        _lower(lowest, numbers, first - 1, config.square_m, points.xyz, _is_ground(points, ground))
     span = round(config.bump_m / config.square_m)
     heights = np.stack([_opened(lowest, numbers[x : x + 3, y : y + 3], span) for x, y in used - first])
     return GroundLevels(config, ground, first, numbers[1:-1, 1:-1], heights)
 
 
+def _is_ground(points: Points, ground: range) -> np.ndarray:
+    """(N,) bool, which points are of the ground; not those that are so far from the others that they are mistakes."""
+    on_ground = (points.raw >= ground.start) & (points.raw < ground.stop)
+    finite = np.isfinite(points.xyz).all(axis=1)
+    if not (on_ground & finite).any():
+        return np.zeros(len(on_ground), bool)
+    with np.errstate(invalid='ignore', over='ignore'):
+        near = (np.abs(points.xyz - np.median(points.xyz[on_ground & finite], axis=0)) < FARTHEST_M).all(axis=1)
+    return on_ground & near
+
+
 def _patches(points: Points, ground: range, square_m: float) -> np.ndarray:
     """(P, 2) int64 patches of 64 x 64 squares with ground in them."""
-    xy = points.xyz[(points.raw >= ground.start) & (points.raw < ground.stop), :2].astype(np.float64)
+    xy = points.xyz[_is_ground(points, ground), :2].astype(np.float64)
     return np.unique(np.floor(xy / square_m).astype(np.int64) >> PATCH_BITS, axis=0)
 
 
@@ -109,9 +122,9 @@ def _opened(lowest: np.ndarray, around: np.ndarray, span: int) -> np.ndarray:
 
 
 @njit(cache=True, error_model='numpy')
-def _lower(lowest, numbers, first, square_m, ground_start, ground_stop, xyz, raw):
+def _lower(lowest, numbers, first, square_m, xyz, on_ground):
     for i in range(len(xyz)):
-        if ground_start <= raw[i] < ground_stop:
+        if on_ground[i]:
             x, y = int(np.floor(xyz[i, 0] / square_m)), int(np.floor(xyz[i, 1] / square_m))
             number = numbers[(x >> PATCH_BITS) - first[0], (y >> PATCH_BITS) - first[1]]
             x, y = x & (PATCH - 1), y & (PATCH - 1)

@@ -9,14 +9,15 @@ ARCHIVES = tuple(f'nuscenes-{kind}*' for kind in KINDS)
 """What the archives are called; they hold the folders ``v1.0-...`` and ``lidarseg`` or ``panoptic``."""
 
 
-def check_nothing_is_misplaced(tables: Path) -> None:
+def check_nothing_is_misplaced(tables: Path, is_what: str = 'is missing') -> None:
     """Refuse to label points by their boxes while their labels are there, in another place.
 
     Looked at are the dataroot, the folders in it, and folders beside it that are called as the archives are. A folder
     with tables of its own is another dataroot.
 
     Args:
-        tables: the folder of tables, without a table of labels of points.
+        tables: the folder of tables, without records of labels of points.
+        is_what: what is wrong with the table of them.
 
     Raises:
         UserError: names the place, and what to do with it.
@@ -25,14 +26,14 @@ def check_nothing_is_misplaced(tables: Path) -> None:
     beside = [kind for kind in KINDS if (dataroot / kind).is_dir()]
     if beside:
         raise UserError(
-            f'{tables / beside[0]}.json: this table is missing, but the folder {beside[0]} exists; unpack '
+            f'{tables / beside[0]}.json: this table {is_what}, but the folder {beside[0]} exists; unpack '
             f'the tables of nuScenes-{beside[0]} as well'
         )
     for place in _places(dataroot):
         for kind in KINDS:
             if _has(place, kind, tables.name) and not _is_dataroot(place):
                 raise UserError(
-                    f'{tables / kind}.json: this table is missing, but {place} has what belongs to it; move its '
+                    f'{tables / kind}.json: this table {is_what}, but {place} has what belongs to it; move its '
                     f'{kind} and {tables.name} into {dataroot}, or keep it elsewhere to label by boxes and the ground'
                 )
 

@@ -53,7 +53,7 @@ def make_scene(
     rows = [reading for reading, _ in sweeps]
     numbers = {reading.token: number for number, reading in enumerate(rows)}
     keyframes = tuple(record.keyframe for record in records)
-    _check_labels(tables, keyframes)
+    notes += _check_labels(tables, keyframes)
     read_as = [described.get(channel, Lidar(channel)) for channel in channels]
     rig = Rig.nuscenes(camera_order({name for record in records for name in record.cameras}))
     made = Scene(
@@ -215,7 +215,12 @@ def _without_absent(
     return kept, [first, *(channel for channel in others if channel not in absent)], notes
 
 
-def _check_labels(tables: Tables, keyframes: Sequence[Keyframe]) -> None:
+def _check_labels(tables: Tables, keyframes: Sequence[Keyframe]) -> list[str]:
+    """Sentences on keyframes that have no labels of points though others have.
+
+    Raises:
+        UserError: only some keyframes of the scene have them.
+    """
     without = [keyframe.lidar_token for keyframe in keyframes if keyframe.lidar_token not in tables.label_files]
     # Without labels of points, categories come from boxes and the ground.
     if without and len(without) < len(keyframes):
@@ -223,6 +228,9 @@ def _check_labels(tables: Tables, keyframes: Sequence[Keyframe]) -> None:
             f'lidarseg.json: has no labels for {len(without)} of {len(keyframes)} keyframes, as for the sample_data '
             f'{without[0]}'
         )
+    return (
+        [f'lidarseg.json: has no labels for any of {len(without)} keyframes'] if without and tables.label_files else []
+    )
 
 
 def _record(

@@ -24,6 +24,9 @@ from project.workers import beside
 LARGE_TABLE = 1 << 27
 """A table of boxes of more bytes takes longer to read than another process to start."""
 
+FARTHEST_SENSOR_M = 30.0
+"""No sensor is farther from the middle of the rear axle: a calibration in centimetres or millimetres is."""
+
 R = TypeVar('R', bound=schema.Row)
 
 
@@ -191,6 +194,12 @@ def _read_calibrations(tables: Tables) -> None:
         sensor = sensors.get(row.sensor_token)
         channel, modality = (sensor.channel, modality_of(sensor)) if sensor else ('', '')
         where = f'{tables.folder / "calibrated_sensor.json"}: {row.token}'
+        away_m = np.linalg.norm(row.translation)
+        if away_m > FARTHEST_SENSOR_M:
+            raise UserError(
+                f'{where}: translation is {list(row.translation)}, {away_m:.0f} m away from the car; less than '
+                f'{FARTHEST_SENSOR_M:g} m would be plausible: is it in metres?'
+            )
         pose = poses(*_checked(where, np.array(row.rotation), np.array(row.translation)))
         rows = row.camera_intrinsic
         if len({len(numbers) for numbers in rows}) > 1:
@@ -291,6 +300,8 @@ def _read_label_files(tables: Tables) -> None:
                 f'{tables.folder / name}.json: has two files for the sample_data {record.sample_data_token}: '
                 f'{earlier} and {record.filename}'
             )
+    if not tables.label_files:
+        check_nothing_is_misplaced(tables.folder, 'is empty')
     owners: dict[str, str] = {}
     for token, file in tables.label_files.items():
         if owners.setdefault(file, token) != token:

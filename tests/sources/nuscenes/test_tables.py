@@ -54,3 +54,30 @@ def test_a_file_of_labels_of_two_sweeps_is_refused(tiny_world, tmp_path):
     edit(world, 'lidarseg', lambda records: [row | {'filename': file} for row in records])
     with pytest.raises(UserError, match=f'lidarseg.json: .* have one file, {file}'):
         NuScenesSource(world)
+
+
+def test_an_empty_table_of_labels_beside_their_files_is_refused(tiny_world, tmp_path):
+    world = copied(tiny_world, tmp_path / 'world')
+    edit(world, 'lidarseg', lambda records: [])
+    with pytest.raises(UserError, match='lidarseg.json: this table is empty, but the folder lidarseg exists'):
+        NuScenesSource(world)
+
+
+def test_a_scene_without_labels_of_points_is_counted_where_others_have_them(tiny_world, tmp_path):
+    world = copied(tiny_world, tmp_path / 'world')
+    with_labels = {keyframe.lidar_token for keyframe in NuScenesSource(world).load('scene-0103').keyframes}
+    edit(world, 'lidarseg', lambda records: [row for row in records if row['sample_data_token'] in with_labels])
+    source = NuScenesSource(world)
+    assert 'lidarseg.json: has no labels for any of' in source.load('scene-0061').left_out[-1]
+    assert not source.load('scene-0103').left_out
+
+
+@pytest.mark.parametrize('unit', [100, 1000])
+def test_calibrations_in_other_units_are_refused(tiny_world, tmp_path, unit):
+    world = copied(tiny_world, tmp_path / 'world')
+    calibrations = rows(world, 'calibrated_sensor')
+    for row in calibrations:
+        row['translation'] = [unit * value for value in row['translation']]
+    edit(world, 'calibrated_sensor', lambda _: calibrations)
+    with pytest.raises(UserError, match=r'calibrated_sensor.json: \w+: translation is .* is it in metres'):
+        NuScenesSource(world)
