@@ -173,6 +173,8 @@ def read_annotations(
             f'sample_annotation.json: {len(nowhere)} boxes are left out whose sample_token leads to no keyframe, '
             f'such as that of {nowhere[0]}'
         )
+    if objects and not (whole or nowhere or unknown or others):
+        left_out.append(f'sample_annotation.json: has no boxes, though instance.json has {len(objects)} objects')
     table = np.array(whole, np.int64).reshape(-1, 4)
     notes, wrong = _check_links(np.array(links, np.int64).reshape(-1, 3), table[:, 0], table[:, 1], samples)
     left_out += notes

@@ -81,3 +81,11 @@ def test_calibrations_in_other_units_are_refused(tiny_world, tmp_path, unit):
     edit(world, 'calibrated_sensor', lambda _: calibrations)
     with pytest.raises(UserError, match=r'calibrated_sensor.json: \w+: translation is .* is it in metres'):
         NuScenesSource(world)
+
+
+def test_boxes_that_are_all_missing_are_counted(tiny_world, tmp_path):
+    world = copied(tiny_world, tmp_path / 'world')
+    edit(world, 'sample_annotation', lambda records: [])
+    assert 'sample_annotation.json: has no boxes, though instance.json has' in NuScenesSource(world).left_out[-1]
+    edit(world, 'instance', lambda records: [])
+    assert not NuScenesSource(world).left_out
