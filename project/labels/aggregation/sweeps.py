@@ -11,6 +11,9 @@ from project.sources.base import Scene
 from project.sources.point_labels import read_categories
 from project.sources.returns import returns_of
 
+FAR_M = 1000.0
+"""No lidar of a car measures that far: some drivers write no-returns as 1e5 m, 1e30 m or infinity."""
+
 UNLABELLED = 255
 """In place of a category where a point has none."""
 
@@ -72,7 +75,8 @@ def hits_world(point, ego_from_lidar, own_box, near_m, own_cells, low_m, cell_m)
     i, j, k = (x - low_m) / cell_m, (y - low_m) / cell_m, (z - low_m) / cell_m
     inside = (i >= 0) & (i < side) & (j >= 0) & (j < side) & (k >= 0) & (k < side)
     own = inside & own_cells[_clipped(i, side - 1), _clipped(j, side - 1), _clipped(k, side - 1)]
-    return (x * x + y * y + z * z > near_m * near_m) & beside & (not own)
+    squared_m = x * x + y * y + z * z
+    return (squared_m > near_m * near_m) & (squared_m < FAR_M * FAR_M) & beside & (not own)
 
 
 @njit(inline='always', error_model='numpy')

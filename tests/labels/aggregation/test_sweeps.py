@@ -38,6 +38,12 @@ def test_no_returns_and_the_own_car_are_left_out(tmp_path):
     np.testing.assert_array_equal(points.intensity, np.arange(len(OWN), len(OWN + WORLD)))
 
 
+@pytest.mark.parametrize('value', [np.inf, -np.inf, 1e30, 3e9, -1e9, 1e5])
+def test_no_returns_far_away_are_left_out(tmp_path, value):
+    sweep, _ = write_sweep(tmp_path, [(value, 1, 1), *WORLD, (value, value, value)])
+    np.testing.assert_array_equal(read(sweep).xyz, np.array(WORLD, np.float32))
+
+
 def test_points_labelled_as_the_own_car_are_left_out(tmp_path):
     sweep, lidarseg = write_sweep(tmp_path, WORLD, [24, 31, 0, 28])
     points = read(sweep, lidarseg)
