@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from distributed import Client, Future, KilledWorker
 
 from project.errors import UserError
 from project.execution import on_worker
-from project.execution.executor import Lost, Work
+from project.execution.executor import Division, Lost, Work
 
 cloudpickle.register_pickle_by_value(on_worker)
 
@@ -50,9 +50,11 @@ HUNG = f'took more than {STALLED_S / 60:.0f} minutes for a step on each of {TRIE
 class _Task:
     number: int
     future: Future
-    seen: float | None = None
+    first: str
+    parts: int = 1
     begun: int = 0
-    steps: int = 0
+    seen: dict[str, float] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
 
 
 class DaskExecutor:
@@ -101,6 +103,7 @@ class DaskExecutor:
         shared: Any,
         on_progress: Callable[[int], None] = lambda done: None,
         try_elsewhere: Callable[[Any], bool] = lambda result: False,
+        division: Division | None = None,
     ) -> list[Any]:
         """As :class:`project.execution.executor.Executor` says.
 
@@ -109,21 +112,21 @@ class DaskExecutor:
         """
         # The scheduler holds no more than one item a thread, however large it is.
         with dask.config.set({'distributed.admin.large-graph-warning-threshold': '1TB'}):
-            return _Run(self, work, items, shared, on_progress, try_elsewhere).results()
+            return _Run(self, work, items, shared, on_progress, try_elsewhere, division).results()
 
 
 class _Run:
     """One call of :meth:`DaskExecutor.run`."""
 
-    def __init__(self, executor: DaskExecutor, work: Work, items, shared, on_progress, try_elsewhere):
+    def __init__(self, executor: DaskExecutor, work: Work, items, shared, on_progress, try_elsewhere, division):
         self.executor, self.client = executor, executor.client
         self.work, self.items, self.shared = work, items, shared
-        self.on_progress, self.try_elsewhere = on_progress, try_elsewhere
+        self.on_progress, self.try_elsewhere, self.division = on_progress, try_elsewhere, division
         self.topic = f'occupancy-{uuid.uuid4().hex}'
         self.waiting = deque(range(len(items)))
         self.running: dict[str, _Task] = {}
         self.done: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.events: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[tuple[str, str, int]] = queue.SimpleQueue()
         self.found: dict[int, Any] = {}
         self.steps = 0
         self.tries = [0] * len(items)
@@ -142,7 +145,7 @@ class _Run:
                 self._settle()
                 self._read_events()
                 self._give_up_hung()
-                self.on_progress(self.steps + sum(task.steps for task in self.running.values()))
+                self.on_progress(self.steps + sum(sum(task.steps.values()) for task in self.running.values()))
         finally:
             if self.running and self.client.status == 'running':
                 self.client.cancel([task.future for task in self.running.values()])
@@ -162,7 +165,7 @@ class _Run:
         threads = sum(n for address, n in self.threads.items() if address not in self.unlike)
         # One task for each thread, and none that waits behind another: the death of its worker would count for it as
         # well. With all tasks at once, all scenes would be in the scheduler's memory.
-        room = max(threads, self.executor.workers, 1) - len(self.running)
+        room = max(threads, self.executor.workers, 1) - sum(task.parts for task in self.running.values())
         by_avoided: dict[str, list[int]] = {}
         for _ in range(min(max(room, 0), len(self.waiting))):
             number = self.waiting.popleft()
@@ -172,19 +175,45 @@ class _Run:
                 self._send(numbers[first : first + BATCH], self.unlike | {avoided}, max(2.0, threads / REPORTS_S))
 
     def _send(self, numbers: list[int], shunned: set[str], report_s: float) -> None:
-        keys = [f'occupancy-{number}-{uuid.uuid4().hex}' for number in numbers]
-        contents = ((self.work, self.items[number], self.shared) for number in numbers)
         avoid = not shunned.isdisjoint(self.threads)
         others = [address for address in self.threads if address not in shunned] if avoid else []
-        futures = self.client.map(
-            partial(on_worker.work_on, self.executor.expected, self.topic, report_s), keys,
-            [on_worker.Payload(pickle.dumps(content)) for content in contents], key=keys, pure=False,
-            # A worker to be avoided is better than none.
-            workers=others or None, allow_other_workers=bool(others),
-        )  # fmt: skip
-        for number, key, future in zip(numbers, keys, futures, strict=True):
-            self.running[key] = _Task(number, future)
-            future.add_done_callback(lambda _, key=key: self.done.put(key))
+        # A worker to be avoided is better than none.
+        where: dict[str, Any] = {'workers': others or None, 'allow_other_workers': bool(others), 'pure': False}
+        items = {number: self.items[number] for number in numbers}
+        parts = {number: self._parts(item) for number, item in items.items()}
+        whole = [number for number in numbers if parts[number] == 1]
+        keys = [f'occupancy-{number}-{uuid.uuid4().hex}' for number in whole]
+        payloads = [on_worker.Payload(pickle.dumps((self.work, items[number], self.shared))) for number in whole]
+        run = partial(on_worker.work_on, self.executor.expected, self.topic, report_s)
+        futures = self.client.map(run, keys, keys, payloads, key=keys, **where) if keys else []
+        for number, key, future in zip(whole, keys, futures, strict=True):
+            self._follow(key, _Task(number, future, key))
+        for number in set(numbers) - set(whole):
+            self._send_divided(number, items[number], parts[number], where, run)
+
+    def _parts(self, item: Any) -> int:
+        return 1 if self.division is None or len(self.threads) < 2 else self.division.parts(item, self.shared)
+
+    def _send_divided(self, number: int, item: Any, parts: int, where: dict[str, Any], run: Callable) -> None:
+        """Send an item's beginning, its parts, which need that, and what puts their replies together."""
+        key = f'occupancy-{number}-{uuid.uuid4().hex}'
+        contents = on_worker.Payload(pickle.dumps((self.division, item, self.shared)))
+        begin = partial(on_worker.begin, self.executor.expected, self.topic, key)
+        begun = self.client.submit(begin, f'{key}-begin', contents, key=f'{key}-begin', **where)
+        places = [address for address in self.threads if address not in self.unlike]
+        replies = []
+        for part in range(parts):
+            piece = self.client.submit(on_worker.cut, begun, part, parts, key=f'{key}-cut-{part}', priority=1)
+            # Dask would keep parts where the pieces are.
+            place, name = places[(number + part) % len(places)], f'{key}-part-{part}'
+            options = {'key': name, 'priority': 1, 'workers': [place], 'allow_other_workers': True}
+            replies.append(self.client.submit(run, key, name, piece, **options))
+        future = self.client.submit(on_worker.collect, replies, key=key, priority=1)
+        self._follow(key, _Task(number, future, f'{key}-begin', parts))
+
+    def _follow(self, key: str, task: _Task) -> None:
+        self.running[key] = task
+        task.future.add_done_callback(lambda _: self.done.put(key))
 
     def _settle(self) -> None:
         """Take finished tasks; waits for a moment if there are none."""
@@ -219,10 +248,18 @@ class _Run:
             self.unlike.add(reply['worker'])
             self.waiting.appendleft(task.number)
             return
-        once_more = self.try_elsewhere(reply['result']) and set(self.threads) - self.unlike - {reply['worker']}
-        if not (once_more and self._once_more(task.number, reply['worker'])):
-            self.found[task.number] = reply['result']
+        result, worker = self._joined(reply)
+        once_more = self.try_elsewhere(result) and set(self.threads) - self.unlike - {worker}
+        if not (once_more and self._once_more(task.number, worker)):
+            self.found[task.number] = result
             self.steps += reply['steps']
+
+    def _joined(self, reply: Mapping[str, Any]) -> tuple[Any, str]:
+        """The result of an item, and the worker to blame if it is bad."""
+        if 'workers' not in reply:
+            return reply['result'], reply['worker']
+        bad = [w for w, part in zip(reply['workers'], reply['result'], strict=True) if self.try_elsewhere(part)]
+        return self.division.join(reply['result']), (bad or reply['workers'])[0]
 
     def _try_again_alive(self, task: _Task) -> None:
         """Put an item back whose worker died, unless two workers died while they worked on it."""
@@ -244,27 +281,32 @@ class _Run:
 
     def _read_events(self) -> None:
         while not self.events.empty():
-            key, steps = self.events.get()
+            key, own, steps = self.events.get()
             if key in self.running:
                 task = self.running[key]
-                task.seen, task.steps, task.begun = time.monotonic(), steps, task.begun + (steps == 0)
+                task.seen[own], task.steps[own] = time.monotonic(), steps
+                task.begun += own == task.first and steps == 0
 
     def _give_up_hung(self) -> None:
-        now = time.monotonic()
-        hung = [key for key, task in self.running.items() if task.seen and now > task.seen + self.executor.stalled_s]
-        if not hung:
+        limit = time.monotonic() - self.executor.stalled_s
+        silent = {own: key for key, task in self.running.items() for own, at in task.seen.items() if at < limit}
+        if not silent:
             return
-        places = {key: worker for worker, keys in self.client.processing().items() for key in keys}
-        for key in hung:
-            task, worker = self.running.pop(key), places.get(key, '')
-            task.future.cancel()
-            self.executor.warn(f'{worker or "a worker"} hangs; what it was to do is tried elsewhere')
-            if worker in self.threads:
-                # A worker without a nanny cannot be restarted; its thread is lost.
-                with contextlib.suppress(Exception):
-                    self.client.restart_workers([worker], timeout=30, raise_for_error=False)
-            if not self._once_more(task.number, worker):
-                self.found[task.number] = Lost(HUNG)
+        places = {own: worker for worker, keys in self.client.processing().items() for own in keys}
+        for own, key in silent.items():
+            # The beginning of a divided item is silent after its end.
+            if key in self.running and self.running[key].seen.pop(own) and (own == key or own in places):
+                self._give_up(self.running.pop(key), places.get(own, ''))
+
+    def _give_up(self, task: _Task, worker: str) -> None:
+        task.future.cancel()
+        self.executor.warn(f'{worker or "a worker"} hangs; what it was to do is tried elsewhere')
+        if worker in self.threads:
+            # A worker without a nanny cannot be restarted; its thread is lost.
+            with contextlib.suppress(Exception):
+                self.client.restart_workers([worker], timeout=30, raise_for_error=False)
+        if not self._once_more(task.number, worker):
+            self.found[task.number] = Lost(HUNG)
 
 
 def _gone(client: Client) -> str:

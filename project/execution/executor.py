@@ -20,6 +20,29 @@ class Lost:
     reason: str
 
 
+@dataclass(frozen=True)
+class Division:
+    """How an item can be divided among workers: its beginning is made once, and parts of the rest side by side.
+
+    All are functions of modules.
+
+    Attributes:
+        parts: number of parts, of the item and what all share; 1 does not divide it.
+        begin: of the same; returns what the parts need, which has a size in bytes (``nbytes``), and None, or None, and
+            the result of the item.
+        cut: of what `begin` returned, what all share, the number of a part, and how many there are; returns what this
+            part needs.
+        work: as for a whole item, with that in place of the item.
+        join: takes the results of the parts; returns that of the item.
+    """
+
+    parts: Callable[[Any, Any], int]
+    begin: Callable[[Any, Any], tuple[Any, Any]]
+    cut: Callable[[Any, Any, int, int], Any]
+    work: Work
+    join: Callable[[Sequence[Any]], Any]
+
+
 class Executor(Protocol):
     """Calls a function for each of many items, on any machine; an item that fails stops no other."""
 
@@ -30,6 +53,7 @@ class Executor(Protocol):
         shared: Any,
         on_progress: Callable[[int], None] = lambda done: None,
         try_elsewhere: Callable[[Any], bool] = lambda result: False,
+        division: Division | None = None,
     ) -> list[Any]:
         """Call a function for each item.
 
@@ -39,6 +63,7 @@ class Executor(Protocol):
             shared: a further argument of all calls.
             on_progress: called from time to time with the number of steps done so far.
             try_elsewhere: whether a result is worth another try on another machine, such as a disk that failed.
+            division: how items can be divided, where that pays.
 
         Returns:
             The results in the order of the items; :class:`Lost` where there is none.

@@ -7,7 +7,7 @@ import pickle
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,30 +95,41 @@ def _size_at(url: str) -> int | str:
         return f'{type(error).__name__}: {error}'
 
 
-def work_on(expected: Mapping[str, Any], topic: str, report_s: float, key: str, payload: Payload) -> dict[str, Any]:
-    """Work on an item, in a task of a worker that is like the client.
+class Held:
+    """What later tasks of a worker need; Dask is told how large it is, so that it moves those tasks and not this.
+
+    Args:
+        content: the division, what its parts need, and what is shared.
+    """
+
+    def __init__(self, content: tuple[Any, Any, Any]):
+        self.content = content
+
+    def __sizeof__(self) -> int:
+        return int(self.content[1].nbytes)
+
+
+def work_on(
+    expected: Mapping[str, Any], topic: str, report_s: float, whole: str, key: str, payload: Any
+) -> dict[str, Any]:
+    """Work on an item or a part of one, in a task of a worker that is like the client.
 
     Args:
         expected: as for :func:`differences`; checked once for each process and client.
-        topic: of the events that report progress: (key, steps done).
+        topic: of the events that report progress: (key of the item, key of this task, steps done).
         report_s: seconds between them.
+        whole: key of the item.
         key: of this task.
-        payload: pickled work, item and what is shared.
+        payload: pickled work, item and what is shared, in a :class:`Payload`; or a reply, which is returned.
 
     Returns:
         ``worker`` and ``host``; ``differs``, the differences of this worker; if there are none, ``result`` and
         ``steps``.
     """
-    from distributed import get_worker
-
-    worker: Any = get_worker()
-    # Before the files are checked, since that may hang.
-    worker.log_event(topic, (key, 0))
-    checked = worker.__dict__.setdefault('occupancy_differs', {})
-    if topic not in checked:
-        checked[topic] = differences(expected)
-    reply = {'worker': worker.address, 'host': platform.node(), 'differs': checked[topic]}
-    if checked[topic]:
+    if not isinstance(payload, Payload):
+        return payload
+    worker, reply = _begun(expected, topic, whole, key)
+    if reply['differs']:
         return reply
     work, item, shared = pickle.loads(payload.data)
     steps, reported = 0, time.monotonic()
@@ -128,12 +139,64 @@ def work_on(expected: Mapping[str, Any], topic: str, report_s: float, key: str, 
         steps += 1
         if time.monotonic() > reported + report_s:
             reported = time.monotonic()
-            worker.log_event(topic, (key, steps))
+            worker.log_event(topic, (whole, key, steps))
         task = worker.state.tasks.get(key)
         if task is None or task.state == 'cancelled':
             raise StoppedError
 
     return {**reply, 'result': work(item, shared, on_step), 'steps': steps}
+
+
+def begin(expected: Mapping[str, Any], topic: str, whole: str, key: str, payload: Payload) -> Any:
+    """Make the beginning of an item that is divided.
+
+    Args:
+        expected, topic, whole, key: as for :func:`work_on`.
+        payload: pickled division, item and what is shared.
+
+    Returns:
+        What :func:`cut` needs, in a :class:`Held`, or a reply that concerns the whole item.
+    """
+    _, reply = _begun(expected, topic, whole, key)
+    if reply['differs']:
+        return reply
+    division, item, shared = pickle.loads(payload.data)
+    content, result = division.begin(item, shared)
+    return Held((division, content, shared)) if result is None else {**reply, 'result': result, 'steps': 0}
+
+
+def cut(begun: Any, part: int, parts: int) -> Any:
+    """What a part needs, as :func:`work_on` takes it; or the reply that concerns the whole item."""
+    if not isinstance(begun, Held):
+        return {**begun, 'whole': True}
+    division, content, shared = begun.content
+    return Payload(pickle.dumps((division.work, division.cut(content, shared, part, parts), shared)))
+
+
+def collect(replies: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """One reply for all parts: ``result`` has theirs, and ``workers`` who they are from."""
+    for reply in replies:
+        if reply['differs'] or reply.get('whole'):
+            return reply
+    return {
+        **replies[0],
+        'result': [reply['result'] for reply in replies],
+        'workers': [reply['worker'] for reply in replies],
+        'steps': sum(reply['steps'] for reply in replies),
+    }
+
+
+def _begun(expected: Mapping[str, Any], topic: str, whole: str, key: str) -> tuple[Any, dict[str, Any]]:
+    """Report that a task has begun; returns its worker, and the beginning of its reply."""
+    from distributed import get_worker
+
+    worker: Any = get_worker()
+    # Before the files are checked, since that may hang.
+    worker.log_event(topic, (whole, key, 0))
+    checked = worker.__dict__.setdefault('occupancy_differs', {})
+    if topic not in checked:
+        checked[topic] = differences(expected)
+    return worker, {'worker': worker.address, 'host': platform.node(), 'differs': checked[topic]}
 
 
 def check_worker(expected: Mapping[str, Any]) -> dict[str, Any]:

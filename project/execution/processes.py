@@ -5,7 +5,7 @@ from collections.abc import Callable, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from project.execution.executor import Lost, Work
+from project.execution.executor import Division, Lost, Work
 from project.workers import call_each
 
 KILLED = 'its process was killed twice, most likely for lack of memory; run again with fewer --workers'
@@ -28,8 +28,9 @@ class Processes:
         shared: Any,
         on_progress: Callable[[int], None] = lambda done: None,
         try_elsewhere: Callable[[Any], bool] = lambda result: False,
+        division: Division | None = None,
     ) -> list[Any]:
-        """As :class:`project.execution.executor.Executor` says; there is no other machine to try."""
+        """As :class:`project.execution.executor.Executor` says; there is no other machine, and nothing is divided."""
         if self.workers == 1 or len(items) < 2:
             return _run_here(work, items, shared, on_progress)
         # Forks of a fresh process that has imported everything: a fork of this one, in which threads run, might hang.

@@ -1,7 +1,7 @@
 """Dense labels of a scene: the algorithm, one call a step."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,14 +41,55 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
         FileNotFoundError, ValueError: a file of the recording is missing or damaged; the message names it.
         OSError: a label could not be written; the message names it.
     """
-    todo, config = [settings.missing(keyframe) for keyframe in scene.keyframes], settings.config
+    aggregated = aggregated_scene(scene, settings)
+    return 0 if aggregated is None else label_keyframes(aggregated, settings, on_keyframe)
+
+
+@dataclass(frozen=True)
+class AggregatedScene:
+    """What the labels of keyframes are made of.
+
+    Attributes:
+        scene: with poses to use.
+        points: the points of its sweeps.
+        rays: places that lidar saw to be free; None if no masks are wanted.
+        keyframes: which ones are to be labelled.
+    """
+
+    scene: Scene
+    points: ScenePoints
+    rays: ObservedRays | None
+    keyframes: range
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the points, and of the rays without those in boxes."""
+        clouds = [cloud.points for cloud in (self.points.static, self.points.objects, self.points.unboxed)]
+        arrays = [array for cloud in clouds for array in (cloud.xyz, cloud.raw, cloud.intensity)]
+        arrays += [] if self.rays is None else [self.rays.rays.ends, self.rays.rays.shares]
+        return sum(array.nbytes for array in arrays)
+
+    def cut(self, keyframes: range, num_sweeps: int) -> 'AggregatedScene':
+        """What the labels of some consecutive keyframes are made of: points and rays of their windows."""
+        first, last = self.scene.window(keyframes[0], num_sweeps)[0], self.scene.window(keyframes[-1], num_sweeps)[1]
+        rays = None if self.rays is None else self.rays.within(self.scene, first, last)
+        return AggregatedScene(self.scene, self.points.within(first, last), rays, keyframes)
+
+
+def aggregated_scene(scene: Scene, settings: Settings) -> AggregatedScene | None:
+    """Do all that concerns the scene as a whole; None if all its keyframes have all their files already.
+
+    Raises:
+        FileNotFoundError, ValueError, OSError: as :func:`label_scene`.
+    """
+    needed, config = any(map(settings.missing, scene.keyframes)), settings.config
     # Own car: parts of it stay at one place in the lidar's frame while the world moves.
-    if any(todo):
+    if needed:
         scene = with_own_parts(scene, config)
     # Poses: the sweeps are registered to each other where the given ego poses do not align them.
-    scene = _with_poses_to_use(scene, settings, any(todo))
-    if not any(todo):
-        return 0
+    scene = _with_poses_to_use(scene, settings, needed)
+    if not needed:
+        return None
     # Aggregation: every sweep is read once; each point goes to the static world or, in its box frame, to an object.
     points = aggregate(scene, config)
     # Dynamic removal: rays of other times pass through the points of movers without a box; these points are removed.
@@ -60,15 +101,32 @@ def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None
     if any(map(settings.with_masks, settings.formats)):
         swept = read_rays(scene, points.scene_from_global, config)
         rays = observed_rays(scene, swept, points.scene_from_global, config)
+    return AggregatedScene(scene, points, rays, range(len(scene.keyframes)))
+
+
+def label_keyframes(
+    aggregated: AggregatedScene, settings: Settings, on_keyframe: Callable[[], None] = lambda: None
+) -> int:
+    """Write the labels of keyframes, each of which depends only on its own window.
+
+    Returns:
+        Number of keyframes that were labelled.
+
+    Raises:
+        OSError: a label could not be written; the message names it.
+    """
+    scene, points, labelled = aggregated.scene, aggregated.points, 0
     histograms: dict[VoxelGrid, Histogram] = {}
-    for k, names in enumerate(todo):
+    for k in aggregated.keyframes:
+        names = settings.missing(scene.keyframes[k])
         for grid, of_grid in _by_grid(names, settings):
             if grid not in histograms:
                 histograms[grid] = new_histogram(grid, points.size, with_sums=grid == points_format.GRID)
-            _label_keyframe(scene, k, points, rays, histograms[grid], grid, of_grid, settings)
+            _label_keyframe(scene, k, points, aggregated.rays, histograms[grid], grid, of_grid, settings)
         if names:
+            labelled += 1
             on_keyframe()
-    return sum(map(bool, todo))
+    return labelled
 
 
 def _with_poses_to_use(scene: Scene, settings: Settings, needed: bool) -> Scene:

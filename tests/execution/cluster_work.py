@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from project.labels.run.convert import label_reported
+from project.labels.run.convert import division_of, label_reported
 
 
 def tenfold(item, shared, on_step):
@@ -57,3 +57,16 @@ def label_killed(scene, shared, on_step):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return label_reported(scene, settings, on_keyframe)
+
+
+def label_part_killed(piece, settings, on_step):
+    """Label a part of a scene; the process is killed after the first keyframe, once."""
+    mark = settings.save_path.with_suffix('.killed')
+
+    def on_keyframe():
+        on_step()
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return division_of(1).work(piece, settings, on_keyframe)

@@ -1,6 +1,7 @@
 """How many workers one Dask scheduler serves: everything is real but the scenes, which are tasks that sleep."""
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 
@@ -13,6 +14,8 @@ from project.execution.dask_executor import DaskExecutor
 from tools.benchmarks._sleeping_cluster import sleeping_cluster
 
 IDLE_S = 10
+TELL_S = 60
+"""Seconds between lines that say how far a long run is."""
 
 COLUMNS = {
     'workers': '{:.0f}',
@@ -102,10 +105,25 @@ def _measured(workers: int, args: argparse.Namespace) -> dict[str, float]:
                 for name, process in (('scheduler, MB', scheduler), ('client, MB', own)):
                     peaks[name] = max(peaks[name], process.memory_info().rss / 1e6)
 
+        told, start = time.monotonic(), (0.0, 0.0, 0.0)
+
+        def tell(done: int) -> None:
+            nonlocal told
+            look(done)
+            if time.monotonic() > told + TELL_S:
+                told = time.monotonic()
+                scheduler_s, client_s, took = np.subtract(_clocks(scheduler), start)
+                print(
+                    f'{took:.0f} s: {done // args.keyframes} scenes; scheduler {scheduler_s:.0f} s of its core and '
+                    f'{scheduler.memory_info().rss / 1e6:.0f} MB, client {client_s:.0f} s and '
+                    f'{own.memory_info().rss / 1e6:.0f} MB',
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
+
         executor = DaskExecutor(client, {'versions': {}, 'sizes': {}, 'contents': {}, 'urls': {}}, workers)
-        start = _seconds(scheduler), time.process_time(), time.perf_counter()
-        executor.run(sleep_through, scenes, args.keyframes, look)
-        end = _seconds(scheduler), time.process_time(), time.perf_counter()
+        start = _clocks(scheduler)
+        executor.run(sleep_through, scenes, args.keyframes, tell)
+        end = _clocks(scheduler)
     scheduler_s, client_s, took = np.subtract(end, start)
     slept = sum(map(scenes.seconds, range(len(scenes))))
     return {
@@ -119,6 +137,11 @@ def _measured(workers: int, args: argparse.Namespace) -> dict[str, float]:
         'client, ms a scene': 1000 * client_s / len(scenes),
         **peaks,
     }
+
+
+def _clocks(scheduler: psutil.Process) -> tuple[float, float, float]:
+    """Processor time of the scheduler and of this process, and the time of a clock."""
+    return _seconds(scheduler), time.process_time(), time.perf_counter()
 
 
 def _seconds(process: psutil.Process) -> float:

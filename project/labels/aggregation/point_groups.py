@@ -5,7 +5,7 @@ keyframe's window is one run of points in each group, and the votes of a tile st
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -33,6 +33,28 @@ class PointGroups:
     points: Points
     starts: np.ndarray
 
+    def within(self, first: int, last: int) -> 'PointGroups':
+        """Only the points of some time steps, `last` included; steps and groups keep their numbers."""
+        kept, starts = runs_within(self.starts, first, last)
+        return PointGroups(self.points[kept], starts)
+
+
+def runs_within(starts: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the entries of some time steps, `last` included, from arrays that are sorted by group and time step.
+
+    Args:
+        starts: (G, time steps + 1) int64 first entry of each group and step; the last column is where groups end.
+        first, last: the time steps.
+
+    Returns:
+        (N,) int64 the chosen entries, in their order, and where they start among themselves, shaped as `starts`.
+    """
+    begins, ends = starts[:, first], starts[:, last + 1]
+    counts = ends - begins
+    moved = np.cumsum(counts) - ends
+    kept = np.arange(counts.sum()) - np.repeat(moved, counts)
+    return kept, np.clip(starts, begins[:, None], ends[:, None]) + moved[:, None]
+
 
 @dataclass(frozen=True)
 class ScenePoints:
@@ -58,6 +80,11 @@ class ScenePoints:
     def size(self) -> int:
         """Number of points."""
         return sum(len(cloud.points.raw) for cloud in (self.static, self.objects, self.unboxed))
+
+    def within(self, first: int, last: int) -> 'ScenePoints':
+        """Only the points of some time steps, `last` included."""
+        clouds = {name: getattr(self, name).within(first, last) for name in ('static', 'objects', 'unboxed')}
+        return replace(self, **clouds)
 
     def tiles_in(self, grid: VoxelGrid, grid_from_scene: np.ndarray) -> np.ndarray:
         """(N,) int64 tiles that may reach into a grid."""

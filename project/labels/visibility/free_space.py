@@ -13,6 +13,7 @@ from project.formats import OccupancyLabels
 from project.geometry.bitgrid import bit_grid_of, layers_of, layers_of_bit_grid, spread, voxels_of
 from project.geometry.rigid import inverse
 from project.grid import VoxelGrid
+from project.labels.aggregation.point_groups import runs_within
 from project.labels.config import DEFAULT, LabelConfig, VisibilityConfig
 from project.labels.visibility.box_rays import BoxRays, find_box_rays
 from project.labels.visibility.carving import carve_box_rays, carve_rays, mark_boxes
@@ -35,6 +36,13 @@ class ObservedRays:
     box_rays: BoxRays
     scene_from_global: np.ndarray
     margin_m: float = DEFAULT.boxes.margin_m
+
+    def within(self, scene: Scene, first: int, last: int) -> 'ObservedRays':
+        """Only what was seen at some time steps of the scene, `last` included."""
+        sweeps = (scene.time_steps >= first) & (scene.time_steps <= last)
+        kept, starts = runs_within(self.box_rays.starts, first, last)
+        box_rays = BoxRays(self.box_rays.lines[kept], self.box_rays.ended[kept], starts)
+        return ObservedRays(self.rays.of_sweeps(sweeps), box_rays, self.scene_from_global, self.margin_m)
 
 
 def observed_rays(

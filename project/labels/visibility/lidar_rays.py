@@ -37,6 +37,13 @@ class Rays:
     starts: np.ndarray
     origins: np.ndarray
 
+    def of_sweeps(self, chosen: np.ndarray) -> 'Rays':
+        """Only the rays of sweeps that are chosen in a (S,) bool; the others have none."""
+        counts = np.diff(self.starts)
+        kept = np.repeat(chosen, counts)
+        starts = np.append(0, np.cumsum(np.where(chosen, counts, 0)))
+        return Rays(self.ends[kept], self.shares[kept], starts, self.origins)
+
 
 def read_rays(
     scene: Scene,

@@ -1,13 +1,17 @@
 """Labels made by Dask's workers are those of one process, whatever happens to a worker."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from cluster_work import label_killed
+from cluster_work import label_killed, label_part_killed
 
 from project.commands import occ_convert
 from project.execution.processes import Processes
-from project.labels.run.convert import convert
+from project.labels.pipeline import aggregated_scene
+from project.labels.run.convert import convert, division_of, label_reported
 from project.labels.run.settings import Settings
 from project.sources.nuscenes.source import NuScenesSource
 
@@ -34,6 +38,67 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_scene_changes_no_byte(tiny_w
     # What the killed one had written stays.
     assert sum(outcome.present for outcome in outcomes) == 1
     assert files_of(tmp_path / 'two') == files_of(tmp_path / 'one')
+
+
+FORMATS = ('voxels', 'points', 'occ3d', 'openocc')
+
+
+@pytest.mark.parametrize('killed', [False, True])
+def test_a_scene_that_is_divided_has_the_bytes_of_one_that_is_not(tiny_world, tmp_path, killed):
+    scenes = NuScenesSource(tiny_world).scenes
+    settings = Settings(tmp_path / 'one', formats=FORMATS, masks=True, instances=True, num_sweeps=1)
+    convert(scenes, settings, Processes(1))
+    mark = tmp_path / 'mark'
+    mark.touch()
+    division = replace(division_of(1), work=label_part_killed) if killed else division_of(1)
+    shared, progress = replace(settings, save_path=tmp_path / 'two'), []
+    with connected(ClusterChoice(least=2, most=2)) as client:
+        client.wait_for_workers(2)
+        executor = DaskExecutor(client, expected(scenes, mark), 2)
+        outcomes = executor.run(label_reported, scenes, shared, progress.append, division=division)
+    keyframes = [len(scene.keyframes) for scene in scenes]
+    assert all(number > 2 for number in keyframes) and [outcome.error for outcome in outcomes] == [None, None]
+    assert [outcome.labelled + outcome.present for outcome in outcomes] == keyframes
+    assert (tmp_path / 'two.killed').exists() == killed and (killed or progress[-1] == sum(keyframes))
+    assert files_of(tmp_path / 'two') == files_of(tmp_path / 'one')
+
+
+def test_a_part_has_what_its_window_needs_and_nothing_else(tiny_world, tmp_path):
+    scene = NuScenesSource(tiny_world).scenes[0]
+    whole = aggregated_scene(scene, Settings(tmp_path, masks=True, formats=('occ3d',)))
+    part = whole.cut(range(1, 2), num_sweeps=0)
+    step = scene.window(1, 0)[0]
+    assert scene.window(1, 0) == (step, step) and 0 < part.nbytes < whole.nbytes / 2
+    for cloud in ('static', 'objects', 'unboxed'):
+        given, kept = getattr(whole.points, cloud), getattr(part.points, cloud)
+        assert np.array_equal(np.diff(kept.starts)[:, step], np.diff(given.starts)[:, step])
+        assert kept.starts[-1, -1] == len(kept.points.xyz) == np.diff(given.starts)[:, step].sum()
+        for group, (begin, end) in enumerate(given.starts[:, step : step + 2]):
+            assert np.array_equal(
+                kept.points.xyz[slice(*kept.starts[group, step : step + 2])], given.points.xyz[begin:end]
+            )
+
+
+def test_only_long_scenes_with_masks_are_divided(tmp_path):
+    parts, masked = division_of(10).parts, Settings(tmp_path, masks=True)
+    scenes = {number: SimpleNamespace(keyframes=range(number)) for number in (20, 21, 30, 31)}
+    assert [parts(scene, masked) for scene in scenes.values()] == [1, 3, 3, 4]
+    assert parts(scenes[31], Settings(tmp_path)) == 1
+
+
+@pytest.mark.parametrize('case', ['nothing is left to do', 'a file is missing'])
+def test_what_concerns_a_divided_scene_as_a_whole_is_said_once(tiny_world, tmp_path, case):
+    scenes = NuScenesSource(tiny_world).scenes[:1]
+    settings = Settings(tmp_path / 'labels', refine_poses=False)
+    if case == 'a file is missing':
+        scenes = [replace(scenes[0], dataroot=tmp_path)]
+    else:
+        convert(scenes, settings, Processes(1))
+    division = division_of(1)
+    content, whole = division.begin(scenes[0], settings)
+    assert content is None and whole == replace(
+        convert(scenes, settings, Processes(1))[0], seconds=whole.seconds, log=whole.log
+    )
 
 
 def test_the_command_on_a_cluster_writes_what_it_writes_alone(tiny_world, tmp_path, capfd):
