@@ -60,6 +60,8 @@ if ((NNODES == 1 && GPUS == 1)); then
 elif ((NNODES == 1)) && [[ -z "${PORT:-}" ]]; then
     rendezvous=(--standalone)
 else
+    ((NODE_RANK > 0)) || "$PYTHON" -c "import socket; socket.create_server(('', ${PORT:-29500})).close()" 2>/dev/null ||
+        fail "port ${PORT:-29500} cannot be used here, by another training perhaps: set PORT to one that is free"
     rendezvous=(--nnodes "$NNODES" --node-rank "$NODE_RANK" --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
 fi
 train=("$PYTHON" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "$GPUS"

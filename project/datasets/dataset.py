@@ -25,7 +25,8 @@ class NuScenesOccupancyDataset(BaseDataset):
 
     A keyframe enters the pipeline as a dict with
 
-    - ``image_files``: T lists of N files, oldest keyframe first;
+    - ``image_files``: T lists of N files, oldest keyframe first; ``image_sizes``: (height, width) of each as the index
+      states it, or (None, None);
     - ``lidar2img``: (T, N, 4, 4) float64, homogeneous pixels from the grid's frame at each keyframe;
     - ``global_from_grid``: (T, 4, 4) float64, pose of that frame; ``frame``: its name;
     - ``frame_exists``: (T,) bool, False before the start of the scene, where its first keyframe is used instead;
@@ -142,6 +143,7 @@ class NuScenesOccupancyDataset(BaseDataset):
             'data_root': self.data_root,
             'frame': self.frame,
             'image_files': [frames[i]['image_files'] for i in queue],
+            'image_sizes': [frames[i]['image_sizes'] for i in queue],
             'lidar2img': np.stack([frames[i]['lidar2img'] for i in queue]),
             'global_from_grid': np.stack([frames[i]['global_from_grid'] for i in queue]),
             'frame_exists': np.array(exists),
@@ -164,6 +166,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         folder = Path(self.data_prefix['img'])
         return {
             'image_files': [str(folder / camera['img_path']) for camera in cameras],
+            'image_sizes': [(camera.get('height'), camera.get('width')) for camera in cameras],
             'lidar2img': image_from_lidar @ np.linalg.inv(grid_from_lidar),
             'global_from_grid': np.array(entry['ego2global']) @ ego_from_lidar @ np.linalg.inv(grid_from_lidar),
         }

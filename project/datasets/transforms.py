@@ -9,6 +9,7 @@ from project.datasets import images
 from project.datasets.data_sample import OccupancyDataSample
 from project.datasets.distortion import distorted, draw_distortion
 from project.datasets.random_generator import new_generator
+from project.errors import UserError
 
 META_KEYS = (
     'sample_token', 'scene_name', 'timestamp', 'image_files', 'label_file', 'grid',
@@ -52,6 +53,9 @@ class LoadSurroundImages(BaseTransform):
         else:
             files = [file for frame in results['image_files'] for file in frame]
             loaded = images.read_images(files, self.reduced_by)
+            sizes = [size for frame in results.get('image_sizes', ()) for size in frame]
+            for file, image, size in zip(files, loaded, sizes, strict=bool(sizes)):
+                self._check_size(file, image, size)
         if self.reduced_by > 1:
             results['lidar2img'] = np.diag([1 / self.reduced_by, 1 / self.reduced_by, 1, 1]) @ results['lidar2img']
         heights, widths = zip(*(image.shape[:2] for image in loaded), strict=True)
@@ -63,6 +67,18 @@ class LoadSurroundImages(BaseTransform):
         results['imgs'] = [image.astype(self.dtype, copy=False) for image in loaded]
         results['ori_shape'] = results['img_shape'] = size
         return results
+
+    def _check_size(self, file: str, image: np.ndarray, size: tuple[int | None, int | None]) -> None:
+        """The calibration is for pixels of the size that the index states; indexes of others may state none."""
+        height, width = size
+        if not height or not width:
+            return
+        if image.shape[:2] != (-(-height // self.reduced_by), -(-width // self.reduced_by)):
+            rows, columns = (side * self.reduced_by for side in image.shape[:2])
+            raise UserError(
+                f'{file}: has {columns} x {rows} pixels, but the index states {width} x {height}, which its calibration '
+                'is for; bring back the images as they were recorded'
+            )
 
 
 @TRANSFORMS.register_module()

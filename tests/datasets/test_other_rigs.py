@@ -1,5 +1,6 @@
 """Any number of cameras with any names and sizes, files anywhere, and classes of the recording's own."""
 
+import re
 from dataclasses import replace
 
 import cv2
@@ -67,6 +68,19 @@ def test_cameras_are_those_of_the_index(tmp_path):
     assert open_recording(tmp_path, cameras=['rear']).get_data_info(0)['lidar2img'].shape == (1, 1, 4, 4)
     with pytest.raises(ValueError, match=r'keyframe-0 has no image of .*front'):
         open_recording(tmp_path, cameras=['front'])
+
+
+@pytest.mark.parametrize('reduced_by', [1, 2])
+def test_images_of_another_size_than_that_of_their_calibration_are_refused(tmp_path, reduced_by):
+    record = write_recording(tmp_path, two_classes())
+    dataset = open_recording(tmp_path, {'type': 'LoadSurroundImages', 'reduced_by': reduced_by})
+    assert dataset[0]['data_samples'].ori_shape
+    camera = list(record.cameras.values())[-1]
+    file = tmp_path / camera.file
+    cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), None, fx=0.5, fy=0.5))
+    width, height = camera.size_px
+    with pytest.raises(ValueError, match=rf'{re.escape(str(file))}: has .* the index states {width} x {height}, which'):
+        dataset[0]
 
 
 def test_a_recording_without_cameras_is_refused(tmp_path):

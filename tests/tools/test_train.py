@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,16 @@ def test_two_processes_on_a_cpu(tmp_path):
     done = shell('bash', 'launcher.sh', TOY, tmp_path, '--cfg-options', 'train_cfg.max_epochs=1', GPUS='2')
     assert done.returncode == 0, done.stderr
     assert (tmp_path / 'trail_1.txt').exists() and (tmp_path / 'epoch_1.pth').exists()
+
+
+def test_a_port_in_use_is_named():
+    with socket.create_server(('', 0)) as server:
+        port = str(server.getsockname()[1])
+        done = shell('bash', 'launcher.sh', TOY, GPUS='2', PORT=port)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f'launcher.sh: port {port} cannot be used here, by another training perhaps: set PORT to one that is free\n'
+    )
 
 
 def test_the_launcher_explains_itself():
