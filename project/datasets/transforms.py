@@ -76,7 +76,7 @@ class LoadSurroundImages(BaseTransform):
         if image.shape[:2] != (-(-height // self.reduced_by), -(-width // self.reduced_by)):
             rows, columns = (side * self.reduced_by for side in image.shape[:2])
             raise UserError(
-                f'{file}: has {columns} x {rows} pixels, but the index states {width} x {height}, which its calibration '
+                f'{file}: has {columns} x {rows} pixels, the index states {width} x {height}, which the calibration '
                 'is for; bring back the images as they were recorded'
             )
 

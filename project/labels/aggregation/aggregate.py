@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from project.labels.aggregation.box_agreement import check_agreement, points_agreeing
 from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points, boxes_of_sweeps, extended, in_box_frames
 from project.labels.aggregation.denoising import clean_objects, clean_static
 from project.labels.aggregation.floating_ground import GroundLevels, ground_levels
@@ -111,17 +112,22 @@ def _sort_labelled(sweeps: Sweeps, sorted_points: _Sorted) -> None:
     chosen = np.flatnonzero(sweeps.labelled)
     read = [sweeps.read(sweep) for sweep in chosen]
     levels = ground_levels([points for points, _ in read], sweeps.scene.taxonomy.ground, sweeps.config.label_mistakes)
-    for sweep, (points, boxes) in zip(chosen, read, strict=True):
+    counts = [
         _sort_keyframe(sweeps.scene, sweep, points, boxes, levels, sorted_points)
+        for sweep, (points, boxes) in zip(chosen, read, strict=True)
+    ]
+    if any(sweeps.scene.label_files[sweep] is not None for sweep in chosen):
+        check_agreement(sweeps.scene, counts)
 
 
 def _sort_keyframe(
     scene: Scene, sweep: int, points: Points, boxes: Boxes, levels: GroundLevels, sorted_points: _Sorted
-) -> None:
-    """Labelled points of a sweep: a movable point belongs to its box, or to nothing."""
+) -> np.ndarray:
+    """Labelled points of a sweep: a movable point belongs to its box, or to nothing. Returns `points_agreeing`."""
     kinds, step = scene.taxonomy, int(scene.time_steps[sweep])
     box = box_of_points(points.xyz, points.raw, boxes)
     box[boxes.guessed_at(box)] = OUTSIDE
+    agreeing = points_agreeing(scene, points, boxes, box)
     floating = levels.floats(points, box >= 0)
     points.raw[floating] = np.append(boxes.categories, NOISE)[box[floating]]
     known = points.raw != NOISE
@@ -132,6 +138,7 @@ def _sort_keyframe(
     sorted_points.objects.add(step, in_box_frames(points[box >= 0], boxes, box[box >= 0]), boxes.tracks[box[box >= 0]])
     unboxed = points[~static & (box < 0)]
     sorted_points.unboxed.add(step, unboxed, np.zeros(len(unboxed.raw), np.int32))
+    return agreeing
 
 
 def _sort_unlabelled(

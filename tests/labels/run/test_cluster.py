@@ -43,7 +43,7 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_scene_changes_no_byte(tiny_w
 FORMATS = ('voxels', 'points', 'occ3d', 'openocc')
 
 
-@pytest.mark.parametrize('killed', [False, True])
+@pytest.mark.parametrize('killed', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_scene_that_is_divided_has_the_bytes_of_one_that_is_not(tiny_world, tmp_path, killed):
     scenes = NuScenesSource(tiny_world).scenes
     settings = Settings(tmp_path / 'one', formats=FORMATS, masks=True, instances=True, num_sweeps=1)
