@@ -79,9 +79,7 @@ NOT_IN_LABELS = {'dataroot', 'num_lidar_pts', 'num_radar_pts', 'token', 'file'}
 
 
 def facts(value) -> object:
-    """All that labels depend on, in a form that can be compared."""
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
+    """All that labels depend on, in a form that :func:`alike` compares."""
     if dataclasses.is_dataclass(value):
         fields = {field.name for field in dataclasses.fields(value)} - NOT_IN_LABELS
         return {name: facts(getattr(value, name)) for name in sorted(fields)}
@@ -90,3 +88,18 @@ def facts(value) -> object:
     if isinstance(value, (tuple, list)):
         return [facts(each) for each in value]
     return value
+
+
+def alike(one, other, negligible: float = 0.0) -> bool:
+    """Whether facts are the same, floating-point numbers of arrays up to what is negligible."""
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        same = one.shape == other.shape and one.dtype == other.dtype
+        close = negligible and one.dtype.kind == 'f'
+        return same and bool(
+            np.allclose(one, other, 0, negligible, True) if close else one.tobytes() == other.tobytes()
+        )
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(each, other[key], negligible) for key, each in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(alike(*pair, negligible) for pair in zip(one, other, strict=True))
+    return type(one) is type(other) and one == other
