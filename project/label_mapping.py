@@ -10,7 +10,7 @@ import yaml
 
 from project.errors import UserError
 from project.label_set import LabelSet
-from project.taxonomy import CLASSES, FREE, LABEL_NAMES, NOISE, PALETTE, Taxonomy
+from project.taxonomy import CLASSES, FREE, LABEL_NAMES, NOISE, PALETTE, Taxonomy, is_colour
 
 
 class Labelling(NamedTuple):
@@ -127,7 +127,7 @@ def _colours(given: Labelling, labels: Sequence[str], chosen: dict, path: str | 
     palette = given.palette.copy()
     for label, name in enumerate(labels):
         colour = chosen.get(label) or by_name.get(name) or (left.pop(0) if name and left else palette[label].tolist())
-        if np.shape(colour) != (3,) or not all(type(part) is int and 0 <= part <= 255 for part in list(colour)):
+        if not is_colour(colour):
             raise UserError(f'{path}: palette has {label}: {colour}; colours are like [255, 158, 0]')
         palette[label] = colour
     return palette

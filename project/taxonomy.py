@@ -115,6 +115,14 @@ class Taxonomy:
         )
 
 
+def is_colour(value: object) -> bool:
+    """Whether a value of a YAML file is a colour: three whole numbers from 0 to 255."""
+    return (
+        isinstance(value, list | tuple) and len(value) == 3
+        and all(type(part) is int and 0 <= part <= 255 for part in value)
+    )  # fmt: skip
+
+
 def _has_like_sides(name: str) -> bool:
     """Whether left and right sides of a nuScenes category are alike; an excavator's arm is on one side."""
     return name.startswith('vehicle.') and name not in ('vehicle.construction', 'vehicle.ego')

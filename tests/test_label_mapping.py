@@ -98,6 +98,7 @@ def test_a_class_keeps_its_colour_under_another_number(tmp_path):
         ({'labels_16': {3: 'thing', 4: 'thing'}}, 'labels_16 calls two labels thing'),
         ({'palette': {3: [1, 2]}}, r'palette has 3: \[1, 2\]; colours are like'),
         ({'palette': {3: [1, 2, 300]}}, r'palette has 3: \[1, 2, 300\]; colours are like'),
+        ({'palette': {3: [1, [2], 3]}}, r'palette has 3: \[1, \[2\], 3\]; colours are like'),
         ({'learning_map': {'noise': 0, 'tank': 3}}, 'learning_map has an entry for tank, which is no category'),
     ],
 )

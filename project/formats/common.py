@@ -5,6 +5,7 @@ import lzma
 import os
 import platform
 import re
+import textwrap
 import time
 import tokenize
 import zipfile
@@ -250,7 +251,9 @@ def named_errors(path: str | Path, expected: str) -> Iterator[None]:
         # A damaged archive also sends its reader to places before the file, and bz2 has no error of its own.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise UserError(f'{path}: not {expected}: {error}; delete it and make or download it again') from error
+        # Some messages quote a damaged part of the file.
+        reason = textwrap.shorten(str(error), 300, placeholder=' ...')
+        raise UserError(f'{path}: not {expected}: {reason}; delete it and make or download it again') from error
 
 
 def save_npz(path: str | Path, arrays: Mapping[str, np.ndarray | None], compression: int = 1) -> None:

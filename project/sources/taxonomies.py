@@ -8,7 +8,17 @@ import numpy as np
 import yaml
 
 from project.errors import UserError
-from project.taxonomy import CLASSES, FREE, LEARNING_MAP, MOST_CATEGORIES, NOISE, PALETTE, RAW_NAMES, Taxonomy
+from project.taxonomy import (
+    CLASSES,
+    FREE,
+    LEARNING_MAP,
+    MOST_CATEGORIES,
+    NOISE,
+    PALETTE,
+    RAW_NAMES,
+    Taxonomy,
+    is_colour,
+)
 
 GROUND, STATIC = 'ground', 'static'
 """Names of the categories and labels of unlabelled points outside boxes."""
@@ -104,7 +114,7 @@ def make_taxonomy(content: Mapping, where: Path | str) -> Taxonomy:
         own_vehicle=names.index(own_vehicle) if own_vehicle else None,
         labels=labels,
         label_of=label_of,
-        palette=_palette(labels, _given(content, 'palette', where)),
+        palette=_palette(labels, _given(content, 'palette', where), where),
         symmetric=frozenset(names.index(name) for name in symmetric),
     )
 
@@ -156,11 +166,14 @@ def _labels(tables: list[dict[str, str | None]], where: Path | str) -> tuple[str
     return ('noise', *labels)
 
 
-def _palette(labels: tuple[str, ...], given: dict) -> np.ndarray:
+def _palette(labels: tuple[str, ...], given: dict, where: Path | str) -> np.ndarray:
     """(18, 3) uint8: the given colours; else those of nuScenes for its classes, and unused ones of these for others."""
+    wrong = [label for label, colour in given.items() if not is_colour(colour)]
+    if wrong:
+        raise UserError(f'{where}: palette has {wrong[0]}: {given[wrong[0]]}; colours are like [255, 158, 0]')
     palette = PALETTE.copy()
     left = [number for number in range(1, FREE) if number not in {_COLOUR_OF.get(label) for label in labels}]
     for number, label in enumerate(labels[1:], start=1):
-        colour = given.get(label, PALETTE[_COLOUR_OF[label] if label in _COLOUR_OF else left.pop(0)])
-        palette[number] = colour
+        usual = PALETTE[_COLOUR_OF[label] if label in _COLOUR_OF else left.pop(0)].tolist()
+        palette[number] = given.get(label, usual)
     return palette

@@ -76,6 +76,8 @@ def test_vehicles_have_two_sides_alike_unless_the_file_says_otherwise(tmp_path):
         ({'porous': ['Car']}, 'porous names Car, which is no static category'),
         ({'symmetric': ['tree']}, 'symmetric names tree, which is no movable category'),
         ({'symmetric': 'Car'}, 'symmetric must be a list of categories, not Car'),
+        ({'palette': {'road': [1, 2, 3, 4]}}, r'palette has road: \[1, 2, 3, 4\]; colours are like'),
+        ({'palette': {'road': [1, [2], 300]}}, r'palette has road: \[1, \[2\], 300\]; colours are like'),
         ({'statics': {}}, 'has the key statics, which is not known'),
         ({'movable': {f'c{n}': f'c{n}' for n in range(13)}}, r'has 17 labels .* taxonomy.yaml in the folder'),
     ],
