@@ -146,9 +146,11 @@ def read_annotations(
                 category_of.append(names.get(row.category_token, ''))
     keyframes = {token: number for number, token in enumerate(samples)}
     unknown: dict[str, str] = {}
+    boxed: set[str] = set()
     nowhere, left_out, whole, numbers, links = [], [], array('q'), array('d'), array('q')
     for rows in read_table(folder, 'sample_annotation', schema.AnnotationRow, 'sample_token' if others else '', others):
         for box in rows:
+            boxed.add(box.instance_token)
             keyframe = box.sample_token or ''
             k = keyframes.get(keyframe)
             if k is None:
@@ -173,8 +175,8 @@ def read_annotations(
             f'sample_annotation.json: {len(nowhere)} boxes are left out whose sample_token leads to no keyframe, '
             f'such as that of {nowhere[0]}'
         )
-    if objects and not (whole or nowhere or unknown or others):
-        left_out.append(f'sample_annotation.json: has no boxes, though instance.json has {len(objects)} objects')
+    if not others:
+        left_out += _without_boxes(objects, boxed)
     table = np.array(whole, np.int64).reshape(-1, 4)
     notes, wrong = _check_links(np.array(links, np.int64).reshape(-1, 3), table[:, 0], table[:, 1], samples)
     left_out += notes
@@ -184,6 +186,16 @@ def read_annotations(
     return AnnotationTable(
         keyframes, list(objects), category_of, table[:, 0], table[:, 1], packed, table[:, 2:], wrong | unknown, left_out
     )
+
+
+def _without_boxes(objects: Mapping[str, int], boxed: Container[str]) -> list[str]:
+    """A sentence on objects that no box is of."""
+    bare = [token for token in objects if token not in boxed]
+    if not bare:
+        return []
+    if len(bare) == len(objects):
+        return [f'sample_annotation.json: has no boxes, though instance.json has {len(objects)} objects']
+    return [f'sample_annotation.json: lacks the boxes of {len(bare)} objects of instance.json, such as {bare[0]}']
 
 
 def _check_links(

@@ -89,3 +89,12 @@ def test_boxes_that_are_all_missing_are_counted(tiny_world, tmp_path):
     assert 'sample_annotation.json: has no boxes, though instance.json has' in NuScenesSource(world).left_out[-1]
     edit(world, 'instance', lambda records: [])
     assert not NuScenesSource(world).left_out
+
+
+def test_an_object_whose_only_box_is_missing_is_counted(tiny_world, tmp_path):
+    world = copied(tiny_world, tmp_path / 'world')
+    boxes = rows(world, 'sample_annotation')
+    alone = next(box for box in boxes if not box['prev'] and not box['next'])
+    edit(world, 'sample_annotation', lambda records: [box for box in records if box['token'] != alone['token']])
+    (said,) = NuScenesSource(world).left_out
+    assert said.endswith(f'lacks the boxes of 1 objects of instance.json, such as {alone["instance_token"]}')
