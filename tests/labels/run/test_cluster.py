@@ -40,7 +40,7 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_scene_changes_no_byte(tiny_w
     assert files_of(tmp_path / 'two') == files_of(tmp_path / 'one')
 
 
-FORMATS = ('voxels', 'points', 'occ3d', 'openocc')
+FORMATS = ('points', 'occ3d')
 
 
 @pytest.mark.parametrize('killed', [False, pytest.param(True, marks=pytest.mark.slow)])
