@@ -14,6 +14,7 @@ the oldest keyframe first and the present one last. Each of the B data samples h
 - ``ori_shape``, ``img_shape``, ``pad_shape``: (H, W) of the images as loaded, as scaled, and as padded;
 - ``cameras``: names of the N cameras;
 - ``distortions``: what the preprocessor does to the colours of each image, in training only;
+- ``jpeg_lengths``: where images are decoded by the preprocessor, before which ``imgs`` are the bytes of their files;
 - ``sample_token``, ``scene_name``, ``timestamp`` (s), ``image_files``, ``label_file``, ``grid`` (a VoxelGrid).
 """
 

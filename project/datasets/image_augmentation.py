@@ -9,6 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
 from project.datasets import images
+from project.datasets.jpegs import pixels_of
 from project.datasets.random_generator import checked_range, new_generator
 
 
@@ -63,11 +64,10 @@ class FitSurroundImages(BaseTransform):
         """Change ``imgs``."""
         queue, cameras = len(results['image_files']), len(results['image_files'][0])
         rng = new_generator() if self.is_random else None
-        shapes = [image.shape[:2] for image in results['imgs'][:cameras]]
+        loaded = pixels_of(results, self)
+        shapes = [image.shape[:2] for image in loaded[:cameras]]
         changes = [self.drawn(shape, rng) for shape in shapes]
-        results['imgs'] = [
-            self.changed(image, each) for image, each in zip(results['imgs'], changes * queue, strict=True)
-        ]
+        results['imgs'] = [self.changed(image, each) for image, each in zip(loaded, changes * queue, strict=True)]
         padded = np.tile(np.eye(4), (len(shapes), 1, 1))
         padded[:, :3, :3] = [self.pixels(*each) for each in zip(shapes, changes, strict=True)]
         results['lidar2img'] = padded @ results['lidar2img']

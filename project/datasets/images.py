@@ -4,7 +4,7 @@ Pixels count from the image's top left corner: the centre of the first one is at
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -45,26 +45,71 @@ def read_image(path: str | Path, reduced_by: int = 1, into: np.ndarray | None = 
         FileNotFoundError: there is no such file.
         ValueError: it is not an image, is damaged or was cut off.
     """
+    return decoded_image(image_bytes(path), path, reduced_by, into)
+
+
+def image_bytes(path: str | Path) -> bytes:
+    """The content of an image's file, not decoded.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is empty, or a JPEG that was cut off.
+    """
     at_hand(path)
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: missing') from None
-    image = None if _is_cut_off(content) else _decoded(content, reduced_by, into)
+    if _is_cut_off(content):
+        raise _unreadable(path)
+    return content
+
+
+def decoded_image(content: bytes, path: str | Path, reduced_by: int = 1, into: np.ndarray | None = None) -> np.ndarray:
+    """The image of a file's content; `path` is for messages, all else as in :func:`read_image`."""
+    image = _decoded(content, reduced_by, into)
     if image is None:
-        raise UserError(f'{path}: not an image that can be read, or only a part of one; download it again')
+        raise _unreadable(path)
     if into is None or into is image or into.shape != image.shape:
         return image
     into[:] = image
     return into
 
 
+def _unreadable(path: str | Path) -> UserError:
+    return UserError(f'{path}: not an image that can be read, or only a part of one; download it again')
+
+
 def read_images(paths: Sequence[str | Path], reduced_by: int = 1) -> list[np.ndarray]:
     """Read images as :func:`read_image` does; those of the first one's size lie in one array, for :func:`one_array`."""
-    first = read_image(paths[0], reduced_by)
-    whole = np.empty((len(paths), *first.shape), first.dtype)
-    whole[0] = first
-    return [whole[0], *(read_image(path, reduced_by, whole[n]) for n, path in enumerate(paths[1:], 1))]
+    return decoded_images((image_bytes(path) for path in paths), paths, reduced_by)
+
+
+def decoded_images(contents: Iterable[bytes], paths: Sequence[str | Path], reduced_by: int = 1) -> list[np.ndarray]:
+    """The images of these files' contents, as :func:`read_images` gives them."""
+    whole, result = None, list[np.ndarray]()
+    for content, path in zip(contents, paths, strict=True):
+        image = decoded_image(content, path, reduced_by, None if whole is None else whole[len(result)])
+        if whole is None:
+            whole = np.empty((len(paths), *image.shape), image.dtype)
+            whole[0] = image
+            image = whole[0]
+        result.append(image)
+    return result
+
+
+def plain_jpeg_size(content: bytes) -> tuple[int, int] | None:
+    """Rows and columns of a JPEG that every decoder takes alike, as its head says; None for any other image.
+
+    Such a JPEG has three channels of luminance and chrominance, and no Exif data, which may say that it is turned.
+    """
+    if simplejpeg is None or not _may_be_plain(content):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+    except ValueError:
+        return None
+    return (height, width) if colours == 'YCbCr' and height * width <= MOST_PIXELS else None
 
 
 def one_array(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -78,7 +123,7 @@ def one_array(images: Sequence[np.ndarray]) -> np.ndarray:
 
 def _decoded(content: bytes, reduced_by: int, into: np.ndarray | None) -> np.ndarray | None:
     """The image, in `into` if that could be; None if it cannot be decoded. OpenCV's pixels are the definition."""
-    if simplejpeg is not None and content.startswith(JPEG_START) and EXIF not in content[:EXIF_WITHIN]:
+    if simplejpeg is not None and _may_be_plain(content):
         try:
             return _decoded_directly(content, reduced_by, into)
         except ValueError as error:  # a kind that it does not know, or damaged
@@ -88,6 +133,10 @@ def _decoded(content: bytes, reduced_by: int, into: np.ndarray | None) -> np.nda
         return cv2.imdecode(np.frombuffer(content, np.uint8), REDUCED[reduced_by])
     except cv2.error:  # it says that it has more pixels than any camera
         return None
+
+
+def _may_be_plain(content: bytes) -> bool:
+    return content.startswith(JPEG_START) and EXIF not in content[:EXIF_WITHIN]
 
 
 def _decoded_directly(content: bytes, reduced_by: int, into: np.ndarray | None) -> np.ndarray:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from project.datasets.distortion import distorted_batch
 from project.datasets.images import grid_mask
+from project.datasets.jpegs import decoded_batch
 from project.datasets.random_generator import new_generator
 
 
@@ -14,7 +15,8 @@ from project.datasets.random_generator import new_generator
 class OccupancyDataPreprocessor(BaseDataPreprocessor):
     """Makes a batch of samples that ``PackOccupancyInputs`` packed; see :mod:`project.datasets.data_sample`.
 
-    Images are copied to the device as bytes, a quarter of the size of normalised ones. There each image is normalised,
+    Images are copied to the device as bytes, a quarter of the size of normalised ones, or as JPEGs, which are decoded
+    there, and distorted if the pipeline left that to the device, too. Then each image is normalised,
     in training a grid of rectangles is masked out (the same for all cameras of a sample), and the image is padded with
     zeros at the right and the bottom.
 
@@ -44,10 +46,15 @@ class OccupancyDataPreprocessor(BaseDataPreprocessor):
         """A batch on the device.
 
         Args:
-            data: ``inputs['imgs']``, B tensors (..., N, 3, H, W) whose sizes may differ, and B ``data_samples``.
+            data: ``inputs['imgs']``, B tensors (..., N, 3, H, W) whose sizes may differ, or of JPEGs, and B
+                ``data_samples``.
             training: whether GridMask applies.
+
+        Raises:
+            ValueError: a JPEG is damaged.
         """
-        data = self.cast_data(data)
+        given = decoded_batch(data['inputs']['imgs'], data['data_samples'], self.mean.device)
+        data = self.cast_data({**data, 'inputs': {**data['inputs'], 'imgs': given}})
         images, samples = data['inputs']['imgs'], data['data_samples']
         shape = [self._padded(max(image.shape[axis] for image in images)) for axis in (-2, -1)]
         batch = self.mean.new_zeros(len(images), *images[0].shape[:-2], *shape)

@@ -1,7 +1,8 @@
-"""Speed of loading keyframes: time of each step, and keyframes a second of several loading processes."""
+"""Speed of loading keyframes: time of each step, and what several loading processes hand over, at what cost."""
 
 import argparse
 import itertools
+import os
 import time
 
 import cv2
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, float]:
-    """Print and return milliseconds of one thread for each step of a keyframe, and keyframes a second."""
+    """Print and return milliseconds of one thread for each step of a keyframe, and what loading processes do."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     config = read_config(args.config, args.cfg_options)
@@ -46,9 +47,13 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     table.add_section()
     table.add_row('one process', f'{total:.1f}', f'{1000 / total:.1f}/s')
     for workers in sorted(set(args.workers)):
-        rate = _rate(dataset, indices, workers)
+        rate, loading, receiving = _handed_over(dataset, indices, workers)
         figures[f'{workers} workers, keyframes/s'] = rate
+        figures[f'{workers} workers, loading and handing over'] = loading
+        figures[f'{workers} workers, receiving'] = receiving
         table.add_row(f'{workers} workers, received', f'{1000 / rate:.1f}', f'{rate:.1f}/s')
+        table.add_row('  a core that loads and hands over', f'{loading:.1f}', f'{1000 / loading:.1f}/s')
+        table.add_row('  a core that receives', f'{receiving:.1f}', '')
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     name = f'data preprocessor, {device}'
     figures[name] = _time_of_batch(config.model.data_preprocessor, dataset, device)
@@ -75,20 +80,40 @@ def _time_of_steps(dataset: Dataset, indices: list[int]) -> dict[str, float]:
     return {name: float(np.mean(measured[1:])) for name, measured in times.items()}
 
 
-def _rate(dataset: Dataset, indices: list[int], workers: int) -> float:
-    """Keyframes a second that arrive from loading processes, once each of these has begun."""
+class _Clocked(Dataset):
+    """Samples, each with its process and the processor time, s, that this process has used so far."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __getitem__(self, index: int) -> tuple[dict, int, float]:
+        return self.dataset[index], os.getpid(), time.process_time()
+
+
+def _handed_over(dataset: Dataset, indices: list[int], workers: int) -> tuple[float, float, float]:
+    """What arrives from loading processes, once each of these has begun.
+
+    Returns:
+        Keyframes a second; milliseconds of processor time of a loading process for a keyframe, handing over (which
+        another thread of it does) included; and the same of this process, which receives.
+    """
     beginning = [indices[0]] * 2 * workers
     loader = DataLoader(
-        dataset, sampler=beginning + indices, num_workers=workers, collate_fn=pseudo_collate,
+        _Clocked(dataset), sampler=beginning + indices, num_workers=workers, collate_fn=pseudo_collate,
         pin_memory=torch.cuda.is_available(),
     )  # fmt: skip
     batches = iter(loader)
+    clocks: dict[int, list[float]] = {}
     for _ in beginning:
         next(batches)
-    start = time.perf_counter()
-    for _ in batches:
-        pass
-    return len(indices) / (time.perf_counter() - start)
+    start, own = time.perf_counter(), time.process_time()
+    for _, (process,), (clock,) in batches:
+        clocks.setdefault(process, []).append(clock)
+    seconds, received = time.perf_counter() - start, time.process_time() - own
+    loading = sum(times[-1] - times[0] for times in clocks.values())
+    loaded = sum(len(times) - 1 for times in clocks.values())
+    count = len(indices)
+    return count / seconds, 1000 * loading / loaded if loaded else float('nan'), 1000 * received / count
 
 
 def _time_of_batch(config: dict, dataset: Dataset, device: str) -> float:

@@ -1,8 +1,10 @@
 """Makes frames from samples of the data pipeline and predictions of a model; plain torch."""
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from project.datasets.jpegs import decoded_batch
 from project.formats.common import MASKS
 from project.label_set import LabelSet
 from project.visualization.frame import CameraImage, Frame
@@ -12,13 +14,15 @@ def sample_frame(images: Tensor, sample, index: int, labels: LabelSet | None = N
     """A frame of one sample.
 
     Args:
-        images: (N, 3, H, W), or (T, N, 3, H, W) of which the last keyframe is shown; values 0-255, BGR.
+        images: (N, 3, H, W), or (T, N, 3, H, W) of which the last keyframe is shown; values 0-255, BGR. Or the JPEGs
+            of such images as the pipeline packs them.
         sample: :class:`project.datasets.data_sample.OccupancyDataSample` with labels, a prediction, or both.
         index: place in its scene, for the title.
         labels: names and colours of the labels; those of nuScenes by default.
     """
     meta = sample.metainfo
     image_from_grid = np.asarray(meta['lidar2img'])
+    (images,) = decoded_batch([images], [sample], torch.device('cpu'))
     if images.dim() == 5:
         images, image_from_grid = images[-1], image_from_grid[-1]
     pictures = images.detach().cpu().float().round().clamp(0, 255).byte().permute(0, 2, 3, 1).flip(-1).numpy()
