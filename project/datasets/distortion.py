@@ -3,9 +3,11 @@
 It is the distortion of SSD (Liu et al., 2016), rounded to whole values after each conversion of colours.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -88,10 +90,15 @@ def distorted_batch(images: Tensor, distortions: Sequence[Distortion]) -> Tensor
     """Images (..., 3, H, W) uint8 BGR, each distorted, on the device that they are on; as many distortions.
 
     On a GPU one value in thousands differs by one or two from that of :func:`distorted`: fractions that are nearly
-    whole, and the last few pixels of a row, which OpenCV rounds in another way than the others.
+    whole, and the last few pixels of a row, which OpenCV rounds in another way than the others. There it is one Triton
+    kernel; without Triton, or with ``OCCUPANCY_DISTORTION=torch``, it is plain PyTorch, to the same values.
     """
-    apply = _distorted_tensor if images.is_cuda else _distorted_here
     flat = images.flatten(0, -4) if images.dim() > 4 else images
+    if images.is_cuda and find_spec('triton') and os.environ.get('OCCUPANCY_DISTORTION') != 'torch':
+        from project.datasets.triton_distortion import distort
+
+        return distort(flat, distortions).view(images.shape)
+    apply = _distorted_tensor if images.is_cuda else _distorted_here
     result = torch.stack([apply(image, each) for image, each in zip(flat, distortions, strict=True)])
     return result.view(images.shape)
 
@@ -120,7 +127,7 @@ def _hsv_of(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     blue, green, red = image.int()
     value = image.amax(0).int()
     spread = value - image.amin(0).int()
-    per_value, per_spread = _divisors(str(image.device))
+    per_value, per_spread = divisors(str(image.device))
     saturation = (spread * per_value[value] + 2048) >> 12
     hue = torch.where(
         value == red,
@@ -132,8 +139,8 @@ def _hsv_of(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @cache
-def _divisors(device: str) -> tuple[Tensor, Tensor]:
-    """(256,) int32: 255 and 30, divided by each number, in parts of 4096."""
+def divisors(device: str) -> tuple[Tensor, Tensor]:
+    """Of saturation and hue, (256,) int32 each: 255 and 30, divided by each number, in parts of 4096."""
     numbers = np.maximum(np.arange(256), 1)
     tables = (np.rint(numerator * 4096 / numbers) * (np.arange(256) > 0) for numerator in (255, 30))
     per_value, per_spread = (torch.from_numpy(table.astype(np.int32)).to(device) for table in tables)
