@@ -7,20 +7,9 @@ _base_ = './occupancy_lift.py'
 
 queue_length = 3
 
-train_pipeline = [
-    dict(type='LoadSurroundImages'),
-    dict(type='FitSurroundImages', size=_base_.image_size, scale=(0.95, 1.2), mirror=0.5, turn_deg=3.0),
-    dict(type='LoadOccupancyLabels', grid=_base_.grid, flow=True),
-    dict(type='RenderOccupancy', stride=_base_.stride),
-    dict(type='MoveOccupancyGrid', turn_deg=0.0, scale=(1.0, 1.0), tilt_deg=0.0),
-    dict(type='PackOccupancyInputs'),
-]
-test_pipeline = [
-    dict(type='LoadSurroundImages'),
-    dict(type='FitSurroundImages', size=_base_.image_size),
-    dict(type='LoadOccupancyLabels', grid=_base_.grid, flow=True),
-    dict(type='PackOccupancyInputs'),
-]
+labels = dict(type='LoadOccupancyLabels', grid=_base_.grid, flow=True)
+train_pipeline = [labels if step['type'] == labels['type'] else step for step in _base_.train_pipeline]
+test_pipeline = [labels if step['type'] == labels['type'] else step for step in _base_.test_pipeline]
 train_dataloader = dict(dataset=dict(queue_length=queue_length, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(queue_length=queue_length, pipeline=test_pipeline))
 test_dataloader = val_dataloader

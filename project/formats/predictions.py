@@ -36,7 +36,8 @@ def read(path: Path, openocc_classes: bool = False) -> Prediction:
 
     Args:
         path: the file.
-        openocc_classes: whether the array holds OpenOcc's classes (16 = free) and not labels 0-17.
+        openocc_classes: whether the array may hold OpenOcc's classes, where 16 is free. It holds labels 0-17 if it has
+            a 17, which is free among labels and no class of OpenOcc's.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -55,9 +56,7 @@ def read(path: Path, openocc_classes: bool = False) -> Prediction:
             raise ValueError(f'"flow" has the shape {flow.shape}, not {(*labels.shape, 2)}')
         if instances is not None and (instances.shape != labels.shape or instances.dtype.kind not in 'iu'):
             raise ValueError(f'"instances" is {instances.dtype} of shape {instances.shape}, not whole {labels.shape}')
-        highest = len(openocc.LABEL_OF_CLASS) - 1 if openocc_classes else FREE
-        if labels.dtype.kind not in 'iu' or not labels.size or labels.min() < 0 or labels.max() > highest:
-            order = "OpenOcc's classes" if openocc_classes else 'labels'
-            raise ValueError(f'"{name}" ({labels.dtype}) holds other values than {order} 0-{highest}')
-        labels = openocc.LABEL_OF_CLASS[labels] if openocc_classes else labels.astype(np.uint8)
-        return Prediction(labels, flow, instances)
+        if labels.dtype.kind not in 'iu' or not labels.size or labels.min() < 0 or labels.max() > FREE:
+            raise ValueError(f'"{name}" ({labels.dtype}) holds other values than labels 0-{FREE}')
+        of_openocc = openocc_classes and labels.max() < FREE
+        return Prediction(openocc.LABEL_OF_CLASS[labels] if of_openocc else labels.astype(np.uint8), flow, instances)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, max_pool2d
 
 from project.grid import VoxelGrid
+from project.models.lift.layers import VoxelNet
 from project.models.losses import one_of
 from project.taxonomy import MOVING
 
@@ -45,21 +46,18 @@ class OccupancyInstanceHead(nn.Module):
         offset_weight: float = 0.2,
     ):
         super().__init__()
-        self.slices = VoxelGrid.of(grid).shape[2]
+        slices = VoxelGrid.of(grid).shape[2]
         self.labels, self.threshold, self.most = tuple(labels), threshold, most
         self.centre_weight, self.offset_weight = centre_weight, offset_weight
-        self.above = nn.Conv2d(self.slices * in_channels, hidden_channels, 3, padding=1)
-        self.centres = nn.Conv2d(hidden_channels, 1, 1)
-        self.hidden = nn.Conv2d(in_channels, hidden_channels, 3, padding=1)
-        self.offsets = nn.Conv2d(hidden_channels, 2, 1)
-        nn.init.constant_(self.centres.bias, -3.0)  # few cells hold a centre
+        # The map from above is a volume of one slice, whose channels are those of all slices.
+        self.centres = VoxelNet(1, slices * in_channels, hidden_channels, 1)
+        self.offsets = VoxelNet(slices, in_channels, hidden_channels, 2)
+        nn.init.constant_(self.centres[-1].bias, -3.0)  # few cells hold a centre
 
     def forward(self, volume: Tensor) -> dict[str, Tensor]:
         """``centres``, (B, X, Y) logits, and ``offsets``, (B, X, Y, Z, 2) cells, of (B Z, C, X, Y) features."""
-        above = volume.unflatten(0, (-1, self.slices)).flatten(1, 2)
-        centres = self.centres(torch.relu(self.above(above)))[:, 0]
-        offsets = self.offsets(torch.relu(self.hidden(volume)))
-        return {'centres': centres, 'offsets': offsets.unflatten(0, (-1, self.slices)).permute(0, 3, 4, 1, 2)}
+        above = volume.unflatten(0, (-1, self.offsets.slices)).flatten(1, 2)
+        return {'centres': self.centres(above)[..., 0, 0], 'offsets': self.offsets(volume)}
 
     def loss(self, outputs: dict[str, Tensor], labels: Tensor, centres: Tensor, offsets: Tensor) -> dict[str, Tensor]:
         """Focal loss of the centres as in CenterNet (Zhou et al., 2019), and mean absolute difference of the offsets.

@@ -48,6 +48,24 @@ class ResidualBlock(nn.Module):
         return self.second(self.first(x), self.shortcut(x))
 
 
+class VoxelNet(nn.Sequential):
+    """Two convolutions within each slice of the volume: what a further head says of each voxel.
+
+    Args:
+        slices: along z.
+        in_channels, hidden_channels, out_channels: of a voxel, between the two layers, and of what is said.
+    """
+
+    def __init__(self, slices: int, in_channels: int, hidden_channels: int, out_channels: int):
+        hidden = nn.Conv2d(in_channels, hidden_channels, 3, padding=1)
+        super().__init__(hidden, nn.ReLU(), nn.Conv2d(hidden_channels, out_channels, 1))
+        self.slices = slices
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """(B, X, Y, Z, out_channels) of (B Z, C, X, Y) features."""
+        return super().forward(volume).unflatten(0, (-1, self.slices)).permute(0, 3, 4, 1, 2)
+
+
 class ColumnAttention(nn.Module):
     """Attention of each pixel to all pixels above and below it in its column, and a shortcut.
 

@@ -41,6 +41,14 @@ def test_dense_in_the_class_order_of_openocc(tmp_path):
     )
 
 
+def test_where_openocc_is_scored_dense_labels_are_told_by_their_free(tmp_path):
+    volume = random_volume()
+    write_dense(tmp_path / 'a.npz', volume)
+    np.testing.assert_array_equal(
+        read_dense(tmp_path / 'a.npz', GRID, openocc_classes=True).semantics, volume.semantics
+    )
+
+
 def test_dense_of_other_integers_as_benchmarks_read_them(tmp_path):
     np.savez_compressed(tmp_path / 'a.npz', random_volume().semantics.astype(np.int64))
     back = read_dense(tmp_path / 'a.npz', GRID)
@@ -52,7 +60,7 @@ def test_dense_of_other_integers_as_benchmarks_read_them(tmp_path):
     [
         ({'arr_0': np.zeros((5, 7, 3), np.uint8)}, False, r'shape \(5, 7, 3\); this protocol scores \(7, 5, 3\)'),
         ({'arr_0': np.full((7, 5, 3), 18, np.uint8)}, False, 'other values than labels 0-17'),
-        ({'pred': np.full((7, 5, 3), 17, np.uint8)}, True, "other values than OpenOcc's classes 0-16"),
+        ({'pred': np.full((7, 5, 3), 18, np.uint8)}, True, 'other values than labels 0-17'),
         ({'pred': np.zeros((7, 5, 3), np.float32)}, False, 'float32'),
         ({'occ': np.zeros((7, 5, 3), np.uint8)}, False, 'not none'),
         ({'pred': np.zeros((7, 5, 3), np.uint8), 'arr_0': np.zeros((7, 5, 3), np.uint8)}, False, 'exactly one'),

@@ -32,7 +32,7 @@ NETS = {
 }
 
 
-def small_lift(net='volume', layers=2):
+def small_lift(net='volume', layers=2, extra_heads=None):
     """A detector built without a configuration."""
     torch.manual_seed(0)
     depth_net = OccupancyDepthNet(8, 8, 6, BINS, GRID.extent, blocks=2, height_step=1.0)
@@ -41,7 +41,8 @@ def small_lift(net='volume', layers=2):
     head = OccupancyVoxelHead(GRID, volume.out_channels, 8, losses=losses)
     neck = OccupancyTopDownNeck([8, 8], 8)
     view = OccupancyPull(layers)
-    return OccupancyLift(Pyramid(), neck, depth_net, view, volume, head, GRID, OccupancyImageLoss(BINS))
+    image_loss = OccupancyImageLoss(BINS)
+    return OccupancyLift(Pyramid(), neck, depth_net, view, volume, head, GRID, image_loss, extra_heads=extra_heads)
 
 
 def batch(count=2, cameras=4, targets=True):

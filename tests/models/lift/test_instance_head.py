@@ -64,11 +64,7 @@ def test_only_things_are_objects():
 
 
 def instance_lift():
-    model = small_lift()
-    return type(model)(
-        model.img_backbone, model.img_neck, model.depth_net, model.view, model.volume, model.head, GRID,
-        model.image_loss, extra_heads={'instances': dict(type='OccupancyInstanceHead', hidden_channels=8)},
-    )  # fmt: skip
+    return small_lift(extra_heads={'instances': dict(type='OccupancyInstanceHead', hidden_channels=8)})
 
 
 @pytest.mark.parametrize('amp', [False, True])
