@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import multiprocessing
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -14,6 +16,8 @@ import psutil
 from distributed import Client, Scheduler, Worker
 
 CONNECT_S = 600
+TELL_S = 15
+"""Seconds between lines that say how many workers have come."""
 
 _QUIET = {
     # They answer late while they start.
@@ -27,16 +31,28 @@ _QUIET = {
 }
 
 
+@dataclass(frozen=True)
+class SleepingCluster:
+    """What was started.
+
+    Attributes:
+        client: connected to the scheduler.
+        scheduler: its process.
+        workers: processes of the workers.
+    """
+
+    client: Client
+    scheduler: psutil.Process
+    workers: tuple[psutil.Process, ...]
+
+
 @contextmanager
-def sleeping_cluster(workers: int, processes: int) -> Iterator[tuple[Client, psutil.Process]]:
+def sleeping_cluster(workers: int, processes: int) -> Iterator[SleepingCluster]:
     """Start a scheduler and workers of one thread; end them with the body.
 
     Args:
         workers: how many.
         processes: they are divided among so many.
-
-    Yields:
-        A client, and the scheduler's process.
     """
     context, started = multiprocessing.get_context('spawn'), []
 
@@ -51,16 +67,26 @@ def sleeping_cluster(workers: int, processes: int) -> Iterator[tuple[Client, psu
             addresses = context.Queue()
             scheduler = start(_run_scheduler, addresses)
             address = addresses.get()
-            for first in range(min(processes, workers)):
+            of_workers = tuple(
                 start(_run_workers, address, f'{folder}/{first}', len(range(first, workers, processes)))
+                for first in range(min(processes, workers))
+            )
             with Client(address, timeout=CONNECT_S, set_as_default=False) as client:
-                while len(client.nthreads()) < workers:
-                    time.sleep(0.5)
-                yield client, scheduler
+                _wait_for(client, workers)
+                yield SleepingCluster(client, scheduler, of_workers)
         finally:
             for process in reversed(started):
                 process.kill()
                 process.join()
+
+
+def _wait_for(client: Client, workers: int) -> None:
+    began = told = time.monotonic()
+    while (come := len(client.nthreads())) < workers:
+        if time.monotonic() > told + TELL_S:
+            told = time.monotonic()
+            print(f'{told - began:.0f} s: {come} of {workers} workers have come', file=sys.stderr, flush=True)
+        time.sleep(0.5)
 
 
 def _prepare() -> None:

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from project.execution.dask_executor import DaskExecutor
-from tools.benchmarks._sleeping_cluster import sleeping_cluster
+from tools.benchmarks._sleeping_cluster import SleepingCluster, sleeping_cluster
 
 IDLE_S = 10
 TELL_S = 60
 """Seconds between lines that say how far a long run is."""
 
-COLUMNS = {
+FIGURES = {
     'workers': '{:.0f}',
     'scenes': '{:.0f}',
     'took, s': '{:.0f}',
@@ -26,6 +26,7 @@ COLUMNS = {
     'of that without scenes': '{:.0%}',
     'scheduler, ms a scene': '{:.2f}',
     'client, ms a scene': '{:.2f}',
+    'workers, ms a scene': '{:.2f}',
     'scheduler, MB': '{:.0f}',
     'client, MB': '{:.0f}',
 }
@@ -51,16 +52,14 @@ def run(args: argparse.Namespace) -> dict[str, float]:
 
     Beside that how busy workers are, the rest of the time being waiting.
     """
-    table = Table(title=f'scenes of {args.seconds:g} s and {args.kilobytes} kB', title_style='')
-    for name in COLUMNS:
-        table.add_column(name, justify='right')
-    figures = {}
+    rows: list[dict[str, float]] = []
     for workers in args.workers:
-        measured = _measured(workers, args)
-        figures |= {f'{workers} workers, {name}': value for name, value in measured.items()}
-        table.add_row(*(form.format(measured[name]) for name, form in COLUMNS.items()))
+        rows.append(_measured(workers, args))
+        table = Table(title=f'scenes of {args.seconds:g} s and {args.kilobytes} kB', title_style='', show_header=False)
+        for name, form in FIGURES.items():
+            table.add_row(name, *(form.format(row[name]) for row in rows))
         Console().print(table)
-    return figures
+    return {f'{row["workers"]:.0f} workers, {name}': value for row in rows for name, value in row.items()}
 
 
 class _Scenes(Sequence):
@@ -89,42 +88,18 @@ def sleep_through(scene: tuple[float, bytes], keyframes: int, on_step) -> bool:
 
 
 def _measured(workers: int, args: argparse.Namespace) -> dict[str, float]:
-    """The figures of one row, by :data:`COLUMNS`."""
-    peaks = {'scheduler, MB': 0.0, 'client, MB': 0.0}
+    """The figures of one row, by :data:`FIGURES`."""
     scenes = _Scenes(workers * args.scenes, args.seconds, args.kilobytes)
-    with sleeping_cluster(workers, args.processes) as (client, scheduler):
-        idle_s, own = _seconds(scheduler), psutil.Process()
+    began = time.monotonic()
+    with sleeping_cluster(workers, args.processes) as cluster:
+        print(f'{workers} workers came within {time.monotonic() - began:.0f} s', file=sys.stderr, flush=True)
+        idle_s = _seconds(cluster.scheduler)
         time.sleep(IDLE_S)
-        idle_s = _seconds(scheduler) - idle_s
-        looked = 0.0
-
-        def look(done: int) -> None:
-            nonlocal looked
-            if time.monotonic() > looked + 1:
-                looked = time.monotonic()
-                for name, process in (('scheduler, MB', scheduler), ('client, MB', own)):
-                    peaks[name] = max(peaks[name], process.memory_info().rss / 1e6)
-
-        told, start = time.monotonic(), (0.0, 0.0, 0.0)
-
-        def tell(done: int) -> None:
-            nonlocal told
-            look(done)
-            if time.monotonic() > told + TELL_S:
-                told = time.monotonic()
-                scheduler_s, client_s, took = np.subtract(_clocks(scheduler), start)
-                print(
-                    f'{took:.0f} s: {done // args.keyframes} scenes; scheduler {scheduler_s:.0f} s of its core and '
-                    f'{scheduler.memory_info().rss / 1e6:.0f} MB, client {client_s:.0f} s and '
-                    f'{own.memory_info().rss / 1e6:.0f} MB',
-                    file=sys.stderr, flush=True,
-                )  # fmt: skip
-
-        executor = DaskExecutor(client, {'versions': {}, 'sizes': {}, 'contents': {}, 'urls': {}}, workers)
-        start = _clocks(scheduler)
-        executor.run(sleep_through, scenes, args.keyframes, tell)
-        end = _clocks(scheduler)
-    scheduler_s, client_s, took = np.subtract(end, start)
+        idle_s = _seconds(cluster.scheduler) - idle_s
+        watch = _Watch(cluster, args.keyframes)
+        executor = DaskExecutor(cluster.client, {'versions': {}, 'sizes': {}, 'contents': {}, 'urls': {}}, workers)
+        executor.run(sleep_through, scenes, args.keyframes, watch.look)
+        scheduler_s, client_s, workers_s, took = watch.clocks()
     slept = sum(map(scenes.seconds, range(len(scenes))))
     return {
         'workers': workers,
@@ -135,13 +110,59 @@ def _measured(workers: int, args: argparse.Namespace) -> dict[str, float]:
         'of that without scenes': idle_s / IDLE_S,
         'scheduler, ms a scene': 1000 * scheduler_s / len(scenes),
         'client, ms a scene': 1000 * client_s / len(scenes),
-        **peaks,
+        'workers, ms a scene': 1000 * workers_s / len(scenes),
+        'scheduler, MB': watch.scheduler_mb,
+        'client, MB': watch.client_mb,
     }
 
 
-def _clocks(scheduler: psutil.Process) -> tuple[float, float, float]:
-    """Processor time of the scheduler and of this process, and the time of a clock."""
-    return _seconds(scheduler), time.process_time(), time.perf_counter()
+class _Watch:
+    """Takes the time and memory of a run from here on, and tells each minute how far it is.
+
+    Args:
+        cluster: where it runs.
+        keyframes: steps of a scene.
+    """
+
+    def __init__(self, cluster: SleepingCluster, keyframes: int):
+        self._cluster, self._keyframes = cluster, keyframes
+        self.scheduler_mb = self.client_mb = 0.0
+        self._looked, self._told = 0.0, time.monotonic()
+        self._start = self._clocks()
+
+    def clocks(self) -> np.ndarray:
+        """Seconds since the start: processor time of scheduler, client and all workers, and those of a clock."""
+        return np.subtract(self._clocks(), self._start)
+
+    def _clocks(self) -> tuple[float, float, float, float]:
+        of_workers = sum(map(_seconds, self._cluster.workers))
+        return _seconds(self._cluster.scheduler), time.process_time(), of_workers, time.perf_counter()
+
+    def look(self, done: int) -> None:
+        """Look at the memory, and tell; both only now and then.
+
+        Args:
+            done: steps of scenes done so far.
+        """
+        if time.monotonic() < self._looked + 1:
+            return
+        self._looked = time.monotonic()
+        scheduler_mb, client_mb = _megabytes(self._cluster.scheduler), _megabytes(psutil.Process())
+        self.scheduler_mb, self.client_mb = max(self.scheduler_mb, scheduler_mb), max(self.client_mb, client_mb)
+        if self._looked < self._told + TELL_S:
+            return
+        self._told = self._looked
+        scheduler_s, client_s, workers_s, took = self.clocks()
+        print(
+            f'{took:.0f} s: {done // self._keyframes} scenes; scheduler {scheduler_s:.0f} s of its core and '
+            f'{scheduler_mb:.0f} MB, client {client_s:.0f} s and {client_mb:.0f} MB, workers {workers_s:.0f} s',
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+
+def _megabytes(process: psutil.Process) -> float:
+    """Memory of a process."""
+    return process.memory_info().rss / 1e6
 
 
 def _seconds(process: psutil.Process) -> float:
