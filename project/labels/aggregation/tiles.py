@@ -37,13 +37,19 @@ def tile_map_around(positions: np.ndarray, config: TileConfig = DEFAULT.tiles) -
     reach = np.array([config.reach_m, config.reach_m, config.height_m])
     origin = np.floor((positions.min(axis=0) - reach) / TILE_M) * TILE_M
     shape = np.ceil((positions.max(axis=0) + reach - origin)[:2] / TILE_M).astype(int)
-    centres = origin[:2] + (np.moveaxis(np.indices(shape), 0, -1) + 0.5) * TILE_M
+    along_x, along_y = (origin[axis] + (np.arange(shape[axis]) + 0.5) * TILE_M for axis in (0, 1))
     within = np.zeros(shape, bool)
-    for position in positions:
-        within |= (np.abs(centres - position[:2]) < config.reach_m + TILE_M).all(axis=-1)
-    tiles = np.where(within, np.cumsum(within).reshape(shape) - 1, -1).astype(np.int32)
+    for x, y in positions[:, :2]:
+        # Only these are touched, not all tiles: an hour's drive has 7,200 keyframes and millions of tiles around it.
+        near_x = np.flatnonzero(np.abs(along_x - x) < config.reach_m + TILE_M)
+        near_y = np.flatnonzero(np.abs(along_y - y) < config.reach_m + TILE_M)
+        within[near_x[0] : near_x[-1] + 1, near_y[0] : near_y[-1] + 1] = True
+    ix, iy = np.nonzero(within)
+    tiles = np.full(shape, -1, np.int32)
+    tiles[ix, iy] = np.arange(len(ix))
     height = int(np.ceil((positions[:, 2].max() + config.height_m - origin[2]) / CELL_M))
-    return TileMap(origin - (TILE_M, TILE_M, 0), np.pad(tiles, 1, constant_values=-1), centres[within], height)
+    centres = np.stack([along_x[ix], along_y[iy]], axis=-1)
+    return TileMap(origin - (TILE_M, TILE_M, 0), np.pad(tiles, 1, constant_values=-1), centres, height)
 
 
 @njit(cache=True, error_model='numpy')
