@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,13 @@ from project.execution.executor import Executor
 from project.execution.processes import Processes
 from project.formats import FORMATS, voxels
 from project.geometry.bitgrid import MOST_LAYERS
+from project.labels.run.away import division_away, files_to_fetch, label_away
 from project.labels.run.convert import Outcome, convert, write_log
 from project.labels.run.every_sweep import at_every_sweep
 from project.labels.run.folder import LOG_FILE, prepare_folder, state_poses
 from project.labels.run.grids import grid_of_words
 from project.labels.run.index import write_infos
-from project.labels.run.places import Places, label_away
+from project.labels.run.places import Places
 from project.labels.run.pose_files import corrected_records, read_report
 from project.labels.run.report import Report
 from project.labels.run.settings import Settings
@@ -317,8 +319,12 @@ def label(
 ) -> list[Outcome]:
     """Label the scenes that are complete; returns an outcome for each of them and for each broken one."""
     with report.progress(seen.todo) as on_progress:
-        away = (label_away, (settings, places.away)) if places.away else (None, None)
-        outcomes = convert(Scenes(source, seen.longest_first()), settings, executor, on_progress, *away)
+        scenes, away = Scenes(source, seen.longest_first()), places.away
+        if away is None:
+            outcomes = convert(scenes, settings, executor, on_progress)
+        else:
+            ahead, shared = partial(files_to_fetch, settings=settings), (settings, away)
+            outcomes = convert(scenes, settings, executor, on_progress, label_away, shared, division_away(), ahead)
     outcomes.sort(key=lambda outcome: seen.complete.index(outcome.scene_name))
     return outcomes + [Outcome(name, error=error) for name, error in seen.broken.items()]
 

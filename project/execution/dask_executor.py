@@ -5,7 +5,6 @@ import pickle
 import queue
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +16,8 @@ from distributed import Client, Future, KilledWorker
 
 from project.errors import UserError
 from project.execution import on_worker
-from project.execution.executor import Division, Lost, Work
+from project.execution.executor import Division, Followed, Lost, Work
+from project.execution.promises import Promises
 
 cloudpickle.register_pickle_by_value(on_worker)
 
@@ -104,6 +104,7 @@ class DaskExecutor:
         on_progress: Callable[[int], None] = lambda done: None,
         try_elsewhere: Callable[[Any], bool] = lambda result: False,
         division: Division | None = None,
+        ahead: Callable[[Any], Any] | None = None,
     ) -> list[Any]:
         """As :class:`project.execution.executor.Executor` says.
 
@@ -112,18 +113,19 @@ class DaskExecutor:
         """
         # The scheduler holds no more than one item a thread, however large it is.
         with dask.config.set({'distributed.admin.large-graph-warning-threshold': '1TB'}):
-            return _Run(self, work, items, shared, on_progress, try_elsewhere, division).results()
+            return _Run(self, work, items, shared, on_progress, try_elsewhere, division, ahead).results()
 
 
 class _Run:
     """One call of :meth:`DaskExecutor.run`."""
 
-    def __init__(self, executor: DaskExecutor, work: Work, items, shared, on_progress, try_elsewhere, division):
+    def __init__(self, executor: DaskExecutor, work: Work, items, shared, on_progress, try_elsewhere, division, ahead):
         self.executor, self.client = executor, executor.client
         self.work, self.items, self.shared = work, items, shared
-        self.on_progress, self.try_elsewhere, self.division = on_progress, try_elsewhere, division
+        self.on_progress, self.try_elsewhere, self.division, self.ahead = on_progress, try_elsewhere, division, ahead
         self.topic = f'occupancy-{uuid.uuid4().hex}'
-        self.waiting = deque(range(len(items)))
+        self.promises = Promises(len(items))
+        self.waiting = self.promises.waiting
         self.running: dict[str, _Task] = {}
         self.done: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.events: queue.SimpleQueue[tuple[str, str, int]] = queue.SimpleQueue()
@@ -166,30 +168,39 @@ class _Run:
         # One task for each thread, and none that waits behind another: the death of its worker would count for it as
         # well. With all tasks at once, all scenes would be in the scheduler's memory.
         room = max(threads, self.executor.workers, 1) - sum(task.parts for task in self.running.values())
-        by_avoided: dict[str, list[int]] = {}
-        for _ in range(min(max(room, 0), len(self.waiting))):
-            number = self.waiting.popleft()
-            by_avoided.setdefault(self.avoided.get(number, ''), []).append(number)
-        for avoided, numbers in by_avoided.items():
+        by_place: dict[tuple[str, str], list[int]] = {}
+        for number, worker in self.promises.take(max(room, 0), set(self.threads) - self.unlike):
+            by_place.setdefault((self.avoided.get(number, ''), worker), []).append(number)
+        for (avoided, worker), numbers in by_place.items():
             for first in range(0, len(numbers), BATCH):
-                self._send(numbers[first : first + BATCH], self.unlike | {avoided}, max(2.0, threads / REPORTS_S))
+                batch = numbers[first : first + BATCH]
+                self._send(batch, self.unlike | {avoided}, worker, max(2.0, threads / REPORTS_S))
 
-    def _send(self, numbers: list[int], shunned: set[str], report_s: float) -> None:
+    def _send(self, numbers: list[int], shunned: set[str], worker: str, report_s: float) -> None:
         avoid = not shunned.isdisjoint(self.threads)
         others = [address for address in self.threads if address not in shunned] if avoid else []
         # A worker to be avoided is better than none.
-        where: dict[str, Any] = {'workers': others or None, 'allow_other_workers': bool(others), 'pure': False}
+        chosen = [worker] if worker and worker not in shunned else others
+        where: dict[str, Any] = {'workers': chosen or None, 'allow_other_workers': bool(chosen), 'pure': False}
         items = {number: self.items[number] for number in numbers}
         parts = {number: self._parts(item) for number, item in items.items()}
         whole = [number for number in numbers if parts[number] == 1]
         keys = [f'occupancy-{number}-{uuid.uuid4().hex}' for number in whole]
-        payloads = [on_worker.Payload(pickle.dumps((self.work, items[number], self.shared))) for number in whole]
+        tasks = [(self.work, self._followed(number, items[number]), self.shared) for number in whole]
+        payloads = [on_worker.Payload(pickle.dumps(task)) for task in tasks]
         run = partial(on_worker.work_on, self.executor.expected, self.topic, report_s)
         futures = self.client.map(run, keys, keys, payloads, key=keys, **where) if keys else []
         for number, key, future in zip(whole, keys, futures, strict=True):
             self._follow(key, _Task(number, future, key))
         for number in set(numbers) - set(whole):
             self._send_divided(number, items[number], parts[number], where, run)
+
+    def _followed(self, number: int, item: Any) -> Any:
+        """What a worker is given in place of an item."""
+        if self.ahead is None:
+            return item
+        promised = self.promises.promise(number)
+        return Followed(item, None if promised is None else self.ahead(self.items[promised]))
 
     def _parts(self, item: Any) -> int:
         return 1 if self.division is None or len(self.threads) < 2 else self.division.parts(item, self.shared)
@@ -237,9 +248,11 @@ class _Run:
             error = task.future.exception()
             if not isinstance(error, KilledWorker):
                 raise error
+            self.promises.ended(task.number, None)
             self._try_again_alive(task)
             return
         reply = task.future.result()
+        self.promises.ended(task.number, reply['worker'])
         if reply['differs']:
             if reply['worker'] not in self.unlike:
                 self.executor.warn(
@@ -300,6 +313,7 @@ class _Run:
 
     def _give_up(self, task: _Task, worker: str) -> None:
         task.future.cancel()
+        self.promises.ended(task.number, None)
         self.executor.warn(f'{worker or "a worker"} hangs; what it was to do is tried elsewhere')
         if worker in self.threads:
             # A worker without a nanny cannot be restarted; its thread is lost.

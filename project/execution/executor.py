@@ -21,6 +21,19 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class Followed:
+    """An item, and what its worker should know of another one.
+
+    Attributes:
+        item: what to work on.
+        upcoming: of the item that the same worker or one of the same machine probably gets next; None if none is known.
+    """
+
+    item: Any
+    upcoming: Any
+
+
+@dataclass(frozen=True)
 class Division:
     """How an item can be divided among workers: its beginning is made once, and parts of the rest side by side.
 
@@ -54,6 +67,7 @@ class Executor(Protocol):
         on_progress: Callable[[int], None] = lambda done: None,
         try_elsewhere: Callable[[Any], bool] = lambda result: False,
         division: Division | None = None,
+        ahead: Callable[[Any], Any] | None = None,
     ) -> list[Any]:
         """Call a function for each item.
 
@@ -64,6 +78,8 @@ class Executor(Protocol):
             on_progress: called from time to time with the number of steps done so far.
             try_elsewhere: whether a result is worth another try on another machine, such as a disk that failed.
             division: how items can be divided, where that pays.
+            ahead: called here with an item; returns what a worker should know of it while it works on the one before.
+                If it is given, `work` is called with :class:`Followed` in place of items.
 
         Returns:
             The results in the order of the items; :class:`Lost` where there is none.

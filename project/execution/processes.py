@@ -5,7 +5,7 @@ from collections.abc import Callable, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from project.execution.executor import Division, Lost, Work
+from project.execution.executor import Division, Followed, Lost, Work
 from project.workers import call_each
 
 KILLED = 'its process was killed twice, most likely for lack of memory; run again with fewer --workers'
@@ -29,8 +29,11 @@ class Processes:
         on_progress: Callable[[int], None] = lambda done: None,
         try_elsewhere: Callable[[Any], bool] = lambda result: False,
         division: Division | None = None,
+        ahead: Callable[[Any], Any] | None = None,
     ) -> list[Any]:
         """As :class:`project.execution.executor.Executor` says; there is no other machine, and nothing is divided."""
+        if ahead is not None:
+            items = _FollowedItems(items, ahead, min(self.workers, len(items)))
         if self.workers == 1 or len(items) < 2:
             return _run_here(work, items, shared, on_progress)
         # Forks of a fresh process that has imported everything: a fork of this one, in which threads run, might hang.
@@ -43,6 +46,21 @@ class Processes:
             lambda: on_progress(sum(done)),
         )  # fmt: skip
         return [Lost(KILLED) if result is None else result for result in results]
+
+
+class _FollowedItems(Sequence):
+    """Items, each with what is to be known of the one that starts about when it ends: as many items later as there are
+    processes."""
+
+    def __init__(self, items: Sequence[Any], ahead: Callable[[Any], Any], distance: int):
+        self._items, self._ahead, self._distance = items, ahead, distance
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, number):
+        later = number + self._distance
+        return Followed(self._items[number], self._ahead(self._items[later]) if later < len(self) else None)
 
 
 def _run_here(work: Work, items: Sequence[Any], shared: Any, on_progress: Callable[[int], None]) -> list[Any]:

@@ -1,5 +1,6 @@
 """A local folder that mirrors a remote one: files are fetched when they are asked for, several at a time."""
 
+import contextlib
 import os
 import shutil
 import threading
@@ -16,6 +17,10 @@ LISTED_FROM = 4
 
 EVICT_AFTER = 0.02
 """The cache is looked through when this part of its size was fetched."""
+
+
+AHEAD = 0.02
+"""Files that nobody has asked for yet are fetched up to this part of the cache's size."""
 
 
 class Mirror:
@@ -97,11 +102,32 @@ class Mirror:
     def soon(self, names: Iterable[str]) -> None:
         """Begin to fetch files, in this order; returns at once."""
         with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(IN_FLIGHT)
+            pool = self._threads()
             for name in names:
                 if name not in self._coming:
-                    self._coming[name] = self._pool.submit(self._bring, name)
+                    self._coming[name] = pool.submit(self._bring, name)
+
+    def later(self, names: Sequence[str]) -> None:
+        """Fetch files that may be wanted later, after those wanted :meth:`soon`; returns at once.
+
+        They are left out if all of them would take more of the cache than :data:`AHEAD`. What cannot be fetched is
+        tried again by whoever asks for it.
+        """
+        with self._lock:
+            pool = self._threads()
+            pool.submit(self._fetch_ahead, pool, names)
+
+    def _fetch_ahead(self, pool: ThreadPoolExecutor, names: Sequence[str]) -> None:
+        if sum(entry.size for entry in self.look(names).values()) > AHEAD * self.limit:
+            return
+        with contextlib.suppress(RuntimeError):  # meanwhile :meth:`settle` has ended the pool
+            for name in names:
+                pool.submit(self._bring, name)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(IN_FLIGHT)
+        return self._pool
 
     def bring(self, names: Sequence[str]) -> None:
         """Make sure that local files are those of the store; files whose object does not exist are removed.
@@ -119,7 +145,7 @@ class Mirror:
                 self._coming.pop(name, None)
 
     def settle(self) -> None:
-        """Fetch nothing more of what was wanted soon."""
+        """Fetch nothing more of what was wanted soon or later."""
         with self._lock:
             pool, self._pool, self._coming = self._pool, None, {}
         if pool is not None:

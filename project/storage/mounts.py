@@ -141,6 +141,13 @@ def soon(paths: Iterable[str | os.PathLike]) -> None:
             mirror.soon(names)
 
 
+def later(paths: Iterable[str | os.PathLike]) -> None:
+    """Fetch files that may be wanted later, once those wanted :func:`soon` are on their way."""
+    if _MIRRORS:
+        for mirror, names in _by_mirror(paths):
+            mirror.later(names)
+
+
 def sizes_of(paths: Iterable[str | os.PathLike]) -> Iterator[int]:
     """The size of each file, -1 where there is none; those of a mirror are the sizes in the store."""
     known: dict[str, int] = {}

@@ -14,6 +14,12 @@ def tenfold(item, shared, on_step):
     return item * 10
 
 
+def process_and_next(followed, shared, on_step):
+    """The process that works on an item, and what it is told of the next one."""
+    time.sleep(0.2 * (1 + followed.item % 2))
+    return os.getpid(), followed.upcoming
+
+
 def first_byte(item, shared, on_step):
     return item[0]
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from cluster_work import die, fail_first, hang_first, tenfold
+from cluster_work import die, fail_first, hang_first, process_and_next, tenfold
 
 pytest.importorskip('distributed')
 
@@ -45,6 +45,21 @@ def test_what_failed_on_a_machine_is_tried_on_another_and_no_more(executor, tmp_
     first, second = executor.run(fail_first, ['a'], tmp_path, try_elsewhere=lambda r: r == 'failed')[0].split()
     assert first != second
     assert executor.run(fail_first, ['a', 'b'], tmp_path, try_elsewhere=lambda r: True)[1] != 'failed'
+
+
+def test_a_worker_gets_the_item_that_it_was_told_of(executor):
+    count, told = 12, []
+
+    def ahead(item: int) -> int:
+        told.append(item)
+        return item
+
+    results = executor.run(process_and_next, range(count), None, ahead=ahead)
+    # Each but the first two was announced once, to one of two.
+    assert sorted(told) == list(range(2, count)) == sorted(following for _, following in results if following)
+    kept = [results[following][0] == process for process, following in results if following]
+    # At the end one takes what the other was promised.
+    assert sum(kept) >= len(kept) - 1
 
 
 def test_workers_of_another_version_are_named_before_anything_is_done(client, said):

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from faulty_proxy import Faults, faulty_proxy
 
+from project.commands import occ_convert
 from project.commands.occ_check import main as check
 from project.commands.occ_convert import main
 from project.commands.occ_visualize import main as visualize
+from project.labels.run.away import division_away
+from project.labels.run.convert import division_of
 from project.storage.remote import RemoteFolder
 
 OPTIONS = ['--num_sweeps', '1', '--no-refine-poses', '--format', 'occ3d', '--no-masks', '--format', 'voxels']
@@ -93,6 +96,21 @@ def test_what_is_wrong_is_told_of_the_url(world, bucket, capsys):
 def test_several_processes(world, local_labels, options, tmp_path):
     assert convert(world, *options, '--cache', str(tmp_path / 'cache')) == 0
     assert contents(f'{world}/occupancy') == local_labels
+
+
+@pytest.mark.slow
+def test_a_scene_that_is_divided(world, monkeypatch):
+    """The worker that begins it reads the recording; all send labels."""
+    dask_executor = pytest.importorskip('project.execution.dask_executor')
+    monkeypatch.setattr(occ_convert, 'division_away', lambda: division_away(division_of(1)))
+    divided, send = [], dask_executor._Run._send_divided
+    monkeypatch.setattr(
+        dask_executor._Run, '_send_divided', lambda run, *rest: (divided.append(rest[0]), send(run, *rest))
+    )
+    options = ['--num_sweeps', '1', '--no-refine-poses', '--format', 'occ3d', '--masks']
+    assert main(['--dataroot', world, *options, '--save_path', f'{world}/whole', '--workers', '1']) == 0
+    assert main(['--dataroot', world, *options, '--save_path', f'{world}/parts', '--cluster', 'local:2']) == 0
+    assert sorted(divided) == [0, 1] and contents(f'{world}/parts') == contents(f'{world}/whole')
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Copies of remote files: whole, those of now, fetched once, several at a time; errors name the object."""
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from faulty_proxy import Faults, faulty_proxy
 from project.errors import UserError
 from project.storage import mounts, remote
 from project.storage.mirror import Mirror
-from project.storage.mounts import CacheChoice, at_hand, mounted, sizes_of, soon
+from project.storage.mounts import CacheChoice, at_hand, later, mirror_at, mounted, sizes_of, soon
 from project.storage.remote import RemoteError, RemoteFolder
 
 
@@ -154,3 +155,43 @@ def test_paths_that_leave_the_mirror_are_not_its_files(bucket, objects, tmp_path
     outside = folder / '..' / '..' / 'outside.txt'
     at_hand(outside)
     assert mounts.mirror_at(outside) is None and not os.path.exists(outside)
+
+
+def test_files_of_later_come_by_themselves_after_those_wanted_soon(bucket, objects, faults, tmp_path):
+    folder = mounted(f'{bucket}/data', CacheChoice(tmp_path / 'cache'))
+    first, then = list(objects)[:9], list(objects)[9:-1]
+    soon(folder / name for name in first)
+    later(folder / name for name in then)
+    wait_until(lambda: all((folder / name).is_file() for name in then))
+    assert set(faults.contents_read()[:4]) < {f'/{bucket[5:]}/data/{name}' for name in first}
+    mirror = mirror_at(folder)
+    mirror.settle()
+    faults.requests.clear()
+    assert read_all(folder, objects) == objects
+    assert [path.rpartition('/')[2] for path in faults.contents_read()] == ['empty.txt']
+
+
+def test_files_of_later_are_not_fetched_where_they_would_fill_the_cache(bucket, objects, faults, tmp_path):
+    folder = mounted(f'{bucket}/data', CacheChoice(tmp_path / 'cache', limit=50 * sum(map(len, objects.values())) - 50))
+    later(folder / name for name in objects)
+    wait_until(lambda: faults.requests)
+    mirror_at(folder).settle()
+    assert not faults.contents_read()
+
+
+def test_what_cannot_be_fetched_for_later_troubles_nobody(bucket, objects, faults, tmp_path):
+    folder = mounted(f'{bucket}/data', CacheChoice(tmp_path / 'cache'))
+    faults.fail_every, faults.only = 1, 'scene_003'
+    later(folder / name for name in objects)
+    wait_until(lambda: any('scene_003.bin' in path for path in faults.contents_read()))
+    faults.fail_every = 0
+    assert read_all(folder, objects) == objects
+    later([folder / 'no.bin'])
+    mirror_at(folder).settle()
+
+
+def wait_until(reached, most_s=20.0):
+    end = time.monotonic() + most_s
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -52,7 +52,8 @@ def convert(
     on_progress: Callable[[int], None] = lambda done: None,
     work: Work | None = None,
     shared: Any = None,
-    part_keyframes: int = PART_KEYFRAMES,
+    division: Division | None = None,
+    ahead: Callable[[Scene], Any] | None = None,
 ) -> list[Outcome]:
     """Label scenes; the files depend neither on who does it nor on the order.
 
@@ -62,14 +63,15 @@ def convert(
         executor: who does it, such as :class:`project.execution.processes.Processes`.
         on_progress: called from time to time with the number of keyframes labelled so far.
         work, shared: who labels a scene and what it is given, where that is not :func:`label_reported` and `settings`.
-        part_keyframes: where workers can divide scenes, they divide those of more than twice as many keyframes.
+        division: how workers divide long scenes; that of :func:`division_of` where `work` is not given.
+        ahead: what a worker should know of the next scene, as executors take it; `work` then knows of it.
 
     Returns:
         What became of each scene, in their order.
     """
-    division = division_of(part_keyframes) if work is None else None
-    work, shared = (label_reported, settings) if work is None else (work, shared)
-    outcomes = executor.run(work, scenes, shared, on_progress, lambda outcome: outcome.elsewhere, division)
+    if work is None:
+        work, shared, division = label_reported, settings, division or division_of()
+    outcomes = executor.run(work, scenes, shared, on_progress, lambda outcome: outcome.elsewhere, division, ahead)
     return [
         Outcome(scenes[number].name, error=outcome.reason) if isinstance(outcome, Lost) else outcome
         for number, outcome in enumerate(outcomes)
@@ -103,7 +105,7 @@ def _reported(name: str, work: Callable[[], Outcome]) -> Outcome:
     return replace(outcome, seconds=time.perf_counter() - start)
 
 
-def division_of(part_keyframes: int) -> Division:
+def division_of(part_keyframes: int = PART_KEYFRAMES) -> Division:
     """How workers divide scenes of more than twice as many keyframes: these are cut into runs of about so many.
 
     Only where masks are made. Without them most of the time goes into what concerns the scene as a whole, and handing

@@ -1,21 +1,13 @@
 """Where recordings come from and labels go: folders of this machine, or URLs that local folders stand for."""
 
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from project.errors import UserError, what_is_wrong
-from project.formats import FORMATS
-from project.labels.run.convert import Outcome, label_reported
 from project.labels.run.pose_files import FOLDER as POSES
-from project.labels.run.pose_files import pose_file
-from project.labels.run.settings import Settings
-from project.sources.base import Scene
 from project.storage.mirror import Mirror
-from project.storage.mounts import CacheChoice, is_url, local_path, mirror_at, mounted, scratch, soon
+from project.storage.mounts import CacheChoice, is_url, local_path, mirror_at, mounted, scratch
 from project.storage.outbox import Outbox
 from project.storage.remote import RemoteFolder
 from project.storage.remote_lock import remote_lock
@@ -98,63 +90,3 @@ class Away:
     recordings: Mirror | None
     labels: RemoteFolder | None
     scratch: Path
-
-
-def label_away(scene: Scene, shared: tuple[Settings, Away], on_keyframe: Callable[[], None]) -> Outcome:
-    """Label a scene whose recording or labels are at a URL, and report errors instead of raising them.
-
-    The sweeps are fetched while the first of them are worked on, and labels are sent while the next are made.
-    """
-    settings, away = shared
-    try:
-        with ExitStack() as stack:
-            if away.recordings is not None:
-                scene = replace(scene, dataroot=away.recordings.folder)
-            if away.labels is None:
-                outbox = None
-            else:
-                base = away.scratch if away.scratch.is_dir() else scratch()
-                folder = stack.enter_context(TemporaryDirectory(dir=base, prefix=f'{scene.name}-'))
-                outbox = Outbox(away.labels, Path(folder))
-                settings = replace(settings, save_path=outbox.folder)
-                _expect_labels(outbox, scene, settings)
-            if away.recordings is not None:
-                stack.callback(_let_go, away.recordings, scene)
-                if any(map(settings.missing, scene.keyframes)):
-                    soon(map(scene.dataroot.joinpath, _files(scene)))
-
-            def on_labels() -> None:
-                if outbox is not None:
-                    outbox.push_soon()
-                on_keyframe()
-
-            outcome = label_reported(scene, settings, on_labels)
-            if outbox is not None:
-                # Those that are complete are worth keeping, whatever went wrong later.
-                outbox.settle()
-                outbox.push()
-            return outcome
-    except Exception as problem:
-        log = None if isinstance(problem, UserError) else traceback.format_exc()
-        return Outcome(scene.name, error=what_is_wrong(problem), log=log, elsewhere=isinstance(problem, OSError))
-
-
-def _expect_labels(outbox: Outbox, scene: Scene, settings: Settings) -> None:
-    """Have names of the labels that are there already, which are not made again."""
-    paths = [pose_file(settings.save_path, scene.name)]
-    if not settings.overwrite:
-        paths += [settings.save_path / FORMATS[name].path(k) for name in settings.formats for k in scene.keyframes]
-    outbox.expect(path.relative_to(outbox.folder).as_posix() for path in paths)
-
-
-def _files(scene: Scene) -> list[str]:
-    """Files that labelling reads, in order of time."""
-    pairs = zip(scene.sweep_files, scene.label_files, strict=True)
-    return [name for pair in pairs for name in pair if name is not None]
-
-
-def _let_go(mirror: Mirror, scene: Scene) -> None:
-    """End what was begun for a scene; copies that nobody will use again go."""
-    mirror.settle()
-    if mirror.temporary:
-        mirror.drop(_files(scene))
