@@ -203,7 +203,8 @@ class _Run:
         return Followed(item, None if promised is None else self.ahead(self.items[promised]))
 
     def _parts(self, item: Any) -> int:
-        return 1 if self.division is None or len(self.threads) < 2 else self.division.parts(item, self.shared)
+        workers = len(self.threads)
+        return 1 if self.division is None or workers < 2 else self.division.parts(item, self.shared, workers)
 
     def _send_divided(self, number: int, item: Any, parts: int, where: dict[str, Any], run: Callable) -> None:
         """Send an item's beginning, its parts, which need that, and what puts their replies together."""

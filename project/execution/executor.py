@@ -40,7 +40,7 @@ class Division:
     All are functions of modules.
 
     Attributes:
-        parts: number of parts, of the item and what all share; 1 does not divide it.
+        parts: number of parts, of the item, what all share, and the number of workers; 1 does not divide it.
         begin: of the same; returns what the parts need, which has a size in bytes (``nbytes``), and None, or None, and
             the result of the item.
         cut: of what `begin` returned, what all share, the number of a part, and how many there are; returns what this
@@ -49,7 +49,7 @@ class Division:
         join: takes the results of the parts; returns that of the item.
     """
 
-    parts: Callable[[Any, Any], int]
+    parts: Callable[[Any, Any, int], int]
     begin: Callable[[Any, Any], tuple[Any, Any]]
     cut: Callable[[Any, Any, int, int], Any]
     work: Work

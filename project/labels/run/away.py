@@ -67,8 +67,8 @@ def division_away(of_here: Division | None = None) -> Division:
     )  # fmt: skip
 
 
-def _parts(of_here: Division, scene: Scene, shared: Shared) -> int:
-    return of_here.parts(scene, shared[0])
+def _parts(of_here: Division, scene: Scene, shared: Shared, workers: int) -> int:
+    return of_here.parts(scene, shared[0], workers)
 
 
 def _begin(of_here: Division, scene: Scene, shared: Shared) -> tuple[Any, Outcome | None]:

@@ -106,7 +106,8 @@ def _reported(name: str, work: Callable[[], Outcome]) -> Outcome:
 
 
 def division_of(part_keyframes: int = PART_KEYFRAMES) -> Division:
-    """How workers divide scenes of more than twice as many keyframes: these are cut into runs of about so many.
+    """How workers divide scenes of more than twice as many keyframes: into runs of half to the whole of that, so that
+    each worker gets as many of them.
 
     Only where masks are made. Without them most of the time goes into what concerns the scene as a whole, and handing
     points over takes about as long as what remains.
@@ -114,9 +115,14 @@ def division_of(part_keyframes: int = PART_KEYFRAMES) -> Division:
     return Division(partial(_parts, part_keyframes), _begin, _cut, _label_part, _joined)
 
 
-def _parts(part_keyframes: int, scene: Scene, settings: Settings) -> int:
+def _parts(part_keyframes: int, scene: Scene, settings: Settings, workers: int) -> int:
     keyframes, masked = len(scene.keyframes), any(map(settings.with_masks, settings.formats))
-    return -(-keyframes // part_keyframes) if masked and keyframes > 2 * part_keyframes else 1
+    if not masked or keyframes <= 2 * part_keyframes:
+        return 1
+    parts = -(-keyframes // part_keyframes)
+    # As many for each worker, but none of less than half as many keyframes.
+    most = max(parts, min(2 * keyframes // part_keyframes, keyframes))
+    return min(-(-parts // workers) * workers, most)
 
 
 def _begin(scene: Scene, settings: Settings) -> tuple[AggregatedScene | None, Outcome | None]:

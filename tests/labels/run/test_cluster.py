@@ -82,8 +82,12 @@ def test_a_part_has_what_its_window_needs_and_nothing_else(tiny_world, tmp_path)
 def test_only_long_scenes_with_masks_are_divided(tmp_path):
     parts, masked = division_of(10).parts, Settings(tmp_path, masks=True)
     scenes = {number: SimpleNamespace(keyframes=range(number)) for number in (20, 21, 30, 31)}
-    assert [parts(scene, masked) for scene in scenes.values()] == [1, 3, 3, 4]
-    assert parts(scenes[31], Settings(tmp_path)) == 1
+    assert [parts(scene, masked, 2) for scene in scenes.values()] == [1, 4, 4, 4]
+    # Each of three workers gets as many, and those of a large cluster no less than five keyframes.
+    assert [parts(scene, masked, 3) for scene in scenes.values()] == [1, 3, 3, 6]
+    assert [parts(scene, masked, 99) for scene in scenes.values()] == [1, 4, 6, 6]
+    assert parts(scenes[31], Settings(tmp_path), 2) == 1
+    assert [division_of(1).parts(scenes[21], masked, workers) for workers in (2, 5, 99)] == [21, 21, 21]
 
 
 @pytest.mark.parametrize('case', ['nothing is left to do', 'a file is missing'])
