@@ -1,5 +1,6 @@
 """The dataset, its pipeline transforms and the data preprocessor, registered with mmdet3d."""
 
+from project.datasets.clips import OccupancyClipSampler
 from project.datasets.data_sample import OccupancyDataSample
 from project.datasets.dataset import NuScenesOccupancyDataset
 from project.datasets.grid_augmentation import MoveOccupancyGrid
@@ -23,6 +24,7 @@ __all__ = [
     'LoadSurroundImages',
     'MoveOccupancyGrid',
     'NuScenesOccupancyDataset',
+    'OccupancyClipSampler',
     'OccupancyDataPreprocessor',
     'OccupancyDataSample',
     'PackOccupancyInputs',

@@ -42,6 +42,9 @@ class NuScenesOccupancyDataset(BaseDataset):
             `data_root` itself), and the folder of the labels (``occupancy``); either may be a URL.
         frame: frame of the model's grid and of the labels, ``'lidar'`` or ``'ego'``.
         queue_length: number T of keyframes that the model sees, the present one included.
+        earlier_images: False if the model finds the earlier frames among the other samples of the batch, as those of
+            :class:`~project.datasets.clips.OccupancyClipSampler` have them. There are images, ``lidar2img`` and
+            ``global_from_grid`` of the present keyframe only then.
         cameras: names, in the order the model sees; by default all of the index, in the order that it states.
         cache: folder for copies of files at URLs, shared by processes and kept; by default a temporary one.
         cache_size: what was not used for longest is removed from the copies beyond this.
@@ -61,6 +64,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         data_prefix: dict | None = None,
         frame: str = 'lidar',
         queue_length: int = 1,
+        earlier_images: bool = True,
         cameras: Sequence[str] | None = None,
         cache: str | None = None,
         cache_size: str = '20GB',
@@ -72,7 +76,7 @@ class NuScenesOccupancyDataset(BaseDataset):
         if queue_length < 1:
             raise ValueError(f'queue_length={queue_length}: must be at least 1, the present keyframe')
         self.frame = frame
-        self.queue_length = queue_length
+        self.queue_length, self.earlier_images = queue_length, earlier_images
         self.cameras = None if cameras is None else tuple(cameras)
         data_prefix = {'img': '', 'occupancy': 'occupancy', **(data_prefix or {})}
         choice = CacheChoice(Path(cache) if cache else None, bytes_of(cache_size))
@@ -115,6 +119,14 @@ class NuScenesOccupancyDataset(BaseDataset):
         soon(file for files in info['image_files'] for file in files)
         return info
 
+    def scenes(self) -> list[list[int]]:
+        """Indices of the keyframes of each scene, in order of time."""
+        scenes: dict[str, list[tuple[float, int]]] = {}
+        for index in range(len(self)):
+            info = super().get_data_info(index)
+            scenes.setdefault(info['scene_name'], []).append((info['timestamp'], index))
+        return [[index for _, index in sorted(scene)] for scene in scenes.values()]
+
     def _take_metainfo(self, metainfo: dict) -> None:
         """Labels and cameras of the index; labels are those of the pipeline where it maps categories to its own."""
         if self.cameras is None:
@@ -133,7 +145,7 @@ class NuScenesOccupancyDataset(BaseDataset):
             before = position.get(entries[queue[0]]['prev'])
             queue.insert(0, queue[0] if before is None else before)
             exists.insert(0, before is not None)
-        entry = entries[index]
+        entry, seen = entries[index], queue if self.earlier_images else queue[-1:]
         return {
             'sample_token': entry['token'],
             'scene_name': entry['scene_name'],
@@ -142,10 +154,10 @@ class NuScenesOccupancyDataset(BaseDataset):
             'label_root': self.data_prefix['occupancy'],
             'data_root': self.data_root,
             'frame': self.frame,
-            'image_files': [frames[i]['image_files'] for i in queue],
-            'image_sizes': [frames[i]['image_sizes'] for i in queue],
-            'lidar2img': np.stack([frames[i]['lidar2img'] for i in queue]),
-            'global_from_grid': np.stack([frames[i]['global_from_grid'] for i in queue]),
+            'image_files': [frames[i]['image_files'] for i in seen],
+            'image_sizes': [frames[i]['image_sizes'] for i in seen],
+            'lidar2img': np.stack([frames[i]['lidar2img'] for i in seen]),
+            'global_from_grid': np.stack([frames[i]['global_from_grid'] for i in seen]),
             'frame_exists': np.array(exists),
             'frame_tokens': [entries[i]['token'] for i in queue],
         }

@@ -72,6 +72,27 @@ def test_queue_stays_in_the_scene_and_says_what_does_not_exist(root, records):
             ]
 
 
+def test_a_queue_without_images_of_earlier_keyframes(root):
+    with_images, without = (open_index(root, queue_length=3, earlier_images=each) for each in (True, False))
+    assert with_images.scenes() == without.scenes()
+    for whole, own in zip(with_images, without, strict=True):
+        for name in ('frame_tokens', 'frame_exists'):
+            np.testing.assert_array_equal(own[name], whole[name])
+        for name in ('image_files', 'lidar2img', 'global_from_grid'):
+            np.testing.assert_array_equal(own[name], whole[name][-1:])
+
+
+def test_scenes_are_in_order_of_time(root):
+    dataset = open_index(root, queue_length=2)
+    scenes = dataset.scenes()
+    assert sorted(index for scene in scenes for index in scene) == list(range(len(dataset)))
+    assert len(scenes) == len(make_records())
+    for first, *others in scenes:
+        assert not dataset[first]['frame_exists'][0]
+        for before, index in zip([first, *others], others, strict=False):
+            assert dataset[index]['frame_tokens'] == [dataset[before]['sample_token'], dataset[index]['sample_token']]
+
+
 def test_queue_of_a_subset_reaches_beyond_it(root):
     dataset = open_index(root, queue_length=2, indices=[2])
     assert len(dataset) == 1

@@ -35,6 +35,11 @@ class OccupancyLift(OccupancyDetector):
     volumes of frames, ``frame_tokens``, T names of frames. Where :meth:`keeps` says so, the images of the present frame
     are enough, (B, 1, N, 3, H, W).
 
+    To train with a history, a batch may also hold consecutive keyframes with their own images only, (B, N, 3, H, W),
+    and ``lidar2img`` and ``global_from_grid`` of these. Then the earlier frames of a sample are those samples of the
+    batch that ``frame_tokens`` name; what is not in the batch is ignored, as before the start of a scene. Each frame is
+    computed once for its own losses and for those after it.
+
     Args:
         img_backbone, img_neck, depth_net, view, volume, head: modules, or their configs.
         grid: voxels of the output; a VoxelGrid or the arguments of ``VoxelGrid.from_range``. The configs of volume and
@@ -115,6 +120,11 @@ class OccupancyLift(OccupancyDetector):
         matrices = to_device(stacked_metainfo(data_samples, 'lidar2img'), images.device)
         if self.history is None:
             return self._run(compute, images, matrices, *targets)
+        if images.dim() == 5:
+            if compute != self._losses:
+                raise ValueError('this model predicts from earlier frames as well: leave earlier_images of the data on')
+            earlier = self.find_earlier(data_samples, images.device)
+            return self._run(self._losses_within, images, matrices, *earlier, *targets)
         now = images[:, -1], matrices[:, -1]
         if compute == self._losses:
             past = self.remember(images[:, :-1], matrices[:, :-1], data_samples)
@@ -139,15 +149,35 @@ class OccupancyLift(OccupancyDetector):
         if past and self.history is not None:
             *volumes, motions, exists = past
             volume = self.history(volume, volumes, motions, exists)
+        return self._outputs_of_fused(volume)
+
+    def _outputs_of_fused(self, volume: Tensor) -> dict[str, Tensor]:
         features = self.volume(volume)
         outputs = {'logits': self.head(features)}
         for head in self.extra_heads.values():
             outputs.update(head(features))
         return outputs
 
-    def _losses(self, images: Tensor, image_from_grid: Tensor, *targets: Tensor, past: Sequence[Tensor] = ()) -> dict:
-        lifted = self.lift_images(images, image_from_grid)
-        outputs = self._outputs_of(self.fill_volume(lifted, images, image_from_grid), *past)
+    def _losses(self, images: Tensor, image_from_grid: Tensor, *targets: Tensor) -> dict:
+        lifted, volume = self._lifted_volume(images, image_from_grid)
+        return self._losses_of(lifted, volume, targets)
+
+    def _losses_after(self, images: Tensor, image_from_grid: Tensor, *others: Tensor) -> dict:
+        """Losses with earlier frames: what ``remember`` returns comes before the targets."""
+        count = self.history.frames
+        volumes, (motions, exists, *targets) = others[:count], others[count:]
+        lifted, volume = self._lifted_volume(images, image_from_grid)
+        return self._losses_of(lifted, self.history(volume, volumes, motions, exists), targets)
+
+    def _losses_within(
+        self, images: Tensor, image_from_grid: Tensor, rows: Tensor, motions: Tensor, exists: Tensor, *targets: Tensor
+    ) -> dict:
+        """Losses with earlier frames that are in the same batch: what ``find_earlier`` returns."""
+        lifted, volume = self._lifted_volume(images, image_from_grid)
+        return self._losses_of(lifted, self.history.within(volume, rows, motions, exists), targets)
+
+    def _losses_of(self, lifted: Lifted, fused: Tensor, targets: Sequence[Tensor]) -> dict:
+        outputs = self._outputs_of_fused(fused)
         labels, *others = targets
         losses = self.head.loss(outputs['logits'], labels)
         for head in self.extra_heads.values():
@@ -158,14 +188,45 @@ class OccupancyLift(OccupancyDetector):
             losses = {**losses, **self.image_loss(lifted, *others)}
         return losses
 
-    def _losses_after(self, images: Tensor, image_from_grid: Tensor, *others: Tensor) -> dict:
-        """Losses with earlier frames, whose tensors come before the targets."""
-        count = self.history.frames + 2
-        return self._losses(images, image_from_grid, *others[count:], past=others[:count])
+    def _lifted_volume(self, images: Tensor, image_from_grid: Tensor) -> tuple[Lifted, Tensor]:
+        """Pixels of one frame, and its (B, Z, X, Y, C) volume."""
+        lifted = self.lift_images(images, image_from_grid)
+        return lifted, self.fill_volume(lifted, images, image_from_grid)
 
     def _frame_volume(self, images: Tensor, image_from_grid: Tensor) -> Tensor:
         """(B, Z, X, Y, C) volume of one frame."""
-        return self.fill_volume(self.lift_images(images, image_from_grid), images, image_from_grid)
+        return self._lifted_volume(images, image_from_grid)[1]
+
+    def find_earlier(self, data_samples: Sequence, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Where the earlier frames of each sample are in the same batch.
+
+        Args:
+            data_samples: B keyframes, each of which names T frames and has its own pose.
+            device: of what is returned.
+
+        Returns:
+            (B, T - 1) int64 samples, oldest first, (B, T - 1, 4, 4) motions from each sample's frame to theirs, and
+            (B, T - 1) bool, whether they are there; where not, the sample itself stands in.
+
+        Raises:
+            ValueError: there are more or fewer frames than the history is for.
+        """
+        names = stacked_metainfo(data_samples, 'frame_tokens').tolist()
+        self._check_length(len(names[0]) - 1)
+        found = {present: row for row, (*_, present) in reversed(list(enumerate(names)))}
+        rows = np.array([[found.get(name, -1) for name in earlier] for *earlier, _ in names])
+        exists = (rows >= 0) & stacked_metainfo(data_samples, 'frame_exists')[:, :-1]
+        rows = np.where(exists, rows, np.arange(len(rows))[:, None])
+        poses = stacked_metainfo(data_samples, 'global_from_grid')[:, -1]
+        motions = to_device(np.linalg.solve(poses[rows], poses[:, None]), device)
+        return torch.from_numpy(rows).to(device), motions, torch.from_numpy(exists).to(device)
+
+    def _check_length(self, earlier: int) -> None:
+        if earlier != self.history.frames:
+            raise ValueError(
+                f'the data has {earlier} earlier frames and the model history.frames={self.history.frames}: '
+                "make the dataset's queue_length one more than that"
+            )
 
     @torch.no_grad()
     def remember(self, images: Tensor, image_from_grid: Tensor, data_samples: Sequence) -> tuple[Tensor, ...]:
@@ -183,11 +244,7 @@ class OccupancyLift(OccupancyDetector):
             ValueError: there are more or fewer frames than the history is for.
         """
         frames = image_from_grid.shape[1]
-        if frames != self.history.frames:
-            raise ValueError(
-                f'the data has {frames} earlier frames and the model history.frames={self.history.frames}: '
-                "make the dataset's queue_length one more than that"
-            )
+        self._check_length(frames)
         poses = stacked_metainfo(data_samples, 'global_from_grid')
         # In float64 and on the host: global coordinates are large, the motion from frame to frame is not.
         motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, -1:]), images.device)

@@ -42,9 +42,24 @@ class OccupancyHistory(nn.Module):
             past_from_present: (B, frames, 4, 4) motion of the grid's frame.
             exists: (B, frames) bool, False for frames before the start of the scene, which are ignored.
         """
+        return self._fused(present, [self.compress(volume) for volume in past], past_from_present, exists)
+
+    def within(self, present: Tensor, rows: Tensor, past_from_present: Tensor, exists: Tensor) -> Tensor:
+        """The same where the earlier frames are samples of the same batch; as in ``forward``, they get no gradient.
+
+        Args:
+            present: (B, Z, X, Y, C) volumes of a batch.
+            rows: (B, frames) int64, which of them are the earlier frames of each, oldest first.
+            past_from_present, exists: as in ``forward``; frames that are not in the batch do not exist.
+        """
+        compressed = self.compress(present.detach())
+        past = [compressed[rows[:, index]] for index in range(self.frames)]
+        return self._fused(present, past, past_from_present, exists)
+
+    def _fused(self, present: Tensor, past: Sequence[Tensor], past_from_present: Tensor, exists: Tensor) -> Tensor:
         parts = [present]
         for index, volume in enumerate(past):
-            moved, known = move_volume(self.compress(volume), past_from_present[:, index], self.grid)
+            moved, known = move_volume(volume, past_from_present[:, index], self.grid)
             known = (known & exists[:, index, None, None, None])[..., None]
             parts += [torch.where(known, moved, 0).to(present.dtype), known.to(present.dtype)]
         return torch.cat(parts, dim=-1)

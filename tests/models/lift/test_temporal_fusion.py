@@ -158,3 +158,74 @@ def test_the_frames_asked_for_longest_ago_go_first():
     memory.get(['a'], compute)
     memory.get(['b'], compute)
     assert asked == [[0, 1], [1], [0]]
+
+
+def clip_sample(sample, images, frame):
+    """The same keyframe with its own images only."""
+    own = OccupancyDataSample(metainfo={
+        **{name: sample.metainfo[name] for name in ('frame_exists', 'frame_tokens')},
+        'lidar2img': sample.metainfo['lidar2img'][-1],
+        'global_from_grid': sample.metainfo['global_from_grid'][-1:],
+    })  # fmt: skip
+    own.gt_occupancy = sample.gt_occupancy
+    return images[frame], own
+
+
+def losses_of(model, queues):
+    inputs = {'imgs': torch.stack([each for each, _ in queues])}
+    return model(inputs, [sample for _, sample in queues], mode='loss')
+
+
+def test_a_batch_of_consecutive_frames_is_its_own_history():
+    """In evaluation mode, where norms do not look at the batch, losses and gradients are those of whole queues."""
+    images, poses = scene()
+    queues = [queue(images, poses, frame) for frame in range(5)]
+    clip = [clip_sample(sample, images, frame) for frame, (_, sample) in enumerate(queues)]
+    model = lift_with_history().eval()
+    order = [3, 0, 4, 1, 2]
+    gradients = []
+    for batch in (queues, [clip[place] for place in order]):
+        losses = losses_of(model, batch)
+        gradients.append(torch.autograd.grad(sum(losses.values()), list(model.parameters()), allow_unused=True))
+        gradients.append(losses)
+    expected, expected_losses, found, found_losses = gradients
+    torch.testing.assert_close(found_losses, expected_losses, rtol=1e-4, atol=1e-5)
+    for one, other in zip(found, expected, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_frames_that_are_not_in_the_batch_do_not_exist():
+    images, poses = scene()
+    queues = [queue(images, poses, frame) for frame in range(5)]
+    model = lift_with_history().eval()
+    clip = [clip_sample(sample, images, frame) for frame, (_, sample) in enumerate(queues)]
+    rows, motions, exists = model.find_earlier([clip[frame][1] for frame in (1, 4, 2)], torch.device('cpu'))
+    assert exists.tolist() == [[False, False], [True, False], [False, True]]  # frames -1 and 0, 2 and 3, 0 and 1
+    assert rows[exists].tolist() == [2, 0]
+    expected = np.linalg.solve(poses[2], poses[4])
+    torch.testing.assert_close(motions[1, 0], torch.from_numpy(expected).float(), rtol=1e-4, atol=1e-4)
+    losses = losses_of(model, [clip[0], clip[4]])
+    alone = losses_of(model, [clip[0]]), losses_of(model, [clip[4]])
+    torch.testing.assert_close(2 * losses['loss_ce'], sum(each['loss_ce'] for each in alone), rtol=1e-3, atol=0)
+
+
+def test_each_sample_of_a_batch_may_move_its_grid():
+    """What a moved grid of another sample shows is brought back: the motion is between the moved frames."""
+    images, poses = scene()
+    turned = np.diag([-1.0, 1.0, 1.0, 1.0])
+    _, first = clip_sample(queue(images, poses, 0)[1], images, 0)
+    _, second = clip_sample(queue(images, poses, 1)[1], images, 1)
+    first.set_metainfo({'global_from_grid': first.metainfo['global_from_grid'] @ turned})
+    _, motions, exists = lift_with_history().find_earlier([first, second], torch.device('cpu'))
+    assert exists[1].tolist() == [False, True]
+    expected = turned @ np.linalg.solve(poses[0], poses[1])
+    torch.testing.assert_close(motions[1, 1], torch.from_numpy(expected).float(), rtol=1e-4, atol=1e-4)
+
+
+def test_predictions_need_earlier_images():
+    images, poses = scene()
+    batch, sample = clip_sample(queue(images, poses, 3)[1], images, 3)
+    with pytest.raises(ValueError, match='earlier_images'):
+        lift_with_history()({'imgs': batch[None]}, [sample], mode='tensor')
