@@ -6,7 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
 
-from project.datasets.random_generator import checked_range, new_generator
+from project.datasets.random_generator import checked_range, clip_generator
 from project.formats.common import OccupancyLabels
 from project.formats.object_votes import mean_flow, voted_instances
 from project.formats.vote import vote
@@ -24,7 +24,7 @@ class MoveOccupancyGrid(BaseTransform):
     Images and their depths do not change: the depth of a point is the third coordinate of its projection, in any frame.
     If the labels are stored in finer voxels, these are moved and voted on again; otherwise voxels take the label at
     their centre. Voxels beyond the labels are 255. Velocities are mirrored, turned and scaled as lengths are. All
-    keyframes of a queue move together, so the motion between them does not change.
+    keyframes of a queue, and all of a clip, move together, so the motion between them does not change.
 
     Args:
         mirror: probabilities of exchanging left and right, and front and back.
@@ -41,7 +41,7 @@ class MoveOccupancyGrid(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Move ``lidar2img``, ``global_from_grid``, the labels, the masks and the flow."""
-        moved_from_grid = self.drawn(new_generator())
+        moved_from_grid = self.drawn(clip_generator())
         grid_from_moved = np.linalg.inv(moved_from_grid)
         for name in ('lidar2img', 'global_from_grid'):
             results[name] = results[name] @ grid_from_moved

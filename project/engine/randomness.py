@@ -13,7 +13,9 @@ import torch
 from mmengine.dist import get_rank
 from torch.utils.data import Dataset, Sampler
 
-_ITERATION, _SAMPLE = 0, 1
+from project.datasets.random_generator import begin_clip
+
+_ITERATION, _SAMPLE, _CLIP = 0, 1, 2
 """Purpose of a seed: the first number of the place, so that model and data never share a stream."""
 
 Place = tuple[int, ...]
@@ -33,14 +35,15 @@ def seed_iteration(seed: int, iteration: int) -> None:
 
 
 class SeededDataset(Dataset):
-    """A dataset whose items are asked for by place and index, and are drawn with the seed of that place."""
+    """A dataset whose items are asked for by place, clip and index, and are drawn with the seed of that place."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
 
-    def __getitem__(self, item: tuple[Place, int]):
-        place, index = item
+    def __getitem__(self, item: tuple[Place, Place | None, int]):
+        place, clip, index = item
         seed_everything(*place)
+        begin_clip(clip)
         return self.dataset[index]
 
     def __len__(self) -> int:
@@ -56,7 +59,8 @@ class PlacedSampler(Sampler):
     """A sampler that gives indices together with their place in the run, and can begin within an epoch.
 
     Args:
-        sampler: draws indices, a function of its attributes ``seed`` and ``epoch``.
+        sampler: draws indices, a function of its attributes ``seed`` and ``epoch``. If it has a ``length``, so many
+            samples after each other are a clip.
     """
 
     def __init__(self, sampler: Sampler):
@@ -70,10 +74,12 @@ class PlacedSampler(Sampler):
         if hasattr(self.sampler, 'set_epoch'):
             self.sampler.set_epoch(epoch)
 
-    def __iter__(self) -> Iterator[tuple[Place, int]]:
+    def __iter__(self) -> Iterator[tuple[Place, Place | None, int]]:
+        length, run = getattr(self.sampler, 'length', None), (self.seed, self.epoch)
         for position, index in enumerate(self.sampler):
             if position >= self.skip:
-                yield (_SAMPLE, self.seed, self.epoch, position, get_rank()), index
+                clip = None if length is None else (_CLIP, *run, position // length, get_rank())
+                yield (_SAMPLE, *run, position, get_rank()), clip, index
 
     def __len__(self) -> int:
         return len(self.sampler)

@@ -45,14 +45,14 @@ class OccupancyHistory(nn.Module):
         return self._fused(present, [self.compress(volume) for volume in past], past_from_present, exists)
 
     def within(self, present: Tensor, rows: Tensor, past_from_present: Tensor, exists: Tensor) -> Tensor:
-        """The same where the earlier frames are samples of the same batch; as in ``forward``, they get no gradient.
+        """The same where the earlier frames are samples of the same batch, which then get gradients.
 
         Args:
             present: (B, Z, X, Y, C) volumes of a batch.
             rows: (B, frames) int64, which of them are the earlier frames of each, oldest first.
             past_from_present, exists: as in ``forward``; frames that are not in the batch do not exist.
         """
-        compressed = self.compress(present.detach())
+        compressed = self.compress(present)
         past = [compressed[rows[:, index]] for index in range(self.frames)]
         return self._fused(present, past, past_from_present, exists)
 
