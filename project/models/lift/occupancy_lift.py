@@ -146,10 +146,13 @@ class OccupancyLift(OccupancyDetector):
 
     def _outputs_of(self, volume: Tensor, *past: Tensor) -> dict[str, Tensor]:
         """Outputs of a frame's (B, Z, X, Y, C) volume, and of what ``remember`` returns."""
-        if past and self.history is not None:
-            *volumes, motions, exists = past
-            volume = self.history(volume, volumes, motions, exists)
-        return self._outputs_of_fused(volume)
+        return self._outputs_of_fused(self._fused(volume, *past))
+
+    def _fused(self, volume: Tensor, *past: Tensor) -> Tensor:
+        if not past or self.history is None:
+            return volume
+        *volumes, motions, exists = past
+        return self.history(volume, volumes, motions, exists)
 
     def _outputs_of_fused(self, volume: Tensor) -> dict[str, Tensor]:
         features = self.volume(volume)
@@ -164,10 +167,9 @@ class OccupancyLift(OccupancyDetector):
 
     def _losses_after(self, images: Tensor, image_from_grid: Tensor, *others: Tensor) -> dict:
         """Losses with earlier frames: what ``remember`` returns comes before the targets."""
-        count = self.history.frames
-        volumes, (motions, exists, *targets) = others[:count], others[count:]
+        count = self.history.frames + 2
         lifted, volume = self._lifted_volume(images, image_from_grid)
-        return self._losses_of(lifted, self.history(volume, volumes, motions, exists), targets)
+        return self._losses_of(lifted, self._fused(volume, *others[:count]), others[count:])
 
     def _losses_within(
         self, images: Tensor, image_from_grid: Tensor, rows: Tensor, motions: Tensor, exists: Tensor, *targets: Tensor
