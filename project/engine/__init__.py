@@ -12,6 +12,7 @@ from project.engine.muon import OccupancyMuon
 from project.engine.optimizer import OccupancyOptimWrapperConstructor
 from project.engine.runner import OccupancyRunner
 from project.engine.schedule import OccupancyBaselineLR
+from project.engine.speed import OccupancySpeedHook
 
 __all__ = [
     'OccupancyAverageHook',
@@ -26,5 +27,6 @@ __all__ = [
     'OccupancyOptimWrapperConstructor',
     'OccupancyProgressHook',
     'OccupancyRunner',
+    'OccupancySpeedHook',
     'OccupancyTrainLoop',
 ]
