@@ -117,7 +117,7 @@ def _started(choice: ClusterChoice) -> Any:
     options = dict(choice.options or {})
     if choice.options is None:
         # One thread: a scene keeps a core busy, and labels of two do not fit into the memory of one.
-        return LocalCluster(choice.least, threads_per_worker=1, dashboard_address='127.0.0.1:0')
+        return LocalCluster(n_workers=choice.least, threads_per_worker=1, dashboard_address='127.0.0.1:0')
     module, _, name = choice.class_name.rpartition('.')
     try:
         make = getattr(importlib.import_module(module), name)

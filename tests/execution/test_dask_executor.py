@@ -111,6 +111,13 @@ def test_what_the_option_may_say(tmp_path):
         assert parse_cluster(name).class_name
 
 
+@pytest.mark.parametrize('number', [1, 3])
+def test_a_local_cluster_has_as_many_workers_as_asked_for(number):
+    """Not as many as the machine has cores."""
+    with connected(parse_cluster(f'local:{number}')) as client:
+        assert list(client.nthreads().values()) == [1] * number
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
