@@ -1,7 +1,7 @@
 """Images that stay JPEGs until they are where the model runs: loading processes hand over a thirtieth of the bytes.
 
-On a CPU they are decoded as loading processes do it, to the same pixels; on a GPU by nvJPEG, which rounds and smooths
-colours in its own way.
+On a CPU they are decoded as loading processes do it, to the same pixels; on a GPU by nvJPEG, which does not smooth
+colours of which the file has fewer samples than pixels, and says nothing of damage in the middle of a file.
 """
 
 import logging
