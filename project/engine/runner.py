@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -57,6 +59,32 @@ class OccupancyRunner(Runner):
         """Write the configuration and the versions of all that matters into the work directory."""
         super().dump_config()
         Path(self.work_dir, 'versions.json').write_text(json.dumps(versions(), indent=1) + '\n')
+
+    def train(self) -> torch.nn.Module:
+        """Train, and end the loading processes."""
+        with self._loading():
+            return super().train()
+
+    def val(self) -> dict:
+        """Validate, and end the loading processes."""
+        with self._loading():
+            return super().val()
+
+    def test(self) -> dict:
+        """Test, and end the loading processes."""
+        with self._loading():
+            return super().test()
+
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        """Ends persistent loading processes with the body. Left to Python's exit, torch waits 5 s for each of them
+        where it pins memory, before it kills it."""
+        try:
+            yield
+        finally:
+            for loop in (self._train_loop, self._val_loop, self._test_loop):
+                if isinstance(loop, BaseLoop):
+                    loop.dataloader._iterator = None  # ends its processes; the next pass would start others
 
     @staticmethod
     def build_dataloader(dataloader: dict, *args, **kwargs) -> DataLoader:
