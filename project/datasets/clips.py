@@ -32,12 +32,17 @@ class OccupancyClipSampler(Sampler):
         seed: of the order, together with the epoch that ``set_epoch`` chooses.
 
     Raises:
-        ValueError: a clip is shorter than two keyframes.
+        ValueError: a clip is shorter than two keyframes, or the dataset does not know its scenes.
     """
 
     def __init__(self, dataset: HasScenes, length: int, seed: int = 0):
         if length < 2:
             raise ValueError(f'OccupancyClipSampler: length={length}; a clip has at least two keyframes')
+        if not hasattr(dataset, 'scenes'):
+            raise ValueError(
+                f'OccupancyClipSampler: {type(dataset).__name__} does not know its scenes; '
+                'NuScenesOccupancyDataset does, where no other dataset is around it'
+            )
         self.length, self.seed, self.epoch = length, seed, 0
         self._scenes = [np.asarray(scene) for scene in dataset.scenes()]
         self._rank, self._world_size = get_dist_info()

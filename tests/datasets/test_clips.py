@@ -63,3 +63,8 @@ def test_processes_share_the_clips_of_each_step(monkeypatch):
 def test_a_clip_of_one_keyframe_is_refused():
     with pytest.raises(ValueError, match='length=1'):
         OccupancyClipSampler(Scenes(), 1)
+
+
+def test_a_dataset_that_does_not_know_its_scenes_is_refused():
+    with pytest.raises(ValueError, match='list does not know its scenes'):
+        OccupancyClipSampler([1, 2, 3], 2)
