@@ -12,6 +12,9 @@ from project.models.lift.layers import VoxelNet
 from project.models.losses import one_of
 from project.taxonomy import MOVING
 
+SPEED = 10.0
+"""Velocity that an output of 1 means, m/s: of the order of a car's, so that small weights can say it."""
+
 
 @MODELS.register_module()
 class OccupancyFlowHead(nn.Module):
@@ -53,7 +56,7 @@ class OccupancyFlowHead(nn.Module):
     def forward(self, volume: Tensor) -> dict[str, Tensor]:
         """``flow``, (B, X, Y, Z, 2), and ``moves``, (B, X, Y, Z) logits, of (B Z, C, X, Y) features."""
         said = self.voxels(volume)
-        return {'flow': said[..., :2], 'moves': said[..., 2]}
+        return {'flow': SPEED * said[..., :2], 'moves': said[..., 2]}
 
     def loss(self, outputs: dict[str, Tensor], labels: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Mean absolute difference of velocities over the voxels that move, and cross-entropy of whether they do.

@@ -8,6 +8,7 @@ from small_lift import batch, parameters_without_gradients, small_lift
 from small_model import GRID
 
 from project.models import OccupancyFlowHead
+from project.models.lift.flow_head import SPEED
 from project.taxonomy import MOVING
 
 CAR, ROAD = 4, 11
@@ -116,7 +117,7 @@ def test_voxels_are_in_the_order_of_the_labels():
     said.weight.data[0, 0] = said.weight.data[1, 1] = 1.0
     expected = torch.rand(3, *GRID.shape, 2)
     features = expected.permute(0, 3, 4, 1, 2).flatten(0, 1)  # (B Z, C, X, Y)
-    torch.testing.assert_close(head(features)['flow'], expected)
+    torch.testing.assert_close(head(features)['flow'], SPEED * expected)
 
 
 def test_a_model_without_it_has_the_weights_and_predictions_as_before():
