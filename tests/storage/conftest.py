@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from multiprocessing import forkserver
 
 import pytest
 
@@ -26,6 +27,8 @@ def use_endpoint(monkeypatch: pytest.MonkeyPatch):
     import fsspec.config
 
     def use(address: str) -> None:
+        # A server of forks that an earlier test has started keeps the environment of that time.
+        forkserver._forkserver._stop()
         for name, value in KEYS.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv('FSSPEC_S3_ENDPOINT_URL', address)
