@@ -1,10 +1,12 @@
 """The training loop: epochs that can be interrupted anywhere and continued exactly."""
 
+from collections.abc import Iterator
+
 from mmdet3d.registry import DATA_SAMPLERS, DATASETS, LOOPS
 from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from project.engine.randomness import PlacedSampler, SeededDataset, seed_iteration
+from project.engine.randomness import PlacedBatches, PlacedSampler, SeededDataset, seed_iteration
 
 
 @LOOPS.register_module()
@@ -13,14 +15,22 @@ class OccupancyTrainLoop(EpochBasedTrainLoop):
 
     A run resumed from an epoch's end validates first: the run before may have been stopped while it did.
 
+    Persistent loading processes go on with the next epoch while one ends, is validated and saved. So they do not see
+    what hooks change in the dataset; those that do not persist begin anew with each epoch, and do.
+
     Args:
         runner: the runner.
-        dataloader: configuration of the training data, as mmengine has it.
+        dataloader: configuration of the training data, as mmengine has it, without a ``batch_sampler``.
         max_epochs, val_begin, val_interval: as in mmengine's loop.
+
+    Raises:
+        ValueError: the data has a ``batch_sampler``.
     """
 
     def __init__(self, runner: Runner, dataloader: dict, max_epochs: int, val_begin: int = 1, val_interval: int = 1):
-        super().__init__(runner, _seeded(dataloader), max_epochs, val_begin, val_interval)
+        super().__init__(runner, _placed(dataloader), max_epochs, val_begin, val_interval)
+        self._persistent = dataloader.get('persistent_workers', False)
+        self._batches: Iterator | None = None
 
     def run(self):
         """Train, and validate after epochs.
@@ -32,22 +42,27 @@ class OccupancyTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train')
         if self._position_in_epoch == 0 and self._epoch > 0:
             self._validate_when_due()
-        while self._epoch < self._max_epochs and not self.stop_training:
-            self.run_epoch()
-            self._validate_when_due()
+        try:
+            while self._epoch < self._max_epochs and not self.stop_training:
+                self.run_epoch()
+                self._validate_when_due()
+        finally:
+            self._batches = None  # ends the loading processes
         self.runner.call_hook('after_train')
         return self.runner.model
 
     def run_epoch(self) -> None:
         """Train to the end of the current epoch."""
-        first = self._position_in_epoch
-        batch_size = self.dataloader.batch_sampler.batch_size
-        self._sampler.begin_epoch(self.runner.seed, self._epoch, skip=first * batch_size)
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        for index, batch in enumerate(self.dataloader, start=first):
+        if self._batches is None:
+            self._batches = self._begin_loading()
+        for index in range(self._position_in_epoch, len(self.dataloader)):
+            batch = next(self._batches)
             seed_iteration(self.runner.seed, self._iter)
             self.run_iter(index, batch)
+        if not self._persistent:
+            self._batches = None
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
@@ -55,9 +70,11 @@ class OccupancyTrainLoop(EpochBasedTrainLoop):
     def _position_in_epoch(self) -> int:
         return self._iter - self._epoch * len(self.dataloader)
 
-    @property
-    def _sampler(self) -> PlacedSampler:
-        return self.dataloader.batch_sampler.sampler
+    def _begin_loading(self) -> Iterator:
+        """Batches from here on, of all epochs or of this one."""
+        end = self._max_epochs if self._persistent else self._epoch + 1
+        self.dataloader.batch_sampler.begin(self.runner.seed, range(self._epoch, end), skip=self._position_in_epoch)
+        return iter(self.dataloader)
 
     def _validate_when_due(self) -> None:
         due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
@@ -81,10 +98,15 @@ class OccupancyTrainLoop(EpochBasedTrainLoop):
         self.runner.message_hub.update_info('training_data', actual)
 
 
-def _seeded(dataloader: dict) -> dict:
-    """The same data with a dataset and a sampler that know the place in the run."""
+def _placed(dataloader: dict) -> dict:
+    """The same data with a dataset and samplers that know the place in the run."""
+    if dataloader.get('batch_sampler') is not None:
+        raise ValueError('OccupancyTrainLoop puts batches together itself: leave out batch_sampler of train_dataloader')
     dataset = DATASETS.build(dataloader['dataset'])
     if hasattr(dataset, 'full_init'):
         dataset.full_init()
     sampler = DATA_SAMPLERS.build(dataloader['sampler'], default_args=dict(dataset=dataset, seed=0))
-    return {**dataloader, 'dataset': SeededDataset(dataset), 'sampler': PlacedSampler(sampler)}
+    # torch's persistent processes wait for the next epoch to be asked for: here, one pass has all epochs instead.
+    kept = {key: value for key, value in dataloader.items() if key not in ('persistent_workers', 'drop_last')}
+    batches = dict(type=PlacedBatches, drop_last=dataloader.get('drop_last', False))
+    return {**kept, 'dataset': SeededDataset(dataset), 'sampler': PlacedSampler(sampler), 'batch_sampler': batches}

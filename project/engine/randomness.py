@@ -7,11 +7,12 @@ data is the same whatever the number of loading processes.
 
 import random
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import torch
 from mmengine.dist import get_rank
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import BatchSampler, Dataset, Sampler
 
 from project.datasets.random_generator import begin_clip
 
@@ -56,7 +57,7 @@ class SeededDataset(Dataset):
 
 
 class PlacedSampler(Sampler):
-    """A sampler that gives indices together with their place in the run, and can begin within an epoch.
+    """A sampler that gives the indices of an epoch together with their place in the run.
 
     Args:
         sampler: draws indices, a function of its attributes ``seed`` and ``epoch``. If it has a ``length``, so many
@@ -67,9 +68,9 @@ class PlacedSampler(Sampler):
         self.sampler = sampler
         self.begin_epoch(seed=0, epoch=0)
 
-    def begin_epoch(self, seed: int, epoch: int, skip: int = 0) -> None:
-        """Choose the next pass: seed of the run, epoch, and how many samples of this process it leaves out."""
-        self.seed, self.epoch, self.skip = seed, epoch, skip
+    def begin_epoch(self, seed: int, epoch: int) -> None:
+        """Choose the next pass: seed of the run, and epoch."""
+        self.seed, self.epoch = seed, epoch
         self.sampler.seed = seed
         if hasattr(self.sampler, 'set_epoch'):
             self.sampler.set_epoch(epoch)
@@ -77,9 +78,30 @@ class PlacedSampler(Sampler):
     def __iter__(self) -> Iterator[tuple[Place, Place | None, int]]:
         length, run = getattr(self.sampler, 'length', None), (self.seed, self.epoch)
         for position, index in enumerate(self.sampler):
-            if position >= self.skip:
-                clip = None if length is None else (_CLIP, *run, position // length, get_rank())
-                yield (_SAMPLE, *run, position, get_rank()), clip, index
+            clip = None if length is None else (_CLIP, *run, position // length, get_rank())
+            yield (_SAMPLE, *run, position, get_rank()), clip, index
 
     def __len__(self) -> int:
         return len(self.sampler)
+
+
+class PlacedBatches(BatchSampler):
+    """Batches of a :class:`PlacedSampler`; its length is that of one epoch, but a pass can have several.
+
+    Loading processes load ahead in a pass, so they do not wait where an epoch ends.
+    """
+
+    def __init__(self, sampler: PlacedSampler, batch_size: int, drop_last: bool):
+        super().__init__(sampler, batch_size, drop_last)
+        self.begin(seed=0, epochs=range(1))
+
+    def begin(self, seed: int, epochs: range, skip: int = 0) -> None:
+        """Choose the next pass: seed of the run, epochs, and how many batches of the first one it leaves out."""
+        self.seed, self.epochs, self.skip = seed, epochs, skip
+
+    def __iter__(self) -> Iterator[list]:
+        skip = self.skip
+        for epoch in self.epochs:
+            self.sampler.begin_epoch(self.seed, epoch)
+            yield from islice(super().__iter__(), skip, None)
+            skip = 0

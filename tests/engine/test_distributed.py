@@ -29,7 +29,8 @@ def test_processes_share_the_data_and_draw_differently(two_processes):
 
 def test_both_killed_and_resumed(two_processes, tmp_path):
     run = tmp_path / 'run'
-    options = dict(world_size=2, train_cfg__max_epochs=2)
+    loading = dict(train_dataloader__num_workers=1, train_dataloader__persistent_workers=True)
+    options = dict(world_size=2, train_cfg__max_epochs=2, **loading)
     assert run_toy(run, kill_at='iter 5', **options) == [-signal.SIGKILL] * 2
     assert run_toy(run, resume='auto', **options) == [0, 0]
     for rank in range(2):

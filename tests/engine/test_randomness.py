@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 
 from project.datasets import MoveOccupancyGrid
 from project.datasets.random_generator import begin_clip, new_generator
-from project.engine.randomness import PlacedSampler, SeededDataset
+from project.engine.randomness import PlacedBatches, PlacedSampler, SeededDataset
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (-4.0, -4.0, -1.0, 4.0, 4.0, 1.0), (1.0, 1.0, 1.0))
@@ -42,9 +42,9 @@ def no_clip():
     begin_clip(None)
 
 
-def drawn(sampler, seed=0, epoch=0, skip=0):
+def drawn(sampler, seed=0, epoch=0):
     placed = PlacedSampler(sampler)
-    placed.begin_epoch(seed, epoch, skip)
+    placed.begin_epoch(seed, epoch)
     dataset = SeededDataset(Drawing())
     return [dataset[item] for item in placed]
 
@@ -65,4 +65,9 @@ def test_samples_that_belong_to_no_clip_move_their_grid_on_their_own():
 @pytest.mark.parametrize('length', [None, 4])
 def test_what_is_drawn_depends_on_the_place_only(length):
     torch.manual_seed(5)
-    assert drawn(Order(length), skip=6) == drawn(Order(length))[6:]
+    batches = PlacedBatches(PlacedSampler(Order(length)), batch_size=5, drop_last=False)
+    batches.begin(seed=3, epochs=range(1, 3), skip=1)
+    dataset = SeededDataset(Drawing())
+    later = [dataset[item] for batch in batches for item in batch]
+    assert [len(batch) for batch in batches] == [5, 2, 5, 5, 2] and len(batches) == 3
+    assert later == drawn(Order(length), 3, 1)[5:] + drawn(Order(length), 3, 2)

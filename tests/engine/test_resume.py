@@ -10,6 +10,8 @@ from processes import run_toy, trail
 from project.engine.checkpoint import read_checkpoint
 from project.engine.checkpoint_hook import last_checkpoint
 
+PERSISTENT = dict(train_dataloader__num_workers=2, train_dataloader__persistent_workers=True)
+
 
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory) -> Path:
@@ -33,25 +35,25 @@ def test_files_of_a_run(uninterrupted):
 
 # Epochs have 7 iterations; checkpoints are written after 3, 6, 7, 9, 12, 14, ... of them, within and after epochs.
 @pytest.mark.parametrize(
-    ('kill_at', 'num_workers'),
+    ('kill_at', 'loading'),
     [
-        pytest.param('iter 1', 0, marks=pytest.mark.slow),  # before any checkpoint
-        ('iter 10', 2),  # in the second epoch, between checkpoints
-        pytest.param('iter 17', 0, marks=pytest.mark.slow),  # with a checkpoint within the epoch written just before
-        pytest.param('save epoch_2', 0, marks=pytest.mark.slow),
-        ('save iter_12', 2),
-        pytest.param('val 4', 0, marks=pytest.mark.slow),
+        pytest.param('iter 1', {}, marks=pytest.mark.slow),  # before any checkpoint
+        ('iter 10', PERSISTENT),  # in the second epoch, between checkpoints
+        pytest.param('iter 17', {}, marks=pytest.mark.slow),  # with a checkpoint within the epoch written just before
+        pytest.param('save epoch_2', {}, marks=pytest.mark.slow),
+        ('save iter_12', dict(train_dataloader__num_workers=2)),
+        pytest.param('val 4', {}, marks=pytest.mark.slow),
     ],
 )
-def test_killed_and_resumed(uninterrupted, tmp_path, kill_at, num_workers):
+def test_killed_and_resumed(uninterrupted, tmp_path, kill_at, loading):
     run = tmp_path / 'run'
-    assert run_toy(run, kill_at=kill_at, train_dataloader__num_workers=num_workers) == [-signal.SIGKILL]
+    assert run_toy(run, kill_at=kill_at, **loading) == [-signal.SIGKILL]
     found = last_checkpoint(run)
     assert (found is None) == (kill_at == 'iter 1')
     if found is not None:
         assert 'optimizer' in read_checkpoint(found), 'whole, and good to resume from'
 
-    assert run_toy(run, resume='auto', train_dataloader__num_workers=num_workers) == [0]
+    assert run_toy(run, resume='auto', **loading) == [0]
     assert trail(run) == trail(uninterrupted)
     assert 'learning rates go on at' not in (tmp_path / 'run_0.log').read_text()
     assert checkpoints(run) == checkpoints(uninterrupted)
