@@ -53,6 +53,7 @@ def test_times_of_parts_are_medians_after_warm_up(monkeypatch):
         ('deformable attention', ['attend', 'attend_backward', 'void ms_deformable_im2col_gpu_kernel<float>(int)']),
         ('sampling for deformable convolutions', ['sample', 'sample_backward', 'deformable_im2col_kernel<float, int>']),
         ('between pixels and voxels', ['pull', 'pull_backward', '_sum_voxel', '_follow_ray']),
+        ('moving volumes of earlier frames', ['warp', 'warp_backward']),
         (
             'norms',
             [

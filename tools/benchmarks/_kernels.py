@@ -10,6 +10,7 @@ from torch.autograd import DeviceType
 KINDS = {
     'deformable attention': r'^attend|ms_deform',
     'between pixels and voxels': r'^pull|^_sum_voxel|^_follow_ray',
+    'moving volumes of earlier frames': r'^warp',
     'sampling for deformable convolutions': r'^sample|deformable_(im2col|col2im)',
     'norms': (
         r'^_forward|^_backward|^_(sum|finish|apply)_(values|statistics|gradients)'
@@ -21,8 +22,8 @@ KINDS = {
 }
 """Kinds of kernels, and what their names contain, in any case. The first kind that fits counts.
 
-``attend``, ``sample``, ``pull`` and those that begin with a ``_`` are kernels of this project; the others are torch's,
-cuDNN's, ...
+``attend``, ``sample``, ``pull``, ``warp`` and those that begin with a ``_`` are kernels of this project; the others are
+torch's, cuDNN's, ...
 """
 
 OTHERS = 'others: pooling, reductions, sorting, optimiser'

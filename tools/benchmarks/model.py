@@ -40,6 +40,7 @@ PLAIN = {
     'OCCUPANCY_TRAINED_NORM': 'torch',
     'OCCUPANCY_PULL': 'torch',
     'OCCUPANCY_SPLAT': 'torch',
+    'OCCUPANCY_WARP': 'torch',
 }
 """Environment of the plain path, to which come float32 (with TF32), mmdet's own ResNet, and mmcv's attention."""
 

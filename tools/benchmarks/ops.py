@@ -15,6 +15,7 @@ from project.models.ops.deformable_attention import ATTENTION, deformable_attent
 from project.models.ops.deformable_convolution import CONVOLUTION, deformable_convolution
 from project.models.ops.pull import PULL, Space, pull
 from project.models.ops.splat import SPLAT, splat
+from project.models.ops.warp import WARP, warp
 from tools.benchmarks._rig import lidar2img
 
 MAPS = ((116, 200), (58, 100), (29, 50), (15, 25))
@@ -35,6 +36,12 @@ SPACE = Space(
 
 LIFTED = (32, 88, 64, 2)
 """Rows, columns, channels and groups of its feature maps."""
+
+VOXELS = VoxelGrid.from_range('lidar', (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), (1.024, 1.024, 1.0))
+"""Its voxels themselves."""
+
+CLIP = 8, 6, 24
+"""Keyframes of a batch, earlier frames of each and channels of their volumes in ``config/occupancy_lift_clips.py``."""
 
 DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 
@@ -96,6 +103,7 @@ def _problems(args: argparse.Namespace) -> list[tuple[str, list[str], Callable, 
         ('attention', ATTENTION.available('cuda'), attention, _attend),
         ('pull', PULL.available('cuda'), lifted, partial(_lift, pull)),
         ('splat', SPLAT.available('cuda'), lifted, partial(_lift, splat)),
+        ('warp', WARP.available('cuda'), _clip_inputs, _remember),
     ]
 
 
@@ -138,6 +146,26 @@ def _lifted_inputs(cameras: int, dtype: torch.dtype) -> list[Tensor]:
     features = torch.randn(1, cameras, rows, columns, channels, device='cuda', dtype=dtype)
     weights = torch.rand(1, cameras, rows, columns, groups, SPACE.bins.count, device='cuda', dtype=dtype)
     return [each.requires_grad_() for each in (features, weights)]
+
+
+def _clip_inputs(dtype: torch.dtype) -> list[Tensor]:
+    """Volumes of a clip of keyframes."""
+    samples, _, channels = CLIP
+    x, y, z = VOXELS.shape
+    return [torch.randn(samples, z, x, y, channels, device='cuda', dtype=dtype).requires_grad_()]
+
+
+def _remember(volumes: Tensor, backend: str) -> Tensor:
+    """Each keyframe with those before it, each of which was driven 5 m and turned by a degree later."""
+    samples, frames, _ = CLIP
+    ago = torch.arange(frames, 0, -1, device='cuda')
+    rows = torch.arange(samples, device='cuda')[:, None] - ago
+    motions = torch.eye(4, device='cuda').repeat(samples, frames, 1, 1)
+    angles = torch.deg2rad(ago.float())
+    motions[..., 0, 0], motions[..., 0, 1] = angles.cos(), -angles.sin()
+    motions[..., 1, 0], motions[..., 1, 1] = angles.sin(), angles.cos()
+    motions[..., 1, 3] = 5.0 * ago
+    return warp(volumes, rows.clamp(min=0), motions, rows >= 0, VOXELS, backend)
 
 
 def _measure(compute: Callable[..., Tensor], inputs: list[Tensor], repeats: int) -> dict[str, float]:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
-from torch.nn.functional import grid_sample
 
 from project.grid import VoxelGrid
-from project.models.ops.pull import axis_centres
+from project.models.ops.warp import warp
 
 
 @MODELS.register_module()
@@ -42,7 +41,9 @@ class OccupancyHistory(nn.Module):
             past_from_present: (B, frames, 4, 4) motion of the grid's frame.
             exists: (B, frames) bool, False for frames before the start of the scene, which are ignored.
         """
-        return self._fused(present, [self.compress(volume) for volume in past], past_from_present, exists)
+        compressed = torch.stack([self.compress(volume) for volume in past], dim=1).flatten(0, 1)
+        rows = torch.arange(len(compressed), device=present.device).unflatten(0, exists.shape)
+        return self._fused(present, compressed, rows, past_from_present, exists)
 
     def within(self, present: Tensor, rows: Tensor, past_from_present: Tensor, exists: Tensor) -> Tensor:
         """The same where the earlier frames are samples of the same batch, which then get gradients.
@@ -52,43 +53,11 @@ class OccupancyHistory(nn.Module):
             rows: (B, frames) int64, which of them are the earlier frames of each, oldest first.
             past_from_present, exists: as in ``forward``; frames that are not in the batch do not exist.
         """
-        compressed = self.compress(present)
-        past = [compressed[rows[:, index]] for index in range(self.frames)]
-        return self._fused(present, past, past_from_present, exists)
+        return self._fused(present, self.compress(present), rows, past_from_present, exists)
 
-    def _fused(self, present: Tensor, past: Sequence[Tensor], past_from_present: Tensor, exists: Tensor) -> Tensor:
-        parts = [present]
-        for index, volume in enumerate(past):
-            moved, known = move_volume(volume, past_from_present[:, index], self.grid)
-            known = (known & exists[:, index, None, None, None])[..., None]
-            parts += [torch.where(known, moved, 0).to(present.dtype), known.to(present.dtype)]
-        return torch.cat(parts, dim=-1)
-
-
-def move_volume(volume: Tensor, past_from_present: Tensor, grid: VoxelGrid) -> tuple[Tensor, Tensor]:
-    """Warp the volume of an earlier frame into the present frame.
-
-    Args:
-        volume: (B, Z, X, Y, C), the grid's frame at the earlier moment.
-        past_from_present: (B, 4, 4) motion of the grid's frame, float32.
-        grid: voxels of both moments.
-
-    Returns:
-        (B, Z, X, Y, C) float32 features, trilinear between the centres of voxels, and (B, Z, X, Y) bool: the voxel's
-        centre lay inside the grid.
-    """
-    with torch.autocast(volume.device.type, enabled=False):
-        axes = [axis_centres(grid, axis, volume.device) for axis in range(3)]
-        z, x, y = torch.meshgrid(axes[2], axes[0], axes[1], indexing='ij')
-        rows = past_from_present.float()[:, :3, None, None, None]  # (B, 3, 1, 1, 1, 4)
-        # Products and sums instead of a matrix product, which may run in TF32.
-        moved = rows[..., 0] * x + rows[..., 1] * y + rows[..., 2] * z + rows[..., 3]  # (B, 3, Z, X, Y)
-        low, high = grid.minimum, grid.maximum
-        shares = [(moved[:, axis] - low[axis]) / (high[axis] - low[axis]) for axis in range(3)]
-        inside = torch.stack([(share >= 0) & (share < 1) for share in shares]).all(0)
-        places = 2 * torch.stack([shares[1], shares[0], shares[2]], dim=-1) - 1  # grid_sample wants the last axis first
-        sampled = grid_sample(volume.movedim(-1, 1).float(), places, padding_mode='border', align_corners=False)
-    return sampled.movedim(1, -1), inside
+    def _fused(self, present: Tensor, compressed: Tensor, rows: Tensor, motions: Tensor, exists: Tensor) -> Tensor:
+        moved = warp(compressed, rows, motions, exists, self.grid)
+        return torch.cat([present, moved.flatten(-2).to(present.dtype)], dim=-1)
 
 
 class FrameMemory:

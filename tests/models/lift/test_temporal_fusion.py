@@ -17,7 +17,7 @@ from project.models import (
     OccupancyTopDownNeck,
     OccupancyVoxelHead,
 )
-from project.models.lift.temporal_fusion import FrameMemory, move_volume
+from project.models.lift.temporal_fusion import FrameMemory
 
 FRAMES = 2
 
@@ -121,29 +121,6 @@ def test_another_number_of_frames_is_refused():
     sample.set_metainfo({'lidar2img': np.stack([rig(4)] * 2)})
     with pytest.raises(ValueError, match=r'history\.frames=2'):
         lift_with_history()({'imgs': batch[None, 1:]}, [sample], mode='tensor')
-
-
-def test_whole_voxels_are_moved_exactly():
-    volume = torch.randn(1, 3, 7, 5, 2)
-    motion = torch.eye(4)[None].clone()
-    motion[0, 0, 3] = 8.0  # two voxels: what was at x + 2 is now at x
-    moved, known = move_volume(volume, motion, GRID)
-    torch.testing.assert_close(moved[:, :, :5], volume[:, :, 2:], rtol=1e-4, atol=1e-4)
-    assert known[:, :, :5].all() and not known[:, :, 5:].any()
-
-
-def test_a_point_that_stands_still_is_found_where_it_went(random_rigid):
-    """A linear function of the place is interpolated exactly, so what is moved is the function of where voxels were."""
-    grid = torch.from_numpy(GRID.centres()).float().permute(2, 0, 1, 3)  # (Z, X, Y, 3)
-    motion = torch.from_numpy(random_rigid(1.0)).float()
-    motion[:3, :3] = torch.eye(3) + 0.02 * (motion[:3, :3] - motion[:3, :3].T)
-    moved, known = move_volume(grid[None], motion[None], GRID)
-    expected = grid @ motion[:3, :3].T + motion[:3, 3]
-    half = torch.tensor(GRID.voxel_size) / 2
-    low, high = torch.tensor(GRID.minimum) + half, torch.tensor(GRID.maximum) - half
-    inner = ((expected > low) & (expected < high)).all(-1)
-    assert inner.sum() > 10 and known[0][inner].all()
-    torch.testing.assert_close(moved[0][inner], expected[inner], rtol=1e-3, atol=1e-2)
 
 
 def test_the_frames_asked_for_longest_ago_go_first():

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-NAMES = ('triton_attention', 'triton_convolution', 'triton_pool', 'triton_pull', 'splat', 'frozen_norm', 'trained_norm')
+NAMES = (
+    'triton_attention', 'triton_convolution', 'triton_pool', 'triton_pull', 'splat', 'warp', 'frozen_norm',
+    'trained_norm',
+)  # fmt: skip
 FILES = [str(Path(__file__).with_name(f'test_{name}.py')) for name in NAMES]
 
 
