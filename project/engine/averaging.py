@@ -28,8 +28,12 @@ class OccupancyMovingAverage(ExponentialMovingAverage):
 
 
 def _copy(ours: list[Tensor], theirs: list[Tensor]) -> None:
-    if ours:
-        torch._foreach_copy_(ours, theirs)
+    """Copy tensors, those of one type at a time: torch copies a mixture one by one, each in a kernel of its own."""
+    pairs: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
+    for pair in zip(ours, theirs, strict=True):
+        pairs.setdefault(pair[0].dtype, []).append(pair)
+    for same in pairs.values():
+        torch._foreach_copy_(*map(list, zip(*same, strict=True)))
 
 
 @HOOKS.register_module()
