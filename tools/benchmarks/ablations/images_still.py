@@ -1,0 +1,7 @@
+"""Images are not augmented."""
+
+_base_ = '../../../config/occupancy_lift.py'
+
+fitted = dict(type='FitSurroundImages', size=_base_.image_size)
+train_pipeline = [fitted if step['type'] == fitted['type'] else step for step in _base_.train_pipeline]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,0 +1,11 @@
+"""Features are pulled and splatted."""
+
+_base_ = '../../../config/occupancy_lift.py'
+
+model = dict(
+    view=dict(
+        _delete_=True,
+        type='OccupancyViews',
+        views=[dict(type='OccupancyPull', layers=4), dict(type='OccupancySplat')],
+    )
+)
