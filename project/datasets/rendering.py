@@ -5,11 +5,10 @@ from numba import njit
 
 from project.formats.common import OccupancyLabels
 from project.geometry.bitgrid import (
-    bit_grid_of,
+    bit_grid_of_voxels,
     enter_block,
     enter_grid,
     layers_crossed,
-    layers_of,
     line_between,
     next_block,
     next_column,
@@ -35,8 +34,8 @@ def rendered(
         leaves the grid without meeting one; (N, h, w) uint8 label 0-16 of the voxel, 17 where there is none, and 255
         where the ray does not come near the grid.
     """
-    classes = labels.dense()
-    bits = bit_grid_of(layers_of(classes != FREE), labels.grid.shape[2])
+    bits, first = bit_grid_of_voxels(labels.indices, labels.grid.shape)
+    voxels = first, labels.indices[:, 2], labels.classes
     depths = np.empty((len(image_from_grid), *shape), np.float32)
     semantics = np.empty(depths.shape, np.uint8)
     far = 2 * float(np.abs(labels.grid.extent).max()) * np.sqrt(3)
@@ -46,7 +45,7 @@ def rendered(
         ways = rays * stride / np.array(labels.grid.voxel_size)[:, None]
         ways[:, 2] /= stride
         # Rays reach as far as a depth of `far`; its direction has depth 1.
-        _render(bits.bits, bits.blocks, bits.shape, bits.along_y, classes, eye, ways, far, depths[camera],
+        _render(bits.bits, bits.blocks, bits.shape, bits.along_y, *voxels, eye, ways, far, depths[camera],
                 semantics[camera])  # fmt: skip
     return depths, semantics
 
@@ -56,7 +55,7 @@ def _in_voxels(grid: VoxelGrid, point: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, error_model='numpy', nogil=True)
-def _render(bits, blocks, shape, along_y, classes, eye, ways, far, depths, semantics):
+def _render(bits, blocks, shape, along_y, first, layers, classes, eye, ways, far, depths, semantics):
     for row in range(depths.shape[0]):
         for column in range(depths.shape[1]):
             u, v = column + 0.5, row + 0.5
@@ -65,22 +64,28 @@ def _render(bits, blocks, shape, along_y, classes, eye, ways, far, depths, seman
                 eye[1] + far * (ways[1, 0] * u + ways[1, 1] * v + ways[1, 2]),
                 eye[2] + far * (ways[2, 0] * u + ways[2, 1] * v + ways[2, 2]),
             )
-            share, x, y, z = _first_voxel(bits, blocks, shape, along_y, (eye[0], eye[1], eye[2]), stop)
-            depths[row, column] = share * far if x >= 0 else np.inf
-            semantics[row, column] = classes[x, y, z] if x >= 0 else (FREE if x == -1 else UNOBSERVED)
+            share, found, z = _first_voxel(bits, blocks, shape, along_y, (eye[0], eye[1], eye[2]), stop)
+            depths[row, column] = share * far if found >= 0 else np.inf
+            if found >= 0:
+                semantics[row, column] = classes[_place_of(first[found], layers, z)]
+            else:
+                semantics[row, column] = FREE if found == -1 else UNOBSERVED
 
 
 @njit(error_model='numpy', nogil=True)
 def _first_voxel(bits, blocks, shape, along_y, start, stop):
-    """Share of the line at the first voxel with a bit, and where that is; x is -1 for none, -2 for no grid there."""
+    """Share of the line at the first voxel with a bit, its column and its layer.
+
+    The column is -1 where there is none, -2 where there is no grid.
+    """
     line, enter, leave = line_between(start, stop, shape)
     if enter >= leave:
-        return 1.0, -2, 0, 0
+        return 1.0, -2, 0
     state = enter_grid(shape, along_y, line, enter, leave)
     while True:
         block, state = next_block(blocks, shape, along_y, line, leave, state)
         if block < 0:
-            return 1.0, -1, 0, 0
+            return 1.0, -1, 0
         since, until = shares_crossed(state)
         inner = enter_block(along_y, line, block, since, until)
         column, inner = next_column(bits, shape, line, until, inner)
@@ -89,8 +94,7 @@ def _first_voxel(bits, blocks, shape, along_y, start, stop):
             z = _first_layer(bits[column] & layers_crossed(inner), line[5] >= 0)
             border = (z if line[5] >= 0 else z + 1) - line[2]
             share = max(since, border / line[5]) if line[5] != 0 else since
-            x, y = _place(column, along_y)
-            return share, x, y, z
+            return share, column, z
 
 
 @njit(inline='always')
@@ -103,8 +107,8 @@ def _first_layer(found, upwards):
 
 
 @njit(inline='always')
-def _place(column, along_y):
-    """x and y of the number of a column: the inverse of ``column_of``."""
-    block = column >> 6
-    x, y = (block >> along_y) * 8 + ((column >> 3) & 7), (block & ((1 << along_y) - 1)) * 8 + (column & 7)
-    return x, y
+def _place_of(place, layers, z):
+    """Place of the voxel at a layer, in the list of voxels, whose column begins at this place and goes upwards."""
+    while layers[place] != z:
+        place += 1
+    return place

@@ -45,12 +45,16 @@ def layers_of(voxels: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: there are more than 64 layers.
     """
-    if voxels.shape[2] > MOST_LAYERS:
-        raise ValueError(f'a grid has {voxels.shape[2]} layers; visibility is worked out for at most {MOST_LAYERS}')
+    _check_layers(voxels.shape[2])
     packed = np.packbits(voxels, axis=2, bitorder='little')
     layers = np.zeros((*voxels.shape[:2], MOST_LAYERS // 8), np.uint8)
     layers[..., : packed.shape[2]] = packed
     return layers.view('<u8')[..., 0].astype(np.uint64, copy=False)
+
+
+def _check_layers(depth: int) -> None:
+    if depth > MOST_LAYERS:
+        raise ValueError(f'a grid has {depth} layers; visibility is worked out for at most {MOST_LAYERS}')
 
 
 def voxels_of(layers: np.ndarray, depth: int) -> np.ndarray:
@@ -62,11 +66,49 @@ def voxels_of(layers: np.ndarray, depth: int) -> np.ndarray:
 def bit_grid_of(layers: np.ndarray, depth: int) -> BitGrid:
     """BitGrid of a grid of so many layers; `layers` as of :func:`layers_of`."""
     x, y = layers.shape
-    along_x, along_y = -(-x // BLOCK), (-(-y // BLOCK) - 1).bit_length()
+    along_x, along_y = _blocks_along(x, y)
     padded = np.zeros((along_x * BLOCK, BLOCK << along_y), np.uint64)
     padded[:x, :y] = layers
     bits = padded.reshape(along_x, BLOCK, -1, BLOCK).transpose(0, 2, 1, 3).reshape(-1, BLOCK * BLOCK)
     return BitGrid(bits.ravel(), np.bitwise_or.reduce(bits, axis=1), (x, y, depth), along_y)
+
+
+def bit_grid_of_voxels(indices: np.ndarray, shape: tuple[int, int, int]) -> tuple[BitGrid, np.ndarray]:
+    """BitGrid of a grid in which few voxels have a bit, without an array of all voxels.
+
+    Args:
+        indices: (N, 3) int32 voxels with a bit.
+        shape: of the grid.
+
+    Returns:
+        The BitGrid, and (blocks * 64,) int32: of each column with a bit the first place in `indices` that names it. All
+        other columns hold anything.
+
+    Raises:
+        ValueError: there are more than 64 layers.
+    """
+    _check_layers(shape[2])
+    along_x, along_y = _blocks_along(shape[0], shape[1])
+    blocks = np.zeros(along_x << along_y, np.uint64)
+    bits = np.zeros(len(blocks) * BLOCK * BLOCK, np.uint64)
+    first = np.empty(len(bits), np.int32)
+    _set_bits(indices, along_y, bits, blocks, first)
+    return BitGrid(bits, blocks, shape, along_y), first
+
+
+@njit(cache=True, nogil=True)
+def _set_bits(indices, along_y, bits, blocks, first):
+    for place in range(len(indices) - 1, -1, -1):
+        column = column_of(along_y, indices[place, 0], indices[place, 1])
+        layer = bit(indices[place, 2])
+        bits[column] |= layer
+        blocks[column // (BLOCK * BLOCK)] |= layer
+        first[column] = place
+
+
+def _blocks_along(x: int, y: int) -> tuple[int, int]:
+    """Blocks along x, and along y as a power of two, of a grid of so many columns."""
+    return -(-x // BLOCK), (-(-y // BLOCK) - 1).bit_length()
 
 
 def layers_of_bit_grid(columns: BitGrid) -> np.ndarray:

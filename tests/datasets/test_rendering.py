@@ -5,6 +5,7 @@ import pytest
 
 from project.datasets.rendering import rendered
 from project.formats.common import OccupancyLabels
+from project.geometry.traversal import clip_to_grid, traverse
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (-14.0, -10.0, -3.0, 14.0, 10.0, 3.0), (4.0, 4.0, 2.0))
@@ -43,6 +44,34 @@ def test_it_is_what_rays_in_small_steps_meet(rng):
         assert depths[index] == pytest.approx(depth, abs=0.01)
         met += label != 17
     assert 15 < met < 45
+
+
+def label_by_walking(grid, dense, start, stop):
+    """Label of the first voxel on a line that is not free, from voxel to voxel; 255 where the line misses the grid."""
+    start, stop = (start - grid.minimum) / grid.voxel_size, (stop - grid.minimum) / grid.voxel_size
+    enter, leave = clip_to_grid(start, stop, np.array(grid.shape))
+    if enter >= leave:
+        return 255
+    path, way = np.empty(sum(grid.shape) + 3, np.int64), stop - start
+    n = traverse(start + enter * way, start + leave * way, np.array(grid.shape), path)
+    labels = dense.ravel()[path[:n]]
+    return (*labels[labels != 17], 17)[0]
+
+
+@pytest.mark.parametrize('share', [0.0, 0.001, 0.05])
+def test_labels_are_those_that_walks_from_voxel_to_voxel_find(rng, random_rigid, share):
+    grid = VoxelGrid.from_range('lidar', (-11.0, -19.0, -6.0, 11.0, 19.0, 6.0), (0.5, 1.0, 0.3))
+    dense = np.where(rng.random(grid.shape) < share, rng.integers(0, 17, grid.shape), 17).astype(np.uint8)
+    lens = np.array([[20.0, 0, 20, 0], [0, 20, 12, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    matrices = np.stack([lens @ random_rigid(15.0) for _ in range(12)])
+    depths, labels = rendered(OccupancyLabels.from_dense(grid, dense), matrices, (3, 5), STRIDE)
+    for index in np.ndindex(labels.shape):
+        rays = np.linalg.inv(matrices[index[0]][:3, :3])
+        eye = -rays @ matrices[index[0]][:3, 3]
+        way = rays @ ((index[2] + 0.5) * STRIDE, (index[1] + 0.5) * STRIDE, 1.0)
+        assert labels[index] == label_by_walking(grid, dense, eye, eye + 70 * way)
+    np.testing.assert_array_equal(np.isfinite(depths), labels < 17)
+    assert len(np.unique(labels)) > (2 if share else 1)
 
 
 def test_a_wall_is_as_far_as_it_is_from_camera_to_border():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from project.geometry.bitgrid import bit_grid_of, layers_of, layers_of_bit_grid, spread, voxels_of
+from project.geometry.bitgrid import bit_grid_of, bit_grid_of_voxels, layers_of, layers_of_bit_grid, spread, voxels_of
 from project.geometry.traversal import clip_to_grid, traverse
 from project.labels.visibility.carving import carve_rays
 
@@ -57,9 +57,25 @@ def test_columns_hold_every_voxel_once(rng, shape):
     np.testing.assert_array_equal(columns.blocks, np.bitwise_or.reduce(columns.bits.reshape(-1, 64), axis=1))
 
 
+@pytest.mark.parametrize('shape', [(7, 5, 3), (16, 24, 64), (1, 9, 40)])
+@pytest.mark.parametrize('share', [0.0, 0.01, 0.3])
+def test_columns_of_a_list_of_voxels_are_those_of_all_voxels(rng, shape, share):
+    voxels = rng.random(shape) < share
+    indices = np.argwhere(voxels).astype(np.int32)
+    columns, first = bit_grid_of_voxels(indices, shape)
+    whole = bit_grid_of(layers_of(voxels), shape[2])
+    np.testing.assert_array_equal(columns.bits, whole.bits)
+    np.testing.assert_array_equal(columns.blocks, whole.blocks)
+    assert (columns.shape, columns.along_y) == (whole.shape, whole.along_y)
+    lowest = np.flatnonzero(np.diff(indices[:, 0] * shape[1] + indices[:, 1], prepend=-1))
+    np.testing.assert_array_equal(np.sort(first[columns.bits > 0]), lowest)
+
+
 def test_more_layers_than_bits_are_refused():
     with pytest.raises(ValueError, match='65 layers'):
         layers_of(np.zeros((2, 2, 65), bool))
+    with pytest.raises(ValueError, match='65 layers'):
+        bit_grid_of_voxels(np.zeros((1, 3), np.int32), (2, 2, 65))
 
 
 def test_bits_spread_along_rows():
