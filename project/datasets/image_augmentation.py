@@ -95,7 +95,7 @@ class FitSurroundImages(BaseTransform):
         image = cv2.resize(image, change.size[::-1], interpolation=cv2.INTER_LINEAR)
         image = images.cropped(image, change.top, change.left, *self.size)
         if change.mirrored:
-            image = np.ascontiguousarray(image[:, ::-1])
+            image = cv2.flip(image, 1)
         return images.turned(image, change.degrees) if change.degrees else image
 
     def pixels(self, shape: tuple[int, int], change: Change) -> np.ndarray:
