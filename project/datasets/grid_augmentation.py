@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet3d.registry import TRANSFORMS
+from numba import njit
 
 from project.datasets.random_generator import checked_range, clip_generator
 from project.formats.common import OccupancyLabels
 from project.formats.object_votes import mean_flow, voted_instances
-from project.formats.vote import vote
+from project.formats.vote import voted
 from project.grid import VoxelGrid
 from project.taxonomy import UNOBSERVED
 
@@ -58,24 +59,22 @@ class MoveOccupancyGrid(BaseTransform):
 
     def _move_voxels(self, results: dict, moved_from_grid: np.ndarray) -> None:
         grid, stored = results['grid'], results.get('stored_labels')
-        positions, inside = moved_positions(grid, np.linalg.inv(moved_from_grid))
+        before = positions_before(grid, np.linalg.inv(moved_from_grid))
         for name, fill in VOXEL_FIELDS.items():
             if results.get(name) is not None:
-                shape = results[name].shape
-                values = results[name].reshape(grid.size, -1)[positions]
-                values[~inside] = fill
-                results[name] = values.reshape(shape)
+                values = results[name].reshape(grid.size, *results[name].shape[3:])[before]
+                values[before < 0] = fill
+                results[name] = values.reshape(results[name].shape)
         if stored is not None and is_much_finer(stored.grid, grid):
-            cells, inside = moved_cells(stored, grid, moved_from_grid)
-            classes = stored.classes[inside]
-            voted = vote(grid, cells, classes).dense()
-            results['gt_occupancy'] = np.where(results['gt_occupancy'] == UNOBSERVED, UNOBSERVED, voted)
+            positions = moved_positions(stored, grid, moved_from_grid)
+            semantics = voted(grid, positions, stored.classes)
+            semantics[results['gt_occupancy'] == UNOBSERVED] = UNOBSERVED
+            results['gt_occupancy'] = semantics
             if results.get('gt_flow') is not None:
-                flow = moved_flow(stored.flow[inside], moved_from_grid)
-                results['gt_flow'] = mean_flow(grid, cells, classes, flow, results['gt_occupancy'])
+                flow = moved_flow(stored.flow, moved_from_grid)
+                results['gt_flow'] = mean_flow(grid, positions, stored.classes, flow, semantics)
             if results.get('gt_objects') is not None:
-                instances = stored.instances[inside]
-                results['gt_objects'] = voted_instances(grid, cells, classes, instances, results['gt_occupancy'])
+                results['gt_objects'] = voted_instances(grid, positions, stored.classes, stored.instances, semantics)
 
     def drawn(self, rng: np.random.Generator) -> np.ndarray:
         """(4, 4) random moved_from_grid."""
@@ -106,7 +105,7 @@ def is_much_finer(stored: VoxelGrid, grid: VoxelGrid) -> bool:
     return all(2 * fine <= coarse for fine, coarse in zip(stored.voxel_size, grid.voxel_size, strict=True))
 
 
-def moved_cells(stored: OccupancyLabels, grid: VoxelGrid, moved_from_grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def moved_positions(stored: OccupancyLabels, grid: VoxelGrid, moved_from_grid: np.ndarray) -> np.ndarray:
     """The voxels of a grid in a moved frame that the centres of stored voxels move into.
 
     Args:
@@ -115,22 +114,15 @@ def moved_cells(stored: OccupancyLabels, grid: VoxelGrid, moved_from_grid: np.nd
         moved_from_grid: (4, 4) where points are now.
 
     Returns:
-        (M, 3) int32 voxels, and (N,) bool, the M of N stored voxels that move into the grid.
+        (N,) int64 positions of N stored voxels in ``grid.ravel`` order, -1 for those that leave the grid.
     """
     moved_from_stored = grid.voxels_from_frame @ moved_from_grid @ np.linalg.inv(stored.grid.voxels_from_frame)
-    cells = (stored.indices + 0.5) @ moved_from_stored[:3, :3].T + moved_from_stored[:3, 3]
-    cells = np.floor(cells).astype(np.int32)
-    inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
-    return cells[inside], inside
+    positions = np.empty(len(stored.indices), np.int64)
+    _move(stored.indices, moved_from_stored, grid.shape, positions)
+    return positions
 
 
-def moved_flow(flow: np.ndarray, moved_from_grid: np.ndarray) -> np.ndarray:
-    """(..., 2) float32 velocities along x and y in a moved frame, of (..., 2 or 3) along the axes of before."""
-    axes = flow.shape[-1]
-    return (flow @ moved_from_grid[:2, :axes].T).astype(np.float32)
-
-
-def moved_positions(grid: VoxelGrid, grid_from_moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def positions_before(grid: VoxelGrid, grid_from_moved: np.ndarray) -> np.ndarray:
     """For each voxel of a moved grid the voxel that its centre lay in.
 
     Args:
@@ -138,18 +130,43 @@ def moved_positions(grid: VoxelGrid, grid_from_moved: np.ndarray) -> tuple[np.nd
         grid_from_moved: (4, 4) where points were before.
 
     Returns:
-        (V,) int64 positions in ``grid.ravel`` order, and (V,) bool, whether the centre lay in the grid; where it did
-        not, the position is 0.
+        (V,) int64 positions in ``grid.ravel`` order, -1 where the centre lay outside.
     """
-    # A centre is a sum of one vector for each of its three indices.
     voxels_from_moved = grid.voxels_from_frame @ grid_from_moved @ np.linalg.inv(grid.voxels_from_frame)
-    middles = [np.arange(count) + 0.5 for count in grid.shape]
-    axes = [np.multiply.outer(middle, voxels_from_moved[:3, axis]) for axis, middle in enumerate(middles)]
-    start = axes[0] + voxels_from_moved[:3, 3]
-    cells = start[:, None, None] + axes[1][None, :, None] + axes[2][None, None, :]
-    cells = np.floor(cells).astype(np.int64).reshape(-1, 3)
-    inside = ((cells >= 0) & (cells < grid.shape)).all(axis=1)
-    return np.where(inside, grid.ravel(cells), 0), inside
+    positions = np.empty(grid.shape, np.int64)
+    _move_all(voxels_from_moved, positions)
+    return positions.ravel()
+
+
+@njit(cache=True, nogil=True)
+def _move(indices, matrix, shape, positions):
+    for n in range(len(indices)):
+        positions[n] = _moved(indices[n, 0], indices[n, 1], indices[n, 2], matrix, shape)
+
+
+@njit(cache=True, nogil=True)
+def _move_all(matrix, positions):
+    for x in range(positions.shape[0]):
+        for y in range(positions.shape[1]):
+            for z in range(positions.shape[2]):
+                positions[x, y, z] = _moved(x, y, z, matrix, positions.shape)
+
+
+@njit(inline='always')
+def _moved(x, y, z, matrix, shape):
+    """Position of the voxel into which a matrix moves the centre of a voxel, -1 if that is outside."""
+    new_x = matrix[0, 0] * (x + 0.5) + matrix[0, 3] + matrix[0, 1] * (y + 0.5) + matrix[0, 2] * (z + 0.5)
+    new_y = matrix[1, 0] * (x + 0.5) + matrix[1, 3] + matrix[1, 1] * (y + 0.5) + matrix[1, 2] * (z + 0.5)
+    new_z = matrix[2, 0] * (x + 0.5) + matrix[2, 3] + matrix[2, 1] * (y + 0.5) + matrix[2, 2] * (z + 0.5)
+    if 0 <= new_x < shape[0] and 0 <= new_y < shape[1] and 0 <= new_z < shape[2]:
+        return (int(new_x) * shape[1] + int(new_y)) * shape[2] + int(new_z)
+    return -1
+
+
+def moved_flow(flow: np.ndarray, moved_from_grid: np.ndarray) -> np.ndarray:
+    """(..., 2) float32 velocities along x and y in a moved frame, of (..., 2 or 3) along the axes of before."""
+    axes = flow.shape[-1]
+    return (flow @ moved_from_grid[:2, :axes].T).astype(np.float32)
 
 
 def _turn(axis: int, degrees: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from numba import njit
 
 from project.formats.common import OccupancyLabels
 from project.formats.object_votes import mean_flow, voted_instances
-from project.formats.vote import vote
+from project.formats.vote import voted
 from project.grid import VoxelGrid
 from project.taxonomy import UNOBSERVED
 
@@ -42,7 +42,7 @@ def on_grid(labels: OccupancyLabels, grid: VoxelGrid) -> DenseLabels:
         return DenseLabels(labels.dense(), labels.mask_lidar, labels.mask_camera)
     _check(labels.grid, grid)
     layers = grid.layers_of(labels.grid)
-    semantics = _voted(labels, layers, grid).dense()
+    semantics = voted(grid, _positions(labels, layers, grid), labels.classes)
     semantics[~grid.within(labels.grid)] = UNOBSERVED
     masks = (_seen_on(mask, layers, grid) for mask in (labels.mask_lidar, labels.mask_camera))
     return DenseLabels(semantics, *masks)
@@ -59,17 +59,15 @@ def flow_on_grid(labels: OccupancyLabels, grid: VoxelGrid, semantics: np.ndarray
     Returns:
         (X, Y, Z, 2) float32 along x and y, m/s; 0 where there is nothing.
     """
-    cells, inside = _cells(labels, grid.layers_of(labels.grid))
-    flow = np.asarray(labels.flow)
-    return mean_flow(grid, cells, labels.classes[inside], flow[inside], semantics)
+    positions = _positions(labels, grid.layers_of(labels.grid), grid)
+    return mean_flow(grid, positions, labels.classes, np.asarray(labels.flow), semantics)
 
 
 def instances_on_grid(labels: OccupancyLabels, grid: VoxelGrid, semantics: np.ndarray) -> np.ndarray:
     """(X, Y, Z) int32 objects of a grid's voxels, by :func:`project.formats.object_votes.voted_instances`; arguments as
     of :func:`flow_on_grid`, of labels with instances."""
-    cells, inside = _cells(labels, grid.layers_of(labels.grid))
-    instances = np.asarray(labels.instances)
-    return voted_instances(grid, cells, labels.classes[inside], instances[inside], semantics)
+    positions = _positions(labels, grid.layers_of(labels.grid), grid)
+    return voted_instances(grid, positions, labels.classes, np.asarray(labels.instances), semantics)
 
 
 def _check(stored: VoxelGrid, wanted: VoxelGrid) -> None:
@@ -85,15 +83,19 @@ def _check(stored: VoxelGrid, wanted: VoxelGrid) -> None:
         )
 
 
-def _voted(labels: OccupancyLabels, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> OccupancyLabels:
-    cells, inside = _cells(labels, layers)
-    return vote(grid, cells, labels.classes[inside])
+def _positions(labels: OccupancyLabels, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> np.ndarray:
+    """(N,) int64 positions, in ``grid.ravel`` order, of the voxels that those of the labels lie in; negative outside.
 
-
-def _cells(labels: OccupancyLabels, layers: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
-    columns = [layer[column] for layer, column in zip(layers, labels.indices.T, strict=True)]
-    inside = np.logical_and.reduce([column >= 0 for column in columns])
-    return np.stack([column[inside] for column in columns], axis=1), inside
+    Args:
+        labels: of N voxels.
+        layers: as of ``grid.layers_of``.
+        grid: voxels.
+    """
+    strides = grid.shape[1] * grid.shape[2], grid.shape[2], 1
+    # One axis outside makes the sum negative, whatever the others.
+    shares = [np.where(layer >= 0, layer * stride, -grid.size) for layer, stride in zip(layers, strides, strict=True)]
+    x, y, z = (share[column] for share, column in zip(shares, labels.indices.T, strict=True))
+    return x + y + z
 
 
 def _seen_on(mask: np.ndarray | None, layers: tuple[np.ndarray, ...], grid: VoxelGrid) -> np.ndarray | None:

@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from project.datasets.grid_augmentation import MoveOccupancyGrid, mirrored_axes, moved_cells, moved_positions
+from project.datasets.grid_augmentation import MoveOccupancyGrid, mirrored_axes, moved_positions, positions_before
 from project.datasets.image_augmentation import FitSurroundImages
 from project.errors import UserError
 from project.formats.common import OccupancyLabels
-from project.formats.vote import vote
+from project.formats.vote import voted
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (-14.0, -10.0, -3.0, 14.0, 10.0, 3.0), (4.0, 4.0, 2.0))
@@ -41,8 +41,7 @@ def test_mirrors_turn_labels_and_masks_over_exactly(rng, random_rigid):
 def test_voxels_that_are_turned_over_are_those_that_move_there(signs):
     motion = np.diag([*signs, 1.0, 1.0])
     places = np.arange(np.prod(GRID.shape)).reshape(GRID.shape)
-    positions, inside = moved_positions(GRID, np.linalg.inv(motion))
-    assert inside.all()
+    positions = positions_before(GRID, np.linalg.inv(motion))
     np.testing.assert_array_equal(np.flip(places, mirrored_axes(GRID, motion)).ravel(), positions)
 
 
@@ -160,12 +159,31 @@ def test_the_motion_between_keyframes_stays_the_same_thing(rng, random_rigid):
 
 
 def test_without_motion_nothing_changes(rng):
-    positions, inside = moved_positions(GRID, np.eye(4))
-    assert inside.all() and (positions == np.arange(GRID.size)).all()
+    assert (positions_before(GRID, np.eye(4)) == np.arange(GRID.size)).all()
     dense = rng.integers(0, 18, FINE.shape).astype(np.uint8)
     stored = OccupancyLabels.from_dense(FINE, dense)
-    cells, inside = moved_cells(stored, FINE, np.eye(4))
-    np.testing.assert_array_equal(vote(FINE, cells, stored.classes[inside]).dense(), dense)
+    positions = moved_positions(stored, FINE, np.eye(4))
+    np.testing.assert_array_equal(voted(FINE, positions, stored.classes), dense)
+
+
+def in_metres(grid, centres, transform):
+    """Positions of the voxels that hold transformed centres, -1 outside, from the coordinates of each in metres."""
+    points = centres.reshape(-1, 3) @ transform[:3, :3].T + transform[:3, 3]
+    indices, inside = grid.voxel_indices(points)
+    positions = np.full(len(points), -1)
+    positions[inside] = grid.ravel(indices)
+    return positions
+
+
+def test_voxels_move_where_their_centres_move_in_metres(rng):
+    stored = OccupancyLabels.from_dense(FINE, rng.integers(0, 18, FINE.shape).astype(np.uint8))
+    for _ in range(20):
+        motion = MoveOccupancyGrid(scale=(0.8, 1.2), tilt_deg=10.0).drawn(rng)
+        back = np.linalg.inv(motion)
+        moved, before = moved_positions(stored, GRID, motion), positions_before(GRID, back)
+        np.testing.assert_array_equal(moved, in_metres(GRID, FINE.centres(stored.indices), motion))
+        np.testing.assert_array_equal(before, in_metres(GRID, GRID.centres(), back))
+        assert -1 in moved and -1 in before
 
 
 @pytest.mark.parametrize('size, expected', [(2.0, True), (4.0, False)])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from project.formats import points
-from project.formats.vote import majority
+from project.formats.vote import majority, voted
 from project.grid import VoxelGrid
 
 GRID = VoxelGrid.from_range('lidar', (0, 0, 0, 7, 5, 3), 1.0)
@@ -63,6 +63,19 @@ def test_vote_agrees_with_counting_by_hand():
     for position in range(50):
         counts = np.bincount(labels[positions == position], minlength=17)
         assert found[position] == 1 + counts[1:].argmax()
+
+
+@pytest.mark.parametrize('votes', [0, 1, 60, 3000])
+def test_a_vote_for_all_voxels_is_that_for_each(votes):
+    rng = np.random.default_rng(votes)
+    positions, labels = rng.integers(-9, GRID.size, votes), rng.integers(0, 17, votes).astype(np.uint8)
+    labels[rng.random(votes) < 0.5] = 0
+    expected = np.full(GRID.size, 17, np.uint8)
+    places, winners = majority(positions[positions >= 0], labels[positions >= 0])
+    expected[places] = winners
+    found = voted(GRID, positions, labels)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected.reshape(GRID.shape))
 
 
 def test_vote_on_a_grid_too_large_for_short_keys():
