@@ -53,6 +53,13 @@ def test_voxels_beyond_the_labels_are_unobserved():
     assert unobserved[0].all() and unobserved[:, 4].all() and not unobserved[1:, :4].any()
 
 
+def test_voxels_outside_along_any_axis_do_not_count(rng):
+    grid = VoxelGrid.from_range('lidar', (4, 2, 2, 10, 8, 4), 1.0)
+    dense = rng.integers(0, 18, FINE.shape).astype(np.uint8)
+    found = on_grid(OccupancyLabels.from_dense(FINE, dense), grid).semantics
+    np.testing.assert_array_equal(found, dense[4:10, 2:8, 2:4])
+
+
 @pytest.mark.parametrize('coarse', [COARSE, VoxelGrid.from_range('lidar', (-2, 0, 1.5, 12, 12, 6), (2.8, 1.5, 1.5))])
 def test_masks_are_visible_where_any_part_is(coarse, rng):
     mask = rng.random(FINE.shape) < 0.05
