@@ -66,6 +66,30 @@ def project(points: Tensor, image_from_grid: Tensor, image_shape: tuple[int, int
     return places, visible.all(-1)
 
 
+def motions_between(global_from_past: np.ndarray, global_from_present: np.ndarray) -> np.ndarray:
+    """Motions of the grid's frame from the present into earlier frames.
+
+    In float64 and on the host: global coordinates are large, the motion from frame to frame is not. In products and
+    sums, since BLAS has threads even for matrices as small as these, which wait for cores that loading processes use.
+
+    Args:
+        global_from_past, global_from_present: (..., 4, 4) float64 affine poses, of shapes that broadcast.
+
+    Returns:
+        (..., 4, 4) float64 past_from_present.
+    """
+    first, second, third = (global_from_past[..., :3, axis] for axis in range(3))
+    rows = np.stack([np.cross(second, third), np.cross(third, first), np.cross(first, second)], axis=-2)
+    rows /= (rows[..., 0, :] * first).sum(-1)[..., None, None]
+    shifts = global_from_present[..., :3, 3] - global_from_past[..., :3, 3]
+    turned = np.broadcast_to(global_from_present[..., :3, :3], (*shifts.shape, 3))
+    moved = np.concatenate([turned, shifts[..., None]], axis=-1)
+    motions = np.zeros((*shifts.shape[:-1], 4, 4))
+    motions[..., :3, :] = (rows[..., None] * moved[..., None, :, :]).sum(-2)
+    motions[..., 3, 3] = 1
+    return motions
+
+
 def align(previous: Tensor, previous_from_current: Tensor, grid: VoxelGrid) -> tuple[Tensor, Tensor]:
     """Warp an earlier bird's-eye view into the current frame.
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from project.models.build import build
 from project.models.detector import OccupancyDetector
 from project.models.encoder import History
 from project.models.evaluating import evaluating
+from project.models.geometry import motions_between
 from project.models.metainfo import stacked_metainfo, to_device
 
 
@@ -89,8 +89,7 @@ class OccupancyBEVFormer(OccupancyDetector):
     def _motions(data_samples: Sequence, device: torch.device) -> tuple[Tensor, Tensor]:
         """(B, T - 1, 4, 4) motion into each frame from the one after it, and (B, T) bool: the frame exists."""
         poses = stacked_metainfo(data_samples, 'global_from_grid')
-        # In float64 and on the host: global coordinates are large, the motion from frame to frame is not.
-        motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, 1:]), device)
+        motions = to_device(motions_between(poses[:, :-1], poses[:, 1:]), device)
         return motions, torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')).to(device)
 
     def extract_bev(

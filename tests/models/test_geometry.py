@@ -6,7 +6,7 @@ import torch
 from small_model import GRID, IMAGE, rig
 
 from project.grid import VoxelGrid
-from project.models.geometry import align, baseline_pillar_anchors, pillar_anchors, project
+from project.models.geometry import align, baseline_pillar_anchors, motions_between, pillar_anchors, project
 
 
 def test_anchors_stand_on_the_cells_at_even_heights():
@@ -119,3 +119,14 @@ def test_align_takes_each_sample_by_its_own_motion():
         alone = align(bev[index : index + 1], both[index : index + 1], GRID)
         torch.testing.assert_close(together[0][index], alone[0][0])
         assert torch.equal(together[1][index], alone[1][0])
+
+
+def test_motions_lead_from_the_present_into_the_past(rng, random_rigid):
+    """Far from the origin of the world, with mirrored and stretched grids, and for shapes that broadcast."""
+    stretched = np.diag([-1.05, 0.95, 1.0, 1.0])
+    past = np.stack([random_rigid(1e5) @ stretched for _ in range(6)]).reshape(2, 3, 4, 4)
+    present = np.stack([random_rigid(1e5) for _ in range(2)])[:, None]
+    motions = motions_between(past, present)
+    points = np.append(rng.uniform(-50, 50, (3, 5)), np.ones((1, 5)), axis=0)
+    np.testing.assert_allclose(past @ motions @ points, present @ points + 0 * past[..., :1], rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(motions[..., 3, :], np.broadcast_to([0, 0, 0, 1], (2, 3, 4)))

@@ -12,6 +12,7 @@ from project.grid import VoxelGrid
 from project.models.build import build
 from project.models.detector import OccupancyDetector
 from project.models.evaluating import evaluating
+from project.models.geometry import motions_between
 from project.models.lift.depth import Lifted
 from project.models.lift.temporal_fusion import FrameMemory
 from project.models.metainfo import stacked_metainfo, to_device
@@ -220,7 +221,7 @@ class OccupancyLift(OccupancyDetector):
         exists = (rows >= 0) & stacked_metainfo(data_samples, 'frame_exists')[:, :-1]
         rows = np.where(exists, rows, np.arange(len(rows))[:, None])
         poses = stacked_metainfo(data_samples, 'global_from_grid')[:, -1]
-        motions = to_device(np.linalg.solve(poses[rows], poses[:, None]), device)
+        motions = to_device(motions_between(poses[rows], poses[:, None]), device)
         return torch.from_numpy(rows).to(device), motions, torch.from_numpy(exists).to(device)
 
     def _check_length(self, earlier: int) -> None:
@@ -248,8 +249,7 @@ class OccupancyLift(OccupancyDetector):
         frames = image_from_grid.shape[1]
         self._check_length(frames)
         poses = stacked_metainfo(data_samples, 'global_from_grid')
-        # In float64 and on the host: global coordinates are large, the motion from frame to frame is not.
-        motions = to_device(np.linalg.solve(poses[:, :-1], poses[:, -1:]), images.device)
+        motions = to_device(motions_between(poses[:, :-1], poses[:, -1:]), images.device)
         exists = torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')[:, :-1]).to(images.device)
         # While weights are trained, the volume of a frame changes, so it is not cached.
         names = [None if self.training else _name(sample, t) for sample in data_samples for t in range(frames)]
