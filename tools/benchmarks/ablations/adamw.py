@@ -1,6 +1,6 @@
 """AdamW at 1e-3, cosine, instead of Muon."""
 
-_base_ = '../../../config/occupancy_lift.py'
+_base_ = '{{$ABLATED:../../../config/occupancy_lift.py}}'
 
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.01, fused=True))
 param_scheduler = [

@@ -1,5 +1,5 @@
 """Batches of four."""
 
-_base_ = '../../../config/occupancy_lift.py'
+_base_ = '{{$ABLATED:../../../config/occupancy_lift.py}}'
 
 train_dataloader = dict(batch_size=4)

@@ -1,5 +1,5 @@
 """No losses in the images."""
 
-_base_ = '../../../config/occupancy_lift.py'
+_base_ = '{{$ABLATED:../../../config/occupancy_lift.py}}'
 
 model = dict(image_loss=None)

@@ -1,5 +1,5 @@
 """The volume's coarsest level is not seen from above."""
 
-_base_ = '../../../config/occupancy_lift.py'
+_base_ = '{{$ABLATED:../../../config/occupancy_lift.py}}'
 
 model = dict(volume=dict(above=None))

@@ -1,6 +1,6 @@
 """Features are pulled and splatted."""
 
-_base_ = '../../../config/occupancy_lift.py'
+_base_ = '{{$ABLATED:../../../config/occupancy_lift.py}}'
 
 model = dict(
     view=dict(
