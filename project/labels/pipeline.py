@@ -24,6 +24,7 @@ from project.labels.voxelization.histogram import Histogram, new_histogram
 from project.labels.voxelization.instances import instances_of, track_of_voxels
 from project.labels.voxelization.voting import thinned_points, vote_keyframe
 from project.sources.base import Scene
+from project.sources.selection import with_keyframes
 
 
 def label_scene(scene: Scene, settings: Settings, on_keyframe: Callable[[], None] = lambda: None) -> int:
@@ -70,10 +71,21 @@ class AggregatedScene:
         return sum(array.nbytes for array in arrays)
 
     def cut(self, keyframes: range, num_sweeps: int) -> 'AggregatedScene':
-        """What the labels of some consecutive keyframes are made of: points and rays of their windows."""
-        first, last = self.scene.window(keyframes[0], num_sweeps)[0], self.scene.window(keyframes[-1], num_sweeps)[1]
-        rays = None if self.rays is None else self.rays.within(self.scene, first, last)
-        return AggregatedScene(self.scene, self.points.within(first, last), rays, keyframes)
+        """What the labels of some consecutive keyframes are made of: what is in their windows, however long the scene.
+
+        Annotated times must be those of keyframes.
+        """
+        # One more on both sides: velocities come from the keyframes beside one, and a sweep of another lidar that is
+        # the first of a window may be from before its keyframe.
+        margin = num_sweeps + 1
+        kept = range(max(keyframes.start - margin, 0), min(keyframes.stop + margin, len(self.scene.keyframes)))
+        steps = range(2 * kept[0], 2 * kept[-1] + 1)
+        tracks = np.flatnonzero(self.scene.tracks.present[kept].any(axis=0))
+        rays = None if self.rays is None else self.rays.within(self.scene, steps, tracks)
+        return AggregatedScene(
+            with_keyframes(self.scene, kept, tracks), self.points.within(steps, tracks), rays,
+            range(keyframes.start - kept[0], keyframes.stop - kept[0]),
+        )  # fmt: skip
 
 
 def aggregated_scene(scene: Scene, settings: Settings) -> AggregatedScene | None:
@@ -162,7 +174,7 @@ def _label_keyframe(
     # Instances and flow: voxels belong to the box that reaches into them, and move with it.
     if any(settings.with_flow(name) or settings.with_instances(name) for name in names):
         track = track_of_voxels(labels, scene, k)
-        flow, instances = flow_of(labels, track, scene, k), instances_of(track)
+        flow, instances = flow_of(labels, track, scene, k), instances_of(track, scene.tracks)
     for name in names:
         content = replace(labels, flow=flow if settings.with_flow(name) else None)
         content = replace(content, instances=instances if settings.with_instances(name) else None)

@@ -28,12 +28,19 @@ class Tracks:
         global_from_box: (K, T, 4, 4) float64; the box's frame is at its centre, x forward, y left, z up.
         sizes: (K, T, 3) float64 length, width, height: extent along x, y, z of the box.
         categories: (T,) uint8 category of the taxonomy.
+        chosen: (T,) int64, which tracks of the scene these are; None: all.
     """
 
     present: np.ndarray
     global_from_box: np.ndarray
     sizes: np.ndarray
     categories: np.ndarray
+    chosen: np.ndarray | None = None
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(T,) int64 number of each track in the scene."""
+        return np.arange(len(self.categories)) if self.chosen is None else self.chosen
 
 
 @dataclass(frozen=True)

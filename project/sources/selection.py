@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from project.sources.base import PointReader, Scene
+from project.sources.base import PointReader, Scene, Tracks
 
 
 def keyframes_only(scene: Scene) -> Scene:
@@ -37,6 +37,27 @@ def without_sweeps(scene: Scene, sweeps: np.ndarray) -> Scene:
         lidars=None if scene.lidars is None else scene.lidars[kept],
         trajectory=scene.motion,
         read_points=scene.read_points and _Renumbered(scene.read_points, kept),
+    )
+
+
+def with_keyframes(scene: Scene, keyframes: range, tracks: np.ndarray) -> Scene:
+    """The scene with some consecutive keyframes and (N,) tracks only, to label what has been read already.
+
+    Keyframes, tracks and time steps are counted from 0 then. Sweeps keep their numbers, so that those of several lidars
+    keep their time steps; all else that grows with the length of the scene is left out.
+    """
+    kept, given = slice(keyframes.start, keyframes.stop), scene.tracks
+    boxes = {name: getattr(given, name)[kept][:, tracks] for name in ('present', 'global_from_box', 'sizes')}
+    return replace(
+        scene,
+        keyframes=scene.keyframes[kept],
+        keyframe_sweeps=scene.keyframe_sweeps[kept],
+        tracks=Tracks(**boxes, categories=given.categories[tracks], chosen=given.numbers[tracks]),
+        cameras=scene.cameras[kept],
+        records=(),
+        trajectory=None,
+        annotations=None,
+        read_points=None,
     )
 
 

@@ -33,27 +33,33 @@ class PointGroups:
     points: Points
     starts: np.ndarray
 
-    def within(self, first: int, last: int) -> 'PointGroups':
-        """Only the points of some time steps, `last` included; steps and groups keep their numbers."""
-        kept, starts = runs_within(self.starts, first, last)
+    def filled(self, steps: range) -> np.ndarray:
+        """(N,) int64 groups that have points at some consecutive time steps."""
+        return np.flatnonzero(self.starts[:, steps.stop] > self.starts[:, steps.start])
+
+    def within(self, steps: range, groups: np.ndarray) -> 'PointGroups':
+        """Only the points of some consecutive time steps and of (N,) groups, both of which are counted from 0 then."""
+        kept, starts = runs_within(self.starts, steps, groups)
         return PointGroups(self.points[kept], starts)
 
 
-def runs_within(starts: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the entries of some time steps, `last` included, from arrays that are sorted by group and time step.
+def runs_within(starts: np.ndarray, steps: range, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the entries of some time steps and groups from arrays that are sorted by group and time step.
 
     Args:
         starts: (G, time steps + 1) int64 first entry of each group and step; the last column is where groups end.
-        first, last: the time steps.
+        steps: the time steps, consecutive.
+        groups: (N,) int64, ascending.
 
     Returns:
-        (N,) int64 the chosen entries, in their order, and where they start among themselves, shaped as `starts`.
+        (M,) int64 the chosen entries, in their order, and where they start among themselves: (N, chosen steps + 1).
     """
-    begins, ends = starts[:, first], starts[:, last + 1]
+    starts = starts[groups, steps.start : steps.stop + 1]
+    begins, ends = starts[:, 0], starts[:, -1]
     counts = ends - begins
     moved = np.cumsum(counts) - ends
     kept = np.arange(counts.sum()) - np.repeat(moved, counts)
-    return kept, np.clip(starts, begins[:, None], ends[:, None]) + moved[:, None]
+    return kept, starts + moved[:, None]
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,17 @@ class ScenePoints:
         """Number of points."""
         return sum(len(cloud.points.raw) for cloud in (self.static, self.objects, self.unboxed))
 
-    def within(self, first: int, last: int) -> 'ScenePoints':
-        """Only the points of some time steps, `last` included."""
-        clouds = {name: getattr(self, name).within(first, last) for name in ('static', 'objects', 'unboxed')}
-        return replace(self, **clouds)
+    def within(self, steps: range, tracks: np.ndarray) -> 'ScenePoints':
+        """Only the points of some consecutive time steps, and of the objects of (N,) tracks; steps, tiles and tracks
+        are counted from 0 then."""
+        tiles = self.static.filled(steps)
+        return replace(
+            self,
+            static=self.static.within(steps, tiles),
+            objects=self.objects.within(steps, tracks),
+            unboxed=self.unboxed.within(steps, np.arange(1)),
+            tile_centres=self.tile_centres[tiles],
+        )
 
     def tiles_in(self, grid: VoxelGrid, grid_from_scene: np.ndarray) -> np.ndarray:
         """(N,) int64 tiles that may reach into a grid."""

@@ -37,10 +37,11 @@ class ObservedRays:
     scene_from_global: np.ndarray
     margin_m: float = DEFAULT.boxes.margin_m
 
-    def within(self, scene: Scene, first: int, last: int) -> 'ObservedRays':
-        """Only what was seen at some time steps of the scene, `last` included."""
-        sweeps = (scene.time_steps >= first) & (scene.time_steps <= last)
-        kept, starts = runs_within(self.box_rays.starts, first, last)
+    def within(self, scene: Scene, steps: range, tracks: np.ndarray) -> 'ObservedRays':
+        """Only what was seen at some consecutive time steps of the scene, and in boxes of (N,) tracks; steps and tracks
+        are counted from 0 then, sweeps as before."""
+        sweeps = (scene.time_steps >= steps.start) & (scene.time_steps < steps.stop)
+        kept, starts = runs_within(self.box_rays.starts, steps, tracks)
         box_rays = BoxRays(self.box_rays.lines[kept], self.box_rays.ended[kept], starts)
         return ObservedRays(self.rays.of_sweeps(sweeps), box_rays, self.scene_from_global, self.margin_m)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from project.formats import OccupancyLabels
 from project.labels.aggregation.boxes import OUTSIDE, Boxes, box_of_points
-from project.sources.base import Scene
+from project.sources.base import Scene, Tracks
 
 
 def track_of_voxels(labels: OccupancyLabels, scene: Scene, k: int) -> np.ndarray:
@@ -31,6 +31,8 @@ def track_of_voxels(labels: OccupancyLabels, scene: Scene, k: int) -> np.ndarray
     return np.where(own & (box != OUTSIDE), np.append(present, OUTSIDE)[box], OUTSIDE).astype(np.int32)
 
 
-def instances_of(track: np.ndarray) -> np.ndarray:
-    """(N,) uint32 instances of voxels: 1 + the track, the same at all keyframes of a scene; 0 where there is none."""
-    return (track.astype(np.int64) + 1).astype(np.uint32)
+def instances_of(track: np.ndarray, tracks: Tracks) -> np.ndarray:
+    """(N,) uint32 instances of voxels: 1 + the number of the track in the scene, the same at all its keyframes; 0 where
+    there is none."""
+    # The position OUTSIDE is the last one.
+    return (np.append(tracks.numbers, OUTSIDE)[track] + 1).astype(np.uint32)

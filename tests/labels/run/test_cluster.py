@@ -4,13 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from cluster_work import label_killed, label_part_killed
 
 from project.commands import occ_convert
 from project.execution.processes import Processes
-from project.labels.pipeline import aggregated_scene
 from project.labels.run.convert import convert, division_of, label_reported
 from project.labels.run.settings import Settings
 from project.sources.nuscenes.source import NuScenesSource
@@ -61,22 +59,6 @@ def test_a_scene_that_is_divided_has_the_bytes_of_one_that_is_not(tiny_world, tm
     assert [outcome.labelled + outcome.present for outcome in outcomes] == keyframes
     assert (tmp_path / 'two.killed').exists() == killed and (killed or progress[-1] == sum(keyframes))
     assert files_of(tmp_path / 'two') == files_of(tmp_path / 'one')
-
-
-def test_a_part_has_what_its_window_needs_and_nothing_else(tiny_world, tmp_path):
-    scene = NuScenesSource(tiny_world).scenes[0]
-    whole = aggregated_scene(scene, Settings(tmp_path, masks=True, formats=('occ3d',)))
-    part = whole.cut(range(1, 2), num_sweeps=0)
-    step = scene.window(1, 0)[0]
-    assert scene.window(1, 0) == (step, step) and 0 < part.nbytes < whole.nbytes / 2
-    for cloud in ('static', 'objects', 'unboxed'):
-        given, kept = getattr(whole.points, cloud), getattr(part.points, cloud)
-        assert np.array_equal(np.diff(kept.starts)[:, step], np.diff(given.starts)[:, step])
-        assert kept.starts[-1, -1] == len(kept.points.xyz) == np.diff(given.starts)[:, step].sum()
-        for group, (begin, end) in enumerate(given.starts[:, step : step + 2]):
-            assert np.array_equal(
-                kept.points.xyz[slice(*kept.starts[group, step : step + 2])], given.points.xyz[begin:end]
-            )
 
 
 def test_only_long_scenes_with_masks_are_divided(tmp_path):

@@ -19,7 +19,7 @@ CAR = 4
 def test_the_car_has_one_number_at_all_keyframes_and_the_rest_none(tmp_path, k):
     scene = make_scene(tmp_path)
     labels = vote_keyframe(scene, aggregate(scene), k, 10, GRID)
-    instances = instances_of(track_of_voxels(labels, scene, k))
+    instances = instances_of(track_of_voxels(labels, scene, k), scene.tracks)
     assert instances.dtype == np.uint32
     assert set(instances[labels.classes == CAR]) == {1}
     assert not instances[labels.classes != CAR].any()
@@ -58,4 +58,4 @@ def test_a_scene_without_boxes_has_no_instances(tmp_path):
     scene = make_scene(tmp_path)
     scene.tracks.present[:] = False
     labels = OccupancyLabels(GRID, np.array([[1, 2, 3]]), np.array([CAR], np.uint8))
-    assert instances_of(track_of_voxels(labels, scene, 1)).tolist() == [0]
+    assert instances_of(track_of_voxels(labels, scene, 1), scene.tracks).tolist() == [0]
