@@ -38,6 +38,9 @@ LOOK_S = 2.0
 STALLED_S = 1800.0
 """A task that takes this long for a step counts as hanging."""
 
+WAITING = 2
+"""So many pieces of divided items are there for each worker: one in the making, and one that follows without delay."""
+
 TRIES = 2
 DEATHS = 5
 """An item is given up after this many workers died, even if none of them reported that it had begun."""
@@ -213,9 +216,12 @@ class _Run:
         begin = partial(on_worker.begin, self.executor.expected, self.topic, key)
         begun = self.client.submit(begin, f'{key}-begin', contents, key=f'{key}-begin', **where)
         places = [address for address in self.threads if address not in self.unlike]
-        replies = []
+        replies: list[Future] = []
+        room = WAITING * len(places)
         for part in range(parts):
-            piece = self.client.submit(on_worker.cut, begun, part, parts, key=f'{key}-cut-{part}', priority=1)
+            # A piece is cut when there is a place for it, or all of them would lie in the memory of one worker.
+            before = replies[part - room] if part >= room else None
+            piece = self.client.submit(on_worker.cut, begun, part, parts, before, key=f'{key}-cut-{part}', priority=2)
             # Dask would keep parts where the pieces are.
             place, name = places[(number + part) % len(places)], f'{key}-part-{part}'
             options = {'key': name, 'priority': 1, 'workers': [place], 'allow_other_workers': True}

@@ -165,8 +165,14 @@ def begin(expected: Mapping[str, Any], topic: str, whole: str, key: str, payload
     return Held((division, content, shared)) if result is None else {**reply, 'result': result, 'steps': 0}
 
 
-def cut(begun: Any, part: int, parts: int) -> Any:
-    """What a part needs, as :func:`work_on` takes it; or the reply that concerns the whole item."""
+def cut(begun: Any, part: int, parts: int, before: Any) -> Any:
+    """What a part needs, as :func:`work_on` takes it; or the reply that concerns the whole item.
+
+    Args:
+        begun: what :func:`begin` returned.
+        part, parts: which part, and how many there are.
+        before: the reply of an earlier part, whose end this one waits for.
+    """
     if not isinstance(begun, Held):
         return {**begun, 'whole': True}
     division, content, shared = begun.content

@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
+
 from project.labels.run.convert import division_of, label_reported
 
 
@@ -50,6 +52,32 @@ def hang_first(item, shared, on_step):
         mark.write_text('')
         time.sleep(600)
     return item
+
+
+def twelve_parts(item, shared, workers):
+    return 12
+
+
+def begin_bytes(item, shared):
+    """Something that has a size, and no result yet."""
+    return np.zeros(8, np.uint8), None
+
+
+def cut_noted(content, shared, part, parts):
+    _note(shared, 'cut')
+    return part
+
+
+def part_noted(part, shared, on_step):
+    time.sleep(0.1)
+    _note(shared, 'made')
+    return part
+
+
+def _note(file, word):
+    # One write of few bytes: lines of several processes do not mix.
+    with open(file, 'a') as out:
+        out.write(f'{word}\n')
 
 
 def label_killed(scene, shared, on_step):

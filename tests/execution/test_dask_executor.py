@@ -1,16 +1,27 @@
 """Work on Dask's workers, which die, hang, fail, or are not like the client."""
 
 import dataclasses
+import itertools
 
 import pytest
-from cluster_work import die, fail_first, hang_first, process_and_next, tenfold
+from cluster_work import (
+    begin_bytes,
+    cut_noted,
+    die,
+    fail_first,
+    hang_first,
+    part_noted,
+    process_and_next,
+    tenfold,
+    twelve_parts,
+)
 
 pytest.importorskip('distributed')
 
 from project.errors import UserError
 from project.execution.dask_clusters import ClusterChoice, connected, parse_cluster
 from project.execution.dask_executor import DaskExecutor
-from project.execution.executor import Lost
+from project.execution.executor import Division, Lost
 from project.execution.on_worker import differences, versions
 
 
@@ -60,6 +71,15 @@ def test_a_worker_gets_the_item_that_it_was_told_of(executor):
     kept = [results[following][0] == process for process, following in results if following]
     # At the end one takes what the other was promised.
     assert sum(kept) >= len(kept) - 1
+
+
+def test_pieces_are_cut_when_there_is_a_place_for_them(executor, client, tmp_path):
+    division, notes = Division(twelve_parts, begin_bytes, cut_noted, part_noted, list), tmp_path / 'notes'
+    client.wait_for_workers(2)
+    assert executor.run(part_noted, ['divided'], notes, division=division) == [list(range(12))]
+    there = list(itertools.accumulate(1 if line == 'cut' else -1 for line in notes.read_text().split()))
+    # Two for each of two workers.
+    assert max(there) <= 4 and there[-1] == 0 and len(there) == 24
 
 
 def test_workers_of_another_version_are_named_before_anything_is_done(client, said):
