@@ -39,13 +39,16 @@ class Mirror:
         cache: folder whose size is limited, this one or one above; None: nothing is removed.
         limit: its size in bytes.
         temporary: nobody will use the copies after this program.
+        alone: no other process uses the folder.
     """
 
     def __init__(
-        self, remote: RemoteFolder, folder: Path, cache: Path | None = None, limit: int = 0, temporary: bool = False
-    ):
+        self, remote: RemoteFolder, folder: Path, cache: Path | None = None, limit: int = 0, temporary: bool = False,
+        alone: bool = False,
+    ):  # fmt: skip
         self.remote, self.folder, self.cache, self.limit = remote, folder, cache, limit
-        self.temporary = temporary
+        self.temporary, self.alone = temporary, alone
+        self._ahead: set[str] = set()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._entries: dict[str, Entry | None] = {}
         self.forget_threads()
@@ -115,6 +118,7 @@ class Mirror:
         """
         with self._lock:
             pool = self._threads()
+            self._ahead.update(names)
             pool.submit(self._fetch_ahead, pool, names)
 
     def _fetch_ahead(self, pool: ThreadPoolExecutor, names: Sequence[str]) -> None:
@@ -155,6 +159,16 @@ class Mirror:
         """Remove local copies."""
         for name in names:
             (self.folder / name).unlink(missing_ok=True)
+
+    def drop_ahead(self, wanted: Iterable[str]) -> None:
+        """Remove local copies of what was fetched for :meth:`later`, but for what is wanted now.
+
+        Where other processes use the folder nothing is removed: they may be using these copies.
+        """
+        with self._lock:
+            ahead, self._ahead = self._ahead, set()
+        if self.alone:
+            self.drop(ahead.difference(wanted))
 
     def list_all(self) -> None:
         """Give every object of the remote folder a local file, which is empty until it is fetched."""

@@ -103,9 +103,10 @@ def remounted(remote: 'RemoteFolder', folder: Path, cache: Path, limit: int, tem
     """A mirror that another process made; on another machine its temporary folder is one of this process."""
     from project.storage.mirror import Mirror
 
-    if temporary and not cache.is_dir():
+    alone = temporary and not cache.is_dir()
+    if alone:
         folder, cache = scratch() / COPIES / folder.relative_to(cache), scratch() / COPIES
-    return _MIRRORS.get(os.fspath(folder)) or _mount(Mirror(remote, folder, cache, limit, temporary))
+    return _MIRRORS.get(os.fspath(folder)) or _mount(Mirror(remote, folder, cache, limit, temporary, alone))
 
 
 def _mount(mirror: 'Mirror') -> 'Mirror':

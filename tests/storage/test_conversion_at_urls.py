@@ -9,8 +9,13 @@ from project.commands import occ_convert
 from project.commands.occ_check import main as check
 from project.commands.occ_convert import main
 from project.commands.occ_visualize import main as visualize
-from project.labels.run.away import division_away
+from project.execution.executor import Followed
+from project.labels.run.away import division_away, files_to_fetch, label_away
 from project.labels.run.convert import division_of
+from project.labels.run.places import Away
+from project.labels.run.settings import Settings
+from project.sources.opening import open_source
+from project.storage.mounts import mounted, remounted
 from project.storage.remote import RemoteFolder
 
 OPTIONS = ['--num_sweeps', '1', '--no-refine-poses', '--format', 'occ3d', '--no-masks', '--format', 'voxels']
@@ -111,6 +116,26 @@ def test_a_scene_that_is_divided(world, monkeypatch):
     assert main(['--dataroot', world, *options, '--save_path', f'{world}/whole', '--workers', '1']) == 0
     assert main(['--dataroot', world, *options, '--save_path', f'{world}/parts', '--cluster', 'local:2']) == 0
     assert sorted(divided) == [0, 1] and contents(f'{world}/parts') == contents(f'{world}/whole')
+
+
+@pytest.mark.parametrize('alone', [True, False])
+def test_copies_for_a_scene_that_another_worker_took_go_where_nobody_else_needs_them(world, tmp_path, alone):
+    # The folder of the command exists where its workers share it, and on no other machine.
+    commands = tmp_path / 'of_the_command'
+    if not alone:
+        commands.mkdir()
+    mirror = remounted(RemoteFolder(world), commands / 'world', commands, 10**9, temporary=True)
+    source = open_source(mounted(world))
+    first, taken = map(source.load, source.scene_names)
+    settings = Settings(tmp_path / 'labels', num_sweeps=0, refine_poses=False, overwrite=True)
+    away, expected = Away(mirror, None, tmp_path), files_to_fetch(taken, settings)
+
+    def copies_after(upcoming):
+        assert label_away(Followed(first, upcoming), (settings, away), lambda: None).error is None
+        return {name for name in files_of(mirror.folder) if name in expected}
+
+    kept = copies_after(expected)
+    assert kept and copies_after(None) == (set() if alone else kept)
 
 
 @pytest.mark.slow

@@ -140,6 +140,8 @@ def _near(scene: Scene, keyframes: Sequence[Keyframe], shared: Shared) -> Iterat
     with ExitStack() as stack:
         if away.recordings is not None:
             scene = replace(scene, dataroot=away.recordings.folder)
+            # This may not be the scene that was expected: another worker had nothing else to do.
+            away.recordings.drop_ahead(_files(scene))
             stack.callback(_let_go, away.recordings, scene)
         outbox = None
         if away.labels is not None:
