@@ -39,7 +39,7 @@ STALLED_S = 1800.0
 """A task that takes this long for a step counts as hanging."""
 
 WAITING = 2
-"""So many pieces of divided items are there for each worker: one in the making, and one that follows without delay."""
+"""So many pieces of a divided item are there besides one for each worker, to follow without delay."""
 
 TRIES = 2
 DEATHS = 5
@@ -217,7 +217,7 @@ class _Run:
         begun = self.client.submit(begin, f'{key}-begin', contents, key=f'{key}-begin', **where)
         places = [address for address in self.threads if address not in self.unlike]
         replies: list[Future] = []
-        room = WAITING * len(places)
+        room = len(places) + WAITING
         for part in range(parts):
             # A piece is cut when there is a place for it, or all of them would lie in the memory of one worker.
             before = replies[part - room] if part >= room else None

@@ -73,8 +73,11 @@ class AggregatedScene:
     def cut(self, keyframes: range, num_sweeps: int) -> 'AggregatedScene':
         """What the labels of some consecutive keyframes are made of: what is in their windows, however long the scene.
 
-        Annotated times must be those of keyframes.
+        Raises:
+            ValueError: the scene is labelled at more times than those at which it is annotated.
         """
+        if self.scene.annotated_sweeps is not None:
+            raise ValueError('a scene with labels at every sweep cannot be cut')
         # One more on both sides: velocities come from the keyframes beside one, and a sweep of another lidar that is
         # the first of a window may be from before its keyframe.
         margin = num_sweeps + 1

@@ -77,10 +77,16 @@ def motions_between(global_from_past: np.ndarray, global_from_present: np.ndarra
 
     Returns:
         (..., 4, 4) float64 past_from_present.
+
+    Raises:
+        ValueError: a pose of the past maps all points onto a plane, or is not finite.
     """
     first, second, third = (global_from_past[..., :3, axis] for axis in range(3))
     rows = np.stack([np.cross(second, third), np.cross(third, first), np.cross(first, second)], axis=-2)
-    rows /= (rows[..., 0, :] * first).sum(-1)[..., None, None]
+    volumes = (rows[..., 0, :] * first).sum(-1)
+    if not (np.isfinite(volumes) & (volumes != 0)).all():
+        raise ValueError('global_from_grid of an earlier frame has no inverse: the poses of the index are damaged')
+    rows /= volumes[..., None, None]
     shifts = global_from_present[..., :3, 3] - global_from_past[..., :3, 3]
     turned = np.broadcast_to(global_from_present[..., :3, :3], (*shifts.shape, 3))
     moved = np.concatenate([turned, shifts[..., None]], axis=-1)

@@ -11,6 +11,8 @@ from handmade import CAR, make_scene
 from project.labels.aggregation.point_groups import PointCollector, ScenePoints
 from project.labels.aggregation.sweeps import Points
 from project.labels.pipeline import AggregatedScene, aggregated_scene, label_keyframes
+from project.labels.run.convert import division_of
+from project.labels.run.every_sweep import at_every_sweep
 from project.labels.run.settings import Settings
 from project.labels.visibility.box_rays import BoxRays
 from project.labels.visibility.free_space import ObservedRays
@@ -96,3 +98,11 @@ def test_a_piece_grows_with_the_scene_by_the_poses_of_its_sweeps_only(tmp_path):
         assert piece.scene.num_steps == 11 and piece.keyframes == range(2, 4)
     short_bytes, long_bytes = (len(pickle.dumps(piece)) for piece in pieces)
     assert long_bytes - short_bytes < 1000 * (long - short)
+
+
+def test_a_scene_with_labels_at_every_sweep_is_not_divided(tmp_path):
+    every = at_every_sweep(make_scene(tmp_path, keyframes=KEYFRAMES))
+    settings = Settings(tmp_path, masks=True)
+    assert division_of(2).parts(every, settings, 2) == 1
+    with pytest.raises(ValueError, match='every sweep'):
+        replace(drive(tmp_path / 'long', KEYFRAMES), scene=every).cut(range(2), 1)

@@ -130,3 +130,9 @@ def test_motions_lead_from_the_present_into_the_past(rng, random_rigid):
     points = np.append(rng.uniform(-50, 50, (3, 5)), np.ones((1, 5)), axis=0)
     np.testing.assert_allclose(past @ motions @ points, present @ points + 0 * past[..., :1], rtol=0, atol=1e-9)
     np.testing.assert_array_equal(motions[..., 3, :], np.broadcast_to([0, 0, 0, 1], (2, 3, 4)))
+
+
+@pytest.mark.parametrize('damaged', [np.zeros((4, 4)), np.full((4, 4), np.nan), np.diag([1.0, 1, 0, 1])])
+def test_poses_without_an_inverse_are_refused(damaged):
+    with pytest.raises(ValueError, match='no inverse'):
+        motions_between(np.stack([np.eye(4), damaged]), np.eye(4))

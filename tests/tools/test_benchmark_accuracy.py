@@ -26,6 +26,8 @@ if data == 'broken':
     sys.exit('no labels')
 scores = {'mIoU': 10.0 + 2 * seed, 'geometric_IoU': 50.0 + float(options.get('more', 0))}
 Path(options['val_evaluator.json_path']).write_text(json.dumps(scores))
+if data == 'fails_late':
+    sys.exit('no room for the checkpoint')
 """
 
 
@@ -69,10 +71,26 @@ def test_a_failure_costs_nobody_else_anything(trained, tmp_path, capsys):
     assert trained('--data', str(tmp_path / 'broken'), '--seeds', '0')[1] == ['base broken 0', 'other broken 0']
 
 
-def test_scores_of_other_options_are_not_mixed_in(trained, tmp_path, capsys):
+def test_scores_of_a_training_that_fails_in_the_end_do_not_count(trained, tmp_path):
+    for _ in range(2):
+        assert trained('--data', str(tmp_path / 'fails_late'), '--seeds', '0') == (
+            2,
+            ['base fails_late 0', 'other fails_late 0'],
+        )
+
+
+def test_scores_of_other_options_are_not_mixed_in(trained, tmp_path, capsys, monkeypatch):
     assert trained('--data', str(tmp_path / 'town'), '--cfg-options', 'more=1')[0] == 0
     assert trained('--data', str(tmp_path / 'town'), '--cfg-options', 'more=2') == (2, [])
-    assert 'was trained with other options' in capsys.readouterr().err
+    assert 'was trained with other data or options' in capsys.readouterr().err
+    assert trained('--data', str(tmp_path / 'elsewhere/town'), '--cfg-options', 'more=1') == (2, [])
+    monkeypatch.setenv('ABLATED', 'another.py')
+    assert trained('--data', str(tmp_path / 'town'), '--cfg-options', 'more=1') == (2, [])
+
+
+def test_two_of_one_name_are_refused(trained, tmp_path, capsys):
+    assert trained('--data', str(tmp_path / 'a/town'), str(tmp_path / 'b/town')) == (2, [])
+    assert 'two data are called town' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('config', ABLATIONS, ids=lambda config: config.stem)

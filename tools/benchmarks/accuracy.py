@@ -1,6 +1,6 @@
 """Accuracy of configurations: each is trained on several data sets with several seeds, and scored on their validation.
 
-Rows are configurations, called by the first sentence of their file. ``tools/benchmarks/ablations`` holds variations of
+Rows are configurations, called by the first line of their file. ``tools/benchmarks/ablations`` holds variations of
 ``config/occupancy_lift.py``, or of another one that the variable ABLATED names by its absolute path. Trainings run
 beside each other on all GPUs. Those that are done are not repeated, so a run that was interrupted, or is given more
 rows, goes on.
@@ -64,13 +64,18 @@ class Training:
         return self.folder / 'command.txt'
 
     def shown(self, options: Sequence[str]) -> str:
-        """Its command line in one line."""
-        return shlex.join(self.command(options))
+        """Its command line in one line, with the variables that its configuration reads."""
+        return shlex.join([*(f'{name}={value}' for name, value in self.environment.items()), *self.command(options)])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that its configuration reads."""
+        return {'DATA_ROOT': f'{self.data.absolute()}/', 'ABLATED': os.environ.get('ABLATED', '')}
 
     def command(self, options: Sequence[str]) -> list[str]:
         """The command line that trains and validates it, with more options of ``--cfg-options``."""
         return [
-            *TRAIN, str(self.config), '--amp', '--work-dir', str(self.folder), '--cfg-options',
+            *TRAIN, str(self.config.absolute()), '--amp', '--work-dir', str(self.folder), '--cfg-options',
             f'randomness.seed={self.seed}', f'train_cfg.val_interval={LAST_EPOCH_ONLY}', 'val_evaluator.geometric=True',
             f'val_evaluator.json_path={self.scores_file}', f'default_hooks.checkpoint.interval={LAST_EPOCH_ONLY}',
             f'default_hooks.visualization.interval={LAST_EPOCH_ONLY}', *options,
@@ -99,8 +104,16 @@ def run(args: argparse.Namespace) -> dict:
     """Train what is not trained yet; print and return scores, in percent, by configuration, data and seed.
 
     Raises:
-        SystemExit: a training failed, and the others are done; or what is done had other options.
+        SystemExit: a training failed, and the others are done; two rows or columns have one name; or what is done had
+            other options.
     """
+    for what, names in (
+        ('data', [data.name for data in args.data]),
+        ('configurations', [config.stem for config in args.configs]),
+        ('configurations', [title(config) for config in args.configs]),
+    ):
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise SystemExit(f'two {what} are called {twice[0]}: give them names of their own')
     trainings = [
         Training(config, data, seed, (args.out / config.stem / data.name / str(seed)).absolute())
         for config in args.configs
@@ -109,7 +122,7 @@ def run(args: argparse.Namespace) -> dict:
     ]
     for training in trainings:
         if training.scores_file.exists() and training.command_file.read_text() != training.shown(args.cfg_options):
-            raise SystemExit(f'{training.folder} was trained with other options: choose another --out')
+            raise SystemExit(f'{training.folder} was trained with other data or options: choose another --out')
     failed = train_all(trainings, args.cfg_options, _cards() * args.at_a_time)
     scores = collect(trainings)
     Console().print(table(scores, [data.name for data in args.data]))
@@ -149,13 +162,14 @@ def _train(training: Training, options: Sequence[str], place: str) -> Path | Non
     """Train; the log if that failed."""
     training.folder.mkdir(parents=True, exist_ok=True)
     log, start = training.folder / 'output.log', time.monotonic()
-    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': place, 'DATA_ROOT': f'{training.data.absolute()}/'}
+    environment = {**os.environ, **training.environment, 'CUDA_VISIBLE_DEVICES': place}
     training.command_file.write_text(training.shown(options))
     with log.open('w') as file:
         done = subprocess.run(
             training.command(options), stdout=file, stderr=subprocess.STDOUT, env=environment, check=False
         )
     if done.returncode or not training.scores_file.exists():
+        training.scores_file.unlink(missing_ok=True)  # of a training that failed after its validation
         print(f'{training.name}: failed, see {log}', flush=True)
         return log
     scores = json.loads(training.scores_file.read_text())
@@ -174,7 +188,7 @@ def collect(trainings: Sequence[Training]) -> dict[str, dict[str, dict[str, dict
 
 
 def title(config: Path) -> str:
-    """The first sentence of a configuration's file, or its name."""
+    """The first line of a configuration's file, or its name."""
     text = ast.get_docstring(ast.parse(config.read_text())) or config.stem
     return text.split('\n')[0].removesuffix('.')
 

@@ -117,7 +117,7 @@ def division_of(part_keyframes: int = PART_KEYFRAMES) -> Division:
 
 def _parts(part_keyframes: int, scene: Scene, settings: Settings, workers: int) -> int:
     keyframes, masked = len(scene.keyframes), any(map(settings.with_masks, settings.formats))
-    if not masked or keyframes <= 2 * part_keyframes:
+    if not masked or keyframes <= 2 * part_keyframes or scene.annotated_sweeps is not None:
         return 1
     parts = -(-keyframes // part_keyframes)
     # As many for each worker, but none of less than half as many keyframes.

@@ -20,6 +20,7 @@ VOXELS = 64
 
 def triton_warp(volumes: Tensor, rows: Tensor, motions: Tensor, exists: Tensor, grid: VoxelGrid) -> Tensor:
     """Look up; arguments and result as of ``warp``. Sums are in float32."""
+    # The lowest corner of the grid, and the size of its voxels.
     return _warp(volumes, rows, motions, exists, [*grid.minimum, *grid.voxel_size])
 
 
@@ -75,6 +76,8 @@ def warp(volumes, rows, motions, exists, out, low_x, low_y, low_z, size_x, size_
         near, share = _corner(place_z, place_x, place_y, shape_z, shape_x, shape_y, corner)
         found = tl.load(source + near[:, None] * CHANNELS + channel[None, :], there, other=0.0)
         total += found.to(tl.float32) * share[:, None]
+    # A place that is not a number makes shares that are none, which a masked zero does not change to zero.
+    total = tl.where(there, total, 0.0)
     total = tl.where((channel == CHANNELS)[None, :], known.to(tl.float32)[:, None], total)
     places = ((sample.to(tl.int64) * count + voxel) * COUNT + index)[:, None] * (CHANNELS + 1) + channel[None, :]
     tl.store(out + places, total, (voxel < count)[:, None] & (channel <= CHANNELS)[None, :])
@@ -147,7 +150,7 @@ _warp.register_autograd(_backward, setup_context=_keep)
 
 
 def _problem(shape: Sequence[int], rows: Tensor) -> tuple[tuple[int, ...], tuple]:
-    """Grid of programs, and the sizes that both kernels end with."""
+    """Grid of programs, and the sizes that both kernels end with, for (R, Z, X, Y, C) volumes and (B, T) rows."""
     batch, count = rows.shape
     _, *sides, channels = shape
     voxels = sides[0] * sides[1] * sides[2]

@@ -29,7 +29,7 @@ def warp(
 
     Returns:
         (B, Z, X, Y, T, C + 1), dtype of `volumes`; the last channel is 1 where a centre lies inside of a volume that
-        counts. All channels are 0 elsewhere.
+        counts. All channels are 0 elsewhere. Sums are in float32; by ``torch`` in float64 if `volumes` are.
     """
     chosen = WARP.choose(volumes.device.type, backend)
     # Positions are always float32: bfloat16 cannot distinguish neighbouring voxels.

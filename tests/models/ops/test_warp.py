@@ -57,6 +57,15 @@ def test_each_sample_looks_into_its_own_volumes():
     torch.testing.assert_close(found, values[:, None, None, None].expand_as(found))
 
 
+@pytest.mark.parametrize(
+    'backend', ['torch', pytest.param('triton', marks=pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE))]
+)
+def test_places_that_are_no_numbers_are_outside(backend):
+    motions = torch.full((1, 2, 4, 4), torch.nan, device=DEVICE)
+    rows, exists = torch.zeros(1, 2, dtype=torch.int64, device=DEVICE), torch.tensor([[True, False]], device=DEVICE)
+    assert (warp(torch.ones(1, 3, 7, 5, 4, device=DEVICE), rows, motions, exists, GRID, backend) == 0).all()
+
+
 def problem(channels, dtype, random_rigid):
     """Volumes, rows, motions by a few metres and degrees, and which count; one sample looks into a volume twice."""
     torch.manual_seed(0)
