@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 
+import torch
 from mmdet3d.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -69,7 +70,7 @@ class OccupancyLossCheckHook(Hook):
             FloatingPointError: one is NaN or infinite.
         """
         figures = {**(outputs or {}), **_gradient_norm(runner)}
-        bad = [name for name, value in figures.items() if not math.isfinite(float(value))]
+        bad = [name for name, value in figures.items() if not math.isfinite(torch.as_tensor(value).item())]
         if bad:
             raise FloatingPointError(_advice(runner, f'{", ".join(bad)} is not finite in iteration {runner.iter + 1}'))
 

@@ -63,7 +63,7 @@ def test_a_scene_that_is_divided_has_the_bytes_of_one_that_is_not(tiny_world, tm
 
 def test_only_long_scenes_with_masks_are_divided(tmp_path):
     parts, masked = division_of(10).parts, Settings(tmp_path, masks=True)
-    scenes = {number: SimpleNamespace(keyframes=range(number)) for number in (20, 21, 30, 31)}
+    scenes = {number: SimpleNamespace(keyframes=range(number), annotated_sweeps=None) for number in (20, 21, 30, 31)}
     assert [parts(scene, masked, 2) for scene in scenes.values()] == [1, 4, 4, 4]
     # Each of three workers gets as many, and those of a large cluster no less than five keyframes.
     assert [parts(scene, masked, 3) for scene in scenes.values()] == [1, 3, 3, 6]
