@@ -65,3 +65,14 @@ class OccupancyDataSample(Det3DDataSample):
     gt_image_semantics = _field(
         'gt_image_semantics', '(N, h, w) uint8 label of it: 0-16, 17 for nothing, 255 for unknown.'
     )
+
+    def pin_memory(self) -> 'OccupancyDataSample':
+        """The sample with its tensors in pinned memory, from which they are copied to a GPU while the host goes on.
+
+        Data loaders with ``pin_memory`` call it.
+        """
+        pinned = self.new()
+        for name, value in self.items():
+            if isinstance(value, torch.Tensor):
+                pinned.set_data({name: value.pin_memory()})
+        return pinned

@@ -1,11 +1,14 @@
 """Mixed precision in bfloat16."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from mmdet3d.registry import OPTIM_WRAPPERS
 from mmengine.optim import OptimWrapper
+from torch import Tensor
+
+from project.models.graphs import side_stream
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -16,7 +19,8 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
     same, and refuses to run on a CPU.
     """
 
-    _norm: torch.Tensor | None = None
+    _norm: Tensor | None = None
+    _clipped: torch.cuda.Event | None = None
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
@@ -25,16 +29,30 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
         with super().optim_context(model), torch.autocast(device, torch.bfloat16):
             yield
 
-    def step(self, **kwargs) -> None:
-        """Clip the gradients where that is wanted, update the parameters, and only then wait for the gradients' norm.
+    def read(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The figures of the iteration that was just computed, on the CPU: its losses, and the norm of its gradients
+        where they were clipped.
 
-        (mmengine waits before the update, and the GPU is idle for that time.)
+        On a GPU the host waits for the gradients only. So it has the time in which the weights are updated to write
+        figures down and to begin the next iteration. (mmengine reads the norm before the update, and the GPU is idle
+        for all that time.)
+
+        Args:
+            losses: () tensors by name.
         """
-        super().step(**kwargs)
-        if self._norm is not None:
-            self.message_hub.update_scalar(f'train/{self.grad_name}', float(self._norm))
+        norm, clipped = self._norm, self._clipped
+        self._norm = self._clipped = None
+        figures = {**({} if norm is None else {self.grad_name: norm}), **losses}
+        if clipped is None:
+            return {name: figure.detach().cpu() for name, figure in figures.items()}
+        with torch.cuda.stream(side_stream(torch.cuda.current_device())):
+            clipped.wait()
+            values = torch.stack([figure.detach().float() for figure in figures.values()]).cpu()
+        return dict(zip(figures, values, strict=True))
 
     def _clip_grad(self) -> None:
         groups = self.optimizer.param_groups
         parameters = [each for group in groups for each in group['params'] if each.grad is not None]
         self._norm = self.clip_func(parameters, **self.clip_grad_kwargs) if parameters else None
+        if self._norm is not None and self._norm.is_cuda:
+            self._clipped = torch.cuda.current_stream().record_event()

@@ -1,11 +1,13 @@
 """The training loop: epochs that can be interrupted anywhere and continued exactly."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from mmdet3d.registry import DATA_SAMPLERS, DATASETS, LOOPS
 from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from project.engine.amp import OccupancyBfloat16OptimWrapper
 from project.engine.randomness import PlacedBatches, PlacedSampler, SeededDataset, seed_iteration
 
 
@@ -65,6 +67,16 @@ class OccupancyTrainLoop(EpochBasedTrainLoop):
             self._batches = None
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
+
+    def run_iter(self, idx: int, data_batch: Any) -> None:
+        """Train on a batch; with bfloat16 hooks get its losses and the norm of its gradients on the CPU."""
+        runner = self.runner
+        runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
+        figures = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+        if isinstance(runner.optim_wrapper, OccupancyBfloat16OptimWrapper):
+            figures = runner.optim_wrapper.read(figures)
+        runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=figures)
+        self._iter += 1
 
     @property
     def _position_in_epoch(self) -> int:

@@ -159,11 +159,12 @@ def _result_and_number(work: Callable[[], Any], number: Callable[[], Tensor]) ->
         return work(), int(number())
     before = torch.cuda.current_stream().record_event()
     result = work()
-    with torch.cuda.stream(_side_stream(torch.cuda.current_device())):
+    with torch.cuda.stream(side_stream(torch.cuda.current_device())):
         before.wait()
         return result, int(number())
 
 
 @cache
-def _side_stream(device: int) -> torch.cuda.Stream:
+def side_stream(device: int) -> torch.cuda.Stream:
+    """A stream on which the host reads a number while the device goes on with other work."""
     return torch.cuda.Stream(device)

@@ -20,5 +20,7 @@ def stacked_metainfo(data_samples: Sequence, key: str) -> np.ndarray:
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """A float32 tensor on a device."""
-    return torch.from_numpy(array.astype(np.float32)).to(device)
+    """A small array as a tensor on a device, for which the host does not wait; float64 becomes float32."""
+    return torch.from_numpy(array.astype(np.float32) if array.dtype == np.float64 else array).to(
+        device, non_blocking=True
+    )

@@ -90,7 +90,7 @@ class OccupancyBEVFormer(OccupancyDetector):
         """(B, T - 1, 4, 4) motion into each frame from the one after it, and (B, T) bool: the frame exists."""
         poses = stacked_metainfo(data_samples, 'global_from_grid')
         motions = to_device(motions_between(poses[:, :-1], poses[:, 1:]), device)
-        return motions, torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')).to(device)
+        return motions, to_device(stacked_metainfo(data_samples, 'frame_exists'), device)
 
     def extract_bev(
         self, images: Tensor, image_from_grid: Tensor, *history: Tensor, capacity: int | None = None

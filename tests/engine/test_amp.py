@@ -12,6 +12,8 @@ from torch import nn
 
 from project.engine.amp import OccupancyBfloat16OptimWrapper
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+
 
 @pytest.mark.parametrize('clip', [{'max_norm': 0.1}, {'max_norm': 1e6}, {'type': 'value', 'clip_value': 0.01}, None])
 def test_steps_and_logged_norms_are_those_of_mmengine(clip):
@@ -23,14 +25,51 @@ def test_steps_and_logged_norms_are_those_of_mmengine(clip):
         kind(torch.optim.SGD(each.parameters(), lr=0.1), clip_grad=copy.deepcopy(clip))
         for kind, each in ((OccupancyBfloat16OptimWrapper, model), (OptimWrapper, twin))
     ]
-    logged = []
-    for wrapper, each in zip(wrappers, (model, twin), strict=True):
-        norms = []
+    losses, norms = ([], []), ([], [])
+    for wrapper, each, *lists in zip(wrappers, (model, twin), losses, norms, strict=True):
         for step in range(3):
-            wrapper.update_params(each(torch.full((5, 3), 1.0 + step)).square().mean())
-            if clip and 'max_norm' in clip:
-                norms.append(wrapper.message_hub.get_scalar('train/grad_norm').current())
-        logged.append(norms)
-    assert logged[0] == logged[1] and len(set(logged[0])) == len(logged[0])
+            loss = each(torch.full((5, 3), 1.0 + step)).square().mean()
+            wrapper.update_params(loss)
+            figures = {'loss': loss.detach()}
+            if wrapper is wrappers[0]:
+                figures = wrapper.read(figures)
+            elif clip and 'max_norm' in clip:
+                figures['grad_norm'] = wrapper.message_hub.get_scalar('train/grad_norm').current()
+            lists[0].append(float(figures.pop('loss')))
+            lists[1].append({name: float(figure) for name, figure in figures.items()})
+    assert losses[0] == losses[1] and norms[0] == norms[1]
+    assert len({each['grad_norm'] for each in norms[0]}) == 3 if clip and 'max_norm' in clip else norms[0] == [{}] * 3
     for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_a_norm_is_read_once_even_where_gradients_are_accumulated():
+    layer = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    wrapper = OccupancyBfloat16OptimWrapper(optimizer, accumulative_counts=2, clip_grad={'max_norm': 1.0})
+    read = []
+    for _ in range(4):
+        loss = layer(torch.ones(1, 3)).square().sum()
+        wrapper.update_params(loss)
+        read.append(list(wrapper.read({'loss': loss})))
+    assert read == [['loss'], ['grad_norm', 'loss']] * 2
+
+
+@needs_gpu
+def test_reading_figures_does_not_wait_for_the_update_of_the_weights():
+    class Slow(torch.optim.SGD):
+        def step(self, closure=None):
+            torch.cuda._sleep(2 * 10**9)  # cycles, about a second
+
+    layer = nn.Linear(3, 1).cuda()
+    wrapper = OccupancyBfloat16OptimWrapper(Slow(layer.parameters(), lr=0.1), clip_grad={'max_norm': 1e6})
+    loss = layer(torch.ones(1, 3, device='cuda')).square().sum()
+    torch.cuda.synchronize()
+    wrapper.update_params(loss)
+    updated = torch.cuda.current_stream().record_event()
+    figures = wrapper.read({'loss': loss})
+    assert not updated.query() and not any(figure.is_cuda for figure in figures.values())
+    output = float(layer(torch.ones(1, 3, device='cuda')))
+    assert float(figures['loss']) == pytest.approx(output**2)
+    # The gradient is twice the output for each of three weights and the bias.
+    assert float(figures['grad_norm']) == pytest.approx(4 * abs(output))

@@ -222,7 +222,7 @@ class OccupancyLift(OccupancyDetector):
         rows = np.where(exists, rows, np.arange(len(rows))[:, None])
         poses = stacked_metainfo(data_samples, 'global_from_grid')[:, -1]
         motions = to_device(motions_between(poses[rows], poses[:, None]), device)
-        return torch.from_numpy(rows).to(device), motions, torch.from_numpy(exists).to(device)
+        return to_device(rows, device), motions, to_device(exists, device)
 
     def _check_length(self, earlier: int) -> None:
         if earlier != self.history.frames:
@@ -250,7 +250,7 @@ class OccupancyLift(OccupancyDetector):
         self._check_length(frames)
         poses = stacked_metainfo(data_samples, 'global_from_grid')
         motions = to_device(motions_between(poses[:, :-1], poses[:, -1:]), images.device)
-        exists = torch.from_numpy(stacked_metainfo(data_samples, 'frame_exists')[:, :-1]).to(images.device)
+        exists = to_device(stacked_metainfo(data_samples, 'frame_exists')[:, :-1], images.device)
         # While weights are trained, the volume of a frame changes, so it is not cached.
         names = [None if self.training else _name(sample, t) for sample in data_samples for t in range(frames)]
         if images.shape[1] != frames and not all(name in self._memory for name in names):
