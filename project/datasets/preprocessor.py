@@ -1,5 +1,7 @@
 """Makes a batch on the device: normalising, GridMask, and padding to a common size."""
 
+from typing import Any
+
 import torch
 from mmdet3d.registry import MODELS
 from mmengine.model import BaseDataPreprocessor
@@ -56,17 +58,18 @@ class OccupancyDataPreprocessor(BaseDataPreprocessor):
         given = decoded_batch(data['inputs']['imgs'], data['data_samples'], self.mean.device)
         data = self.cast_data({**data, 'inputs': {**data['inputs'], 'imgs': given}})
         images, samples = data['inputs']['imgs'], data['data_samples']
-        shape = [self._padded(max(image.shape[axis] for image in images)) for axis in (-2, -1)]
+        shape = tuple(self._padded(max(image.shape[axis] for image in images)) for axis in (-2, -1))
+        for sample in samples:
+            sample.set_metainfo({'pad_shape': shape})
+        images = [_distorted(image, sample) for image, sample in zip(images, samples, strict=True)]
         batch = self.mean.new_zeros(len(images), *images[0].shape[:-2], *shape)
-        for image, padded, sample in zip(images, batch, samples, strict=True):
-            if distortions := sample.metainfo.get('distortions'):
-                image = distorted_batch(image, distortions)
-            height, width = image.shape[-2:]
-            inner = padded[..., :height, :width]
-            torch.sub(image, self.mean, out=inner).div_(self.std)
-            if training:
-                self._mask(inner, *shape)
-            sample.set_metainfo({'pad_shape': tuple(shape)})
+        # Images of one size are normalised at once: the host is slow to issue kernels.
+        alike = len({image.shape for image in images}) == 1
+        for part, padded in [(torch.stack(images), batch)] if alike else zip(images, batch, strict=True):
+            torch.sub(part, self.mean, out=padded[..., : part.shape[-2], : part.shape[-1]]).div_(self.std)
+        if training and self.grid_mask_probability:
+            for image, padded in zip(images, batch, strict=True):
+                self._mask(padded[..., : image.shape[-2], : image.shape[-1]], *shape)
         return {'inputs': {**data['inputs'], 'imgs': batch}, 'data_samples': samples}
 
     def _padded(self, size: int) -> int:
@@ -77,6 +80,11 @@ class OccupancyDataPreprocessor(BaseDataPreprocessor):
         if rng.random() < self.grid_mask_probability:
             kept = torch.from_numpy(grid_mask(height, width, rng))
             images.mul_(kept[: images.shape[-2], : images.shape[-1]].to(images.device))
+
+
+def _distorted(image: Tensor, sample: Any) -> Tensor:
+    distortions = sample.metainfo.get('distortions')
+    return distorted_batch(image, distortions) if distortions else image
 
 
 def _per_channel(values: tuple[float, float, float]) -> Tensor:

@@ -1,5 +1,7 @@
 """Moving averages of weights: they are validated and saved, and predict better than the weights of a single step."""
 
+from collections.abc import Iterable
+
 import torch
 from mmdet3d.registry import HOOKS, MODELS
 from mmengine.hooks import EMAHook
@@ -15,25 +17,43 @@ class OccupancyMovingAverage(ExponentialMovingAverage):
         model, momentum, interval, device: as in mmengine; running statistics are the model's own.
     """
 
+    _with: tuple[nn.Module, list[tuple[nn.Module, nn.Module]]] | None = None
+
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         """Take the model's parameters into account."""
-        ours, theirs = (list(each.parameters()) for each in (self.module, model))
+        modules = self._modules_beside(model)
         step = int(self.steps)
         if step % self.interval == 0:
+            pairs = _pairs((ours._parameters, theirs._parameters) for ours, theirs in modules)
+            ours, theirs = zip(*pairs, strict=True)
             # The average covers a tenth of the steps so far: otherwise, at step 50, half of it would be random weights.
             torch._foreach_lerp_(ours, theirs, max(self.momentum, min(1.0, 10 / (step + 10))))
-        _copy(list(self.module.buffers()), list(model.buffers()))
+        _copy(_pairs((ours._buffers, theirs._buffers) for ours, theirs in modules))
         self.steps += 1
 
+    def _modules_beside(self, model: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
+        """Modules of the average and of the model, looked up once: torch needs milliseconds to walk through them."""
+        if self._with is None or self._with[0] is not model:
+            # A tuple: torch would take a model itself for a part of this one.
+            self._with = model, list(zip(self.module.modules(), model.modules(), strict=True))
+        return self._with[1]
 
-def _copy(ours: list[Tensor], theirs: list[Tensor]) -> None:
-    """Copy tensors, those of one type at a time: torch copies a mixture one by one, each in a kernel of its own."""
-    pairs: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
-    for pair in zip(ours, theirs, strict=True):
-        pairs.setdefault(pair[0].dtype, []).append(pair)
-    for same in pairs.values():
-        torch._foreach_copy_(*map(list, zip(*same, strict=True)))
+
+def _pairs(named: Iterable[tuple[dict, dict]]) -> list[tuple[Tensor, Tensor]]:
+    """Tensors of the same name, each pair once, also where modules share it."""
+    pairs = (pair for ours, theirs in named for pair in zip(ours.values(), theirs.values(), strict=True))
+    return list(dict.fromkeys(pair for pair in pairs if pair[0] is not None))
+
+
+def _copy(pairs: list[tuple[Tensor, Tensor]]) -> None:
+    """Copy the second of each pair to the first, those of one type at a time: torch copies a mixture one by one, each
+    in a kernel of its own."""
+    types: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
+    for pair in pairs:
+        types.setdefault(pair[0].dtype, []).append(pair)
+    for same in types.values():
+        torch._foreach_copy_(*zip(*same, strict=True))
 
 
 @HOOKS.register_module()

@@ -113,7 +113,7 @@ def _gradients(parameters: list[Tensor]) -> list[Tensor]:
 
 def is_matrix(parameter: Tensor) -> bool:
     """Whether a parameter is a matrix of more than a few rows and columns."""
-    return parameter.dim() >= 2 and min(len(parameter), parameter[0].numel()) >= SMALLEST
+    return parameter.dim() >= 2 and min(len(parameter), parameter.numel() // len(parameter)) >= SMALLEST
 
 
 def orthogonal(matrices: Tensor, iterations: int = 5) -> Tensor:
@@ -152,7 +152,7 @@ class _MatrixUpdate:
         # Matrices of one size are updated together.
         self._sizes: dict[tuple[int, int], list[int]] = {}
         for index, each in enumerate(matrices):
-            self._sizes.setdefault((len(each), each[0].numel()), []).append(index)
+            self._sizes.setdefault((len(each), each.numel() // len(each)), []).append(index)
 
     def fits(self, matrices: list[Tensor]) -> bool:
         """Whether these are its matrices, at the places in memory that its graph knows."""

@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from project.engine.config_files import read_config
 from tools.benchmark import main
 from tools.benchmarks import accuracy
+from tools.benchmarks.accuracy import Training
 
 ABLATIONS = sorted((Path(accuracy.__file__).parent / 'ablations').glob('*.py'))
 
@@ -100,3 +101,14 @@ def test_ablations_differ_from_the_configuration_and_build(config):
     assert any(ours[name] != base[name] for name in ('model', 'train_dataloader', 'optim_wrapper'))
     with torch.device('meta'):
         MODELS.build(ours.model)
+
+
+@pytest.mark.parametrize('ablated', [None, 'config/occupancy_lift_tiny.py'])
+def test_trainings_read_what_is_ablated(monkeypatch, tmp_path, ablated):
+    monkeypatch.delenv('ABLATED', raising=False)
+    if ablated:
+        monkeypatch.setenv('ABLATED', str(Path(ablated).absolute()))
+    for name, value in Training(ABLATIONS[0], tmp_path, 0, tmp_path).environment.items():
+        monkeypatch.setenv(name, value)
+    grid = read_config(str(ABLATIONS[0]), {}).model.grid
+    assert grid == read_config(ablated or 'config/occupancy_lift.py', {}).model.grid

@@ -70,7 +70,8 @@ class Training:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that its configuration reads."""
-        return {'DATA_ROOT': f'{self.data.absolute()}/', 'ABLATED': os.environ.get('ABLATED', '')}
+        ablated = {'ABLATED': os.environ['ABLATED']} if 'ABLATED' in os.environ else {}
+        return {'DATA_ROOT': f'{self.data.absolute()}/', **ablated}
 
     def command(self, options: Sequence[str]) -> list[str]:
         """The command line that trains and validates it, with more options of ``--cfg-options``."""
