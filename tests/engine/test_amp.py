@@ -58,18 +58,23 @@ def test_a_norm_is_read_once_even_where_gradients_are_accumulated():
 @needs_gpu
 def test_reading_figures_does_not_wait_for_the_update_of_the_weights():
     class Slow(torch.optim.SGD):
-        def step(self, closure=None):
-            torch.cuda._sleep(2 * 10**9)  # cycles, about a second
+        cycles = 0
 
-    layer = nn.Linear(3, 1).cuda()
-    wrapper = OccupancyBfloat16OptimWrapper(Slow(layer.parameters(), lr=0.1), clip_grad={'max_norm': 1e6})
-    loss = layer(torch.ones(1, 3, device='cuda')).square().sum()
-    torch.cuda.synchronize()
-    wrapper.update_params(loss)
-    updated = torch.cuda.current_stream().record_event()
-    figures = wrapper.read({'loss': loss})
+        def step(self, closure=None):
+            torch.cuda._sleep(self.cycles)
+
+    layer, ones = nn.Linear(3, 1).cuda(), torch.ones(1, 3, device='cuda')
+    optimizer = Slow(layer.parameters(), lr=0.1)
+    wrapper = OccupancyBfloat16OptimWrapper(optimizer, clip_grad={'max_norm': 1e6})
+    for cycles in (1, 2 * 10**9):  # the second, about a second, after kernels were loaded and memory was reserved
+        optimizer.cycles = cycles
+        loss = layer(ones).square().sum()
+        torch.cuda.synchronize()
+        wrapper.update_params(loss)
+        updated = torch.cuda.current_stream().record_event()
+        figures = wrapper.read({'loss': loss})
     assert not updated.query() and not any(figure.is_cuda for figure in figures.values())
-    output = float(layer(torch.ones(1, 3, device='cuda')))
+    output = float(layer(ones).detach())
     assert float(figures['loss']) == pytest.approx(output**2)
     # The gradient is twice the output for each of three weights and the bias.
     assert float(figures['grad_norm']) == pytest.approx(4 * abs(output))
