@@ -1,12 +1,12 @@
 """Moving averages of weights: they are validated and saved, and predict better than the weights of a single step."""
 
-from collections.abc import Iterable
-
 import torch
 from mmdet3d.registry import HOOKS, MODELS
 from mmengine.hooks import EMAHook
 from mmengine.model import ExponentialMovingAverage
 from torch import Tensor, nn
+
+_Places = list[tuple[dict[str, Tensor], dict[str, Tensor], str]]
 
 
 @MODELS.register_module()
@@ -17,33 +17,37 @@ class OccupancyMovingAverage(ExponentialMovingAverage):
         model, momentum, interval, device: as in mmengine; running statistics are the model's own.
     """
 
-    _with: tuple[nn.Module, list[tuple[nn.Module, nn.Module]]] | None = None
+    _with: tuple[nn.Module, _Places, _Places] | None = None
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         """Take the model's parameters into account."""
-        modules = self._modules_beside(model)
+        if self._with is None or self._with[0] is not model:
+            # Looked up once: torch needs milliseconds to walk through all modules. A tuple, since torch would take a
+            # model itself for a part of this one.
+            self._with = model, _places(self.module, model, '_parameters'), _places(self.module, model, '_buffers')
+        _, parameters, buffers = self._with
         step = int(self.steps)
         if step % self.interval == 0:
-            pairs = _pairs((ours._parameters, theirs._parameters) for ours, theirs in modules)
-            ours, theirs = zip(*pairs, strict=True)
+            ours, theirs = zip(*_tensors(parameters), strict=True)
             # The average covers a tenth of the steps so far: otherwise, at step 50, half of it would be random weights.
             torch._foreach_lerp_(ours, theirs, max(self.momentum, min(1.0, 10 / (step + 10))))
-        _copy(_pairs((ours._buffers, theirs._buffers) for ours, theirs in modules))
+        _copy(_tensors(buffers))
         self.steps += 1
 
-    def _modules_beside(self, model: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
-        """Modules of the average and of the model, looked up once: torch needs milliseconds to walk through them."""
-        if self._with is None or self._with[0] is not model:
-            # A tuple: torch would take a model itself for a part of this one.
-            self._with = model, list(zip(self.module.modules(), model.modules(), strict=True))
-        return self._with[1]
+
+def _places(ours: nn.Module, theirs: nn.Module, kind: str) -> _Places:
+    """Where each tensor of two equal models is: in which dictionaries of their modules, and under which name."""
+    found: dict[int, tuple[dict[str, Tensor], dict[str, Tensor], str]] = {}
+    for our, their in zip(ours.modules(), theirs.modules(), strict=True):
+        for name, tensor in getattr(their, kind).items():
+            if tensor is not None:
+                found.setdefault(id(tensor), (getattr(our, kind), getattr(their, kind), name))  # shared ones once
+    return list(found.values())
 
 
-def _pairs(named: Iterable[tuple[dict, dict]]) -> list[tuple[Tensor, Tensor]]:
-    """Tensors of the same name, each pair once, also where modules share it."""
-    pairs = (pair for ours, theirs in named for pair in zip(ours.values(), theirs.values(), strict=True))
-    return list(dict.fromkeys(pair for pair in pairs if pair[0] is not None))
+def _tensors(places: _Places) -> list[tuple[Tensor, Tensor]]:
+    return [(ours[name], theirs[name]) for ours, theirs, name in places]
 
 
 def _copy(pairs: list[tuple[Tensor, Tensor]]) -> None:
