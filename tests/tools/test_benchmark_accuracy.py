@@ -112,3 +112,19 @@ def test_trainings_read_what_is_ablated(monkeypatch, tmp_path, ablated):
         monkeypatch.setenv(name, value)
     grid = read_config(str(ABLATIONS[0]), {}).model.grid
     assert grid == read_config(ablated or 'config/occupancy_lift.py', {}).model.grid
+
+
+def test_a_row_is_compared_with_the_first_on_the_same_data_with_the_same_seeds():
+    def runs(*scores):
+        return {str(seed): {'mIoU': score, 'geometric_IoU': 2 * score} for seed, score in enumerate(scores)}
+
+    scores = {
+        'As it is': {'town': runs(10.0, 12.0), 'hill': runs(20.0)},
+        'More': {'town': runs(10.5, 15.0), 'hill': runs(19.0, 90.0)},  # the seed of 90 has no partner
+        'One': {'town': runs(9.0), 'hill': {}},
+        'None': {'town': {}, 'hill': {}},
+    }
+    shown = accuracy.table(scores, ['town', 'hill'])
+    mious, geometric = (list(column.cells) for column in shown.columns[-2:])
+    assert mious == ['', '+0.8 (-1.0 to +3.0)', '-1.0', '-']
+    assert geometric == ['', '+1.7 (-2.0 to +6.0)', '-2.0', '-']

@@ -32,6 +32,10 @@ LAST_EPOCH_ONLY = 10**6
 """Epochs between validations: there is one after the last epoch in any case."""
 
 
+WIDTH = 160
+"""Columns of a table that is written to a file."""
+
+
 @dataclass(frozen=True)
 class Training:
     """One training.
@@ -126,7 +130,8 @@ def run(args: argparse.Namespace) -> dict:
             raise SystemExit(f'{training.folder} was trained with other data or options: choose another --out')
     failed = train_all(trainings, args.cfg_options, _cards() * args.at_a_time)
     scores = collect(trainings)
-    Console().print(table(scores, [data.name for data in args.data]))
+    width = None if sys.stdout.isatty() else WIDTH
+    Console(width=width).print(table(scores, [data.name for data in args.data]))
     if failed:
         raise SystemExit(f'{len(failed)} trainings failed; their logs: {", ".join(map(str, failed))}')
     return scores
@@ -195,13 +200,31 @@ def title(config: Path) -> str:
 
 
 def table(scores: dict, columns: Sequence[str]) -> Table:
-    """A row for each configuration: mIoU and geometric IoU on each data set, means over seeds and half of the range."""
+    """A row for each configuration: mIoU and geometric IoU on each data set, means over seeds and half of the range.
+
+    Then what it has more than the first row: mean and range over pairs of trainings with the same data and seed.
+    """
     shown = Table(title='mIoU / geometric IoU, percent: mean over seeds, and half of the range', title_style='')
-    for column in ('', *columns):
+    for column in ('', *columns, 'mIoU, more than\nthe first row', 'geometric IoU'):
         shown.add_column(column, justify='right' if column else 'left')
+    first = next(iter(scores.values()))
     for name, by_data in scores.items():
-        shown.add_row(name, *(_cell(list(by_data[column].values())) for column in columns))
+        cells = [_cell(list(by_data[column].values())) for column in columns]
+        gains = ['', ''] if by_data is first else [_gain(by_data, first, key) for key in ('mIoU', 'geometric_IoU')]
+        shown.add_row(name, *cells, *gains)
     return shown
+
+
+def _gain(by_data: dict, first: dict, key: str) -> str:
+    gains = [
+        run[key] - first[data][seed][key]
+        for data, runs in by_data.items()
+        for seed, run in runs.items()
+        if seed in first[data]
+    ]
+    if len(gains) < 2:
+        return f'{gains[0]:+.1f}' if gains else '-'
+    return f'{mean(gains):+.1f} ({min(gains):+.1f} to {max(gains):+.1f})'
 
 
 def _cell(runs: list[dict]) -> str:
