@@ -67,7 +67,7 @@ class OccupancyDataSample(Det3DDataSample):
     )
 
     def pin_memory(self) -> 'OccupancyDataSample':
-        """The sample with its tensors in pinned memory, from which they are copied to a GPU while the host goes on.
+        """The sample with its voxels and targets in pinned memory, from which a GPU copies them while the host goes on.
 
         Data loaders with ``pin_memory`` call it.
         """

@@ -19,6 +19,9 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
     same, and refuses to run on a CPU.
     """
 
+    is_read: bool = False
+    """Whether the loop calls :meth:`read` after each iteration; otherwise a step logs its norm, and waits for it."""
+
     _norm: Tensor | None = None
     _clipped: torch.cuda.Event | None = None
 
@@ -33,15 +36,14 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
         """The figures of the iteration that was just computed, on the CPU: its losses, and the norm of its gradients
         where they were clipped.
 
-        On a GPU the host waits for the gradients only. So it has the time in which the weights are updated to write
-        figures down and to begin the next iteration. (mmengine reads the norm before the update, and the GPU is idle
-        for all that time.)
+        On a GPU where gradients are clipped, the host waits for these only. So it has the time in which the weights are
+        updated to write figures down and to begin the next iteration. (mmengine reads the norm before the update, and
+        the GPU is idle for all that time.)
 
         Args:
-            losses: () tensors by name.
+            losses: () tensors by name, on the device of the model, computed before its gradients were.
         """
-        norm, clipped = self._norm, self._clipped
-        self._norm = self._clipped = None
+        norm, clipped = self._taken_norm()
         figures = {**({} if norm is None else {self.grad_name: norm}), **losses}
         if clipped is None:
             return {name: figure.detach().cpu() for name, figure in figures.items()}
@@ -49,6 +51,20 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
             clipped.wait()
             values = torch.stack([figure.detach().float() for figure in figures.values()]).cpu()
         return dict(zip(figures, values, strict=True))
+
+    def step(self, **kwargs) -> None:
+        """Clip the gradients where that is wanted, and update the parameters."""
+        super().step(**kwargs)
+        if not self.is_read:
+            norm, _ = self._taken_norm()
+            if norm is not None:
+                self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))
+
+    def _taken_norm(self) -> tuple[Tensor | None, torch.cuda.Event | None]:
+        """The norm of the last step, once, and when the device has it."""
+        taken = self._norm, self._clipped
+        self._norm = self._clipped = None
+        return taken
 
     def _clip_grad(self) -> None:
         groups = self.optimizer.param_groups

@@ -14,7 +14,8 @@ class OccupancyMovingAverage(ExponentialMovingAverage):
     """mmengine's average, computed for all parameters at once, and over fewer steps at the start of training.
 
     Args:
-        model, momentum, interval, device: as in mmengine; running statistics are the model's own.
+        model, momentum, interval, device: as in mmengine; running statistics are the model's own. After the first
+            update the model must keep its modules and the names of their tensors, which are looked up once.
     """
 
     _with: tuple[nn.Module, _Places, _Places] | None = None

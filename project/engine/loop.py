@@ -41,6 +41,8 @@ class OccupancyTrainLoop(EpochBasedTrainLoop):
             ValueError: the checkpoint to resume from was made with other data, processes or batches.
         """
         self._check_origin()
+        if isinstance(self.runner.optim_wrapper, OccupancyBfloat16OptimWrapper):
+            self.runner.optim_wrapper.is_read = True
         self.runner.call_hook('before_train')
         if self._position_in_epoch == 0 and self._epoch > 0:
             self._validate_when_due()

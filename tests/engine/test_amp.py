@@ -15,38 +15,41 @@ from project.engine.amp import OccupancyBfloat16OptimWrapper
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 
 
+@pytest.mark.parametrize('is_read', [True, False])
 @pytest.mark.parametrize('clip', [{'max_norm': 0.1}, {'max_norm': 1e6}, {'type': 'value', 'clip_value': 0.01}, None])
-def test_steps_and_logged_norms_are_those_of_mmengine(clip):
+def test_steps_and_norms_are_those_of_mmengine(clip, is_read):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2))
     model[2].requires_grad_(False)
     twin = copy.deepcopy(model)
-    wrappers = [
+    ours, theirs = (
         kind(torch.optim.SGD(each.parameters(), lr=0.1), clip_grad=copy.deepcopy(clip))
         for kind, each in ((OccupancyBfloat16OptimWrapper, model), (OptimWrapper, twin))
-    ]
-    losses, norms = ([], []), ([], [])
-    for wrapper, each, *lists in zip(wrappers, (model, twin), losses, norms, strict=True):
-        for step in range(3):
-            loss = each(torch.full((5, 3), 1.0 + step)).square().mean()
-            wrapper.update_params(loss)
-            figures = {'loss': loss.detach()}
-            if wrapper is wrappers[0]:
-                figures = wrapper.read(figures)
-            elif clip and 'max_norm' in clip:
-                figures['grad_norm'] = wrapper.message_hub.get_scalar('train/grad_norm').current()
-            lists[0].append(float(figures.pop('loss')))
-            lists[1].append({name: float(figure) for name, figure in figures.items()})
-    assert losses[0] == losses[1] and norms[0] == norms[1]
-    assert len({each['grad_norm'] for each in norms[0]}) == 3 if clip and 'max_norm' in clip else norms[0] == [{}] * 3
-    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
+    )
+    ours.is_read = is_read
+    norms = []
+    for step in range(3):
+        losses = [each(torch.full((5, 3), 1.0 + step)).square().mean() for each in (model, twin)]
+        theirs.update_params(losses[1])
+        expected = theirs.message_hub.get_scalar('train/grad_norm').current() if clip and 'max_norm' in clip else None
+        theirs.message_hub.update_scalar('train/grad_norm', -1.0)
+        ours.update_params(losses[0])
+        read = ours.read({'loss': losses[0]})
+        assert read['loss'] == losses[1] and not read['loss'].requires_grad
+        logged = ours.message_hub.get_scalar('train/grad_norm').current()
+        assert read.get('grad_norm') == (expected if is_read else None)
+        assert logged == (expected if not is_read and expected is not None else -1.0)
+        norms.append(expected)
+    assert norms == [None] * 3 or len(set(norms)) == 3
+    for our, their in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(our, their)
 
 
 def test_a_norm_is_read_once_even_where_gradients_are_accumulated():
     layer = nn.Linear(3, 1)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
     wrapper = OccupancyBfloat16OptimWrapper(optimizer, accumulative_counts=2, clip_grad={'max_norm': 1.0})
+    wrapper.is_read = True
     read = []
     for _ in range(4):
         loss = layer(torch.ones(1, 3)).square().sum()
@@ -66,6 +69,7 @@ def test_reading_figures_does_not_wait_for_the_update_of_the_weights():
     layer, ones = nn.Linear(3, 1).cuda(), torch.ones(1, 3, device='cuda')
     optimizer = Slow(layer.parameters(), lr=0.1)
     wrapper = OccupancyBfloat16OptimWrapper(optimizer, clip_grad={'max_norm': 1e6})
+    wrapper.is_read = True
     for cycles in (1, 2 * 10**9):  # the second, about a second, after kernels were loaded and memory was reserved
         optimizer.cycles = cycles
         loss = layer(ones).square().sum()

@@ -54,8 +54,9 @@ class NotANumberBackwards(torch.autograd.Function):
         return gradient * float('nan')
 
 
+@pytest.mark.parametrize('wrapper', ['OptimWrapper', 'OccupancyBfloat16OptimWrapper'])
 @pytest.mark.parametrize(('clip_grad', 'named'), [({'max_norm': 35}, 'grad_norm is'), (None, 'the weight layers.0')])
-def test_a_gradient_that_is_no_number_spoils_no_checkpoint(tmp_path, monkeypatch, clip_grad, named):
+def test_a_gradient_that_is_no_number_spoils_no_checkpoint(tmp_path, monkeypatch, clip_grad, named, wrapper):
     """The last loss of the first epoch is finite, its gradient is not."""
     from toy import ToyModel
 
@@ -67,9 +68,9 @@ def test_a_gradient_that_is_no_number_spoils_no_checkpoint(tmp_path, monkeypatch
 
     monkeypatch.setattr(ToyModel, 'forward', spoilt)
     config = Config.fromfile(Path(__file__).with_name('toy_config.py'))
-    config.update(work_dir=str(tmp_path), custom_imports=None, experiment_name=f'spoilt {named}')
+    config.update(work_dir=str(tmp_path), custom_imports=None, experiment_name=f'spoilt {named} {wrapper}')
     config.custom_hooks = [dict(type='OccupancyLossCheckHook')]
-    config.optim_wrapper.clip_grad = clip_grad
+    config.optim_wrapper.update(type=wrapper, clip_grad=clip_grad)
     with pytest.raises(FloatingPointError, match=named):
         OccupancyRunner.from_cfg(config).train()
     assert sorted(path.name for path in tmp_path.glob('*.pth')) == ['iter_3.pth', 'iter_6.pth']
