@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,18 +18,19 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class OccupancySpeedHook(Hook):
-    """Logs one sentence about a stretch of training, once, at the end of the stretch or of the epoch.
+    """Logs one sentence about a stretch of training, once, at the end of the stretch or of training.
 
     It tells how long a step takes and how much of that it waits for data, keyframes a second, processor time of the
     loading processes for a keyframe (on Linux), and for how much of the time the GPU had nothing to do (by nvidia-smi,
-    ten times a second). Each process of a training on several GPUs measures itself; the log is that of the first.
+    ten times a second). What happens between epochs is left out. Each process of a training on several GPUs measures
+    itself; the log is that of the first.
 
     Args:
         first: iterations before the stretch, in which graphs are captured and loading processes begin.
         count: iterations of the stretch.
     """
 
-    priority = 'VERY_LOW'
+    priority = 80  # after hooks that look at an iteration, before those that save checkpoints at the end of an epoch
 
     def __init__(self, first: int = 60, count: int = 200):
         self.first, self.count = first, count
@@ -36,11 +38,12 @@ class OccupancySpeedHook(Hook):
         self._stretch: _Stretch | None = None
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Begin the stretch, or note how long this iteration waited for its data."""
+        """Begin the stretch, go on with it after a pause, or note how long this iteration waited for its data."""
         if self._stretch is not None:
             self._stretch.data_came()
         elif self._seen == self.first:
             self._stretch = _Stretch()
+            self._stretch.go_on()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
@@ -53,53 +56,90 @@ class OccupancySpeedHook(Hook):
                 self._say(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Validation is not part of the stretch."""
+        """Checkpoints and validation are not part of the stretch."""
+        if self._stretch is not None:
+            self._stretch.pause()
+
+    def after_train(self, runner: Runner) -> None:
+        """Training was shorter than the stretch."""
         if self._stretch is not None:
             self._say(runner)
 
     def _say(self, runner: Runner) -> None:
         assert self._stretch is not None
+        self._stretch.pause()
         batch_size = runner.train_loop.dataloader.batch_sampler.batch_size
         runner.logger.info(self._stretch.sentence(batch_size, get_world_size()))
         self._stretch, self._seen = None, self.first + self.count
 
 
 class _Stretch:
-    """Clocks that run from its making on."""
+    """Clocks that run until they are paused."""
 
     def __init__(self) -> None:
+        self.steps, self.processes, self.seconds, self.waited = 0, 0, 0.0, 0.0
+        self.used: float | None = 0.0
+        self.busy: list[float] = []
+        self._running: _Running | None = None
+
+    def go_on(self) -> None:
+        """Start the clocks."""
         _wait_for_device()
-        self.loading = [process.pid for process in multiprocessing.active_children() if process.pid]
-        self.used = _processor_seconds(self.loading)
-        self.watcher = _watcher_of_gpu()
-        self.waited: list[float] = []
-        self.ends = [time.perf_counter()]
+        loading = [process.pid for process in multiprocessing.active_children() if process.pid]
+        now = time.perf_counter()
+        self._running = _Running(now, now, loading, _processor_seconds(loading), _watcher_of_gpu())
 
     def data_came(self) -> None:
-        self.waited.append(time.perf_counter() - self.ends[-1])
+        """The data of an iteration came, in a pause or while the clocks ran."""
+        if self._running is None:
+            self.go_on()
+        else:
+            self.waited += time.perf_counter() - self._running.last
 
     def iteration_ended(self) -> None:
-        self.ends.append(time.perf_counter())
+        """An iteration ended."""
+        assert self._running is not None
+        self._running.last = time.perf_counter()
+        self.steps += 1
+
+    def pause(self) -> None:
+        """Stop the clocks, if they run."""
+        if self._running is None:
+            return
+        _wait_for_device()
+        running, self._running = self._running, None
+        self.seconds += time.perf_counter() - running.start
+        self.busy += _busy_shares(running.watcher)
+        self.processes = len(running.loading)
+        used = _processor_seconds(running.loading)
+        known = self.used is not None and used is not None and running.used is not None
+        self.used = self.used + used - running.used if known else None
 
     def sentence(self, batch_size: int, gpus: int) -> str:
         """What was measured until now."""
-        _wait_for_device()
-        steps = len(self.ends) - 1
-        seconds = time.perf_counter() - self.ends[0]
-        used = _processor_seconds(self.loading)
-        step, waiting = 1000 * seconds / steps, 1000 * sum(self.waited) / steps
-        rate = gpus * batch_size * steps / seconds
+        step, waiting = 1000 * self.seconds / self.steps, 1000 * self.waited / self.steps
+        rate = gpus * batch_size * self.steps / self.seconds
         parts = [
-            f'speed of {steps} iterations: {step:.1f} ms each, {waiting:.1f} of them waiting for data; '
+            f'speed of {self.steps} iterations: {step:.1f} ms each, {waiting:.1f} of them waiting for data; '
             f'{rate:.1f} keyframes/s'
         ]
-        if self.loading and used is not None and self.used is not None:
-            each = 1000 * (used - self.used) / (steps * batch_size)
-            parts.append(f'{each:.1f} ms of processor time to load a keyframe, in {len(self.loading)} processes')
-        busy = _busy_shares(self.watcher)
-        if busy:
-            parts.append(f'the GPU was idle {1 - statistics.mean(busy):.1%} of the time')
+        if self.processes and self.used is not None:
+            each = 1000 * self.used / (self.steps * batch_size)
+            parts.append(f'{each:.1f} ms of processor time to load a keyframe, in {self.processes} processes')
+        if self.busy:
+            parts.append(f'the GPU was idle {1 - statistics.mean(self.busy):.1%} of the time')
         return '; '.join(parts)
+
+
+@dataclass
+class _Running:
+    """Clocks from their start on, and the end of the last iteration."""
+
+    start: float
+    last: float
+    loading: list[int]
+    used: float | None
+    watcher: subprocess.Popen | None
 
 
 def _wait_for_device() -> None:

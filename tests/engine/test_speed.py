@@ -47,15 +47,32 @@ def test_it_tells_steps_and_waiting_apart_once():
     assert 'GPU' not in sentence or speed.torch.cuda.is_available()
 
 
-def test_an_epoch_that_ends_ends_the_stretch():
-    hook, (runner, said) = OccupancySpeedHook(first=2, count=50), runner_of(batch_size=1)
-    train(hook, runner, 1)
+def test_what_happens_between_epochs_is_left_out():
+    hook, (runner, said) = OccupancySpeedHook(first=2, count=7), runner_of(batch_size=1)
     hook.after_train_epoch(runner)  # before it began
+    for _ in range(3):
+        train(hook, runner, 4, wait=0.02, work=0.01)
+        hook.after_train_epoch(runner)
+        time.sleep(1.0)  # a checkpoint, a validation
+    (sentence,) = said
+    iterations, step, waited, _ = numbers(sentence)[:4]
+    # Two in the first epoch, four in the second, one in the third; the first of each had its data when clocks began.
+    assert iterations == 7 and (7 * 10 + 4 * 20) / 7 - 0.1 <= step < 100
+    assert 4 * 20 / 7 - 0.1 <= waited <= step - 10 + 0.1
+
+
+def test_a_training_that_is_too_short_is_told_of_at_its_end():
+    hook, (runner, said) = OccupancySpeedHook(first=2, count=50), runner_of(batch_size=1)
+    for _ in range(2):
+        train(hook, runner, 3)
+        hook.after_train_epoch(runner)
     assert not said
-    train(hook, runner, 4)
-    hook.after_train_epoch(runner)
-    train(hook, runner, 60)
-    assert [numbers(sentence)[0] for sentence in said] == [3]
+    hook.after_train(runner)
+    assert [numbers(sentence)[0] for sentence in said] == [4]
+    nothing = OccupancySpeedHook(first=2, count=50)
+    train(nothing, runner, 2)
+    nothing.after_train(runner)
+    assert len(said) == 1
 
 
 def burn(seconds: float, begun, done) -> None:
