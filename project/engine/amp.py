@@ -43,7 +43,8 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
         Args:
             losses: () tensors by name, on the device of the model, computed before its gradients were.
         """
-        norm, clipped = self._taken_norm()
+        norm, clipped = self._norm, self._clipped
+        self._norm = self._clipped = None
         figures = {**({} if norm is None else {self.grad_name: norm}), **losses}
         if clipped is None:
             return {name: figure.detach().cpu() for name, figure in figures.items()}
@@ -56,15 +57,8 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
         """Clip the gradients where that is wanted, and update the parameters."""
         super().step(**kwargs)
         if not self.is_read:
-            norm, _ = self._taken_norm()
-            if norm is not None:
-                self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))
-
-    def _taken_norm(self) -> tuple[Tensor | None, torch.cuda.Event | None]:
-        """The norm of the last step, once, and when the device has it."""
-        taken = self._norm, self._clipped
-        self._norm = self._clipped = None
-        return taken
+            for name, norm in self.read({}).items():
+                self.message_hub.update_scalar(f'train/{name}', norm)
 
     def _clip_grad(self) -> None:
         groups = self.optimizer.param_groups

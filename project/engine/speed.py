@@ -39,11 +39,10 @@ class OccupancySpeedHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Begin the stretch, go on with it after a pause, or note how long this iteration waited for its data."""
+        if self._stretch is None and self._seen == self.first:
+            self._stretch = _Stretch()
         if self._stretch is not None:
             self._stretch.data_came()
-        elif self._seen == self.first:
-            self._stretch = _Stretch()
-            self._stretch.go_on()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
@@ -70,11 +69,11 @@ class OccupancySpeedHook(Hook):
         self._stretch.pause()
         batch_size = runner.train_loop.dataloader.batch_sampler.batch_size
         runner.logger.info(self._stretch.sentence(batch_size, get_world_size()))
-        self._stretch, self._seen = None, self.first + self.count
+        self._stretch = None
 
 
 class _Stretch:
-    """Clocks that run until they are paused."""
+    """Clocks that run from the first data on, or the first after a pause."""
 
     def __init__(self) -> None:
         self.steps, self.processes, self.seconds, self.waited = 0, 0, 0.0, 0.0
@@ -82,19 +81,15 @@ class _Stretch:
         self.busy: list[float] = []
         self._running: _Running | None = None
 
-    def go_on(self) -> None:
-        """Start the clocks."""
+    def data_came(self) -> None:
+        """The data of an iteration came: the clocks start if they do not run yet."""
+        if self._running is not None:
+            self.waited += time.perf_counter() - self._running.last
+            return
         _wait_for_device()
         loading = [process.pid for process in multiprocessing.active_children() if process.pid]
         now = time.perf_counter()
         self._running = _Running(now, now, loading, _processor_seconds(loading), _watcher_of_gpu())
-
-    def data_came(self) -> None:
-        """The data of an iteration came, in a pause or while the clocks ran."""
-        if self._running is None:
-            self.go_on()
-        else:
-            self.waited += time.perf_counter() - self._running.last
 
     def iteration_ended(self) -> None:
         """An iteration ended."""

@@ -31,7 +31,6 @@ TRAIN = [sys.executable, str(Path(__file__).parents[1] / 'train.py')]
 LAST_EPOCH_ONLY = 10**6
 """Epochs between validations: there is one after the last epoch in any case."""
 
-
 WIDTH = 160
 """Columns of a table that is written to a file."""
 
