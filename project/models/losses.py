@@ -32,8 +32,9 @@ class OccupancyCrossEntropy(nn.Module):
         if not self.balance:
             total = cross_entropy(logits.float(), labels, ignore_index=-100, reduction='sum')
             return self.loss_weight * total / counts.sum().clamp(min=1)
-        numbers = logits.new_zeros(logits.shape[1], dtype=torch.float32)
-        numbers = numbers.scatter_add(0, labels.clamp(min=0).flatten(), counts.flatten().float())
+        # Compared with each class: all voxels added to few places would wait for each other on a GPU.
+        classes = torch.arange(logits.shape[1], device=labels.device)
+        numbers = (labels.flatten() == classes[:, None]).sum(1).float()
         weights = (numbers.clamp(min=1) / numbers.sum().clamp(min=1)) ** -self.balance
         total = cross_entropy(logits.float(), labels, weights, ignore_index=-100, reduction='sum')
         return self.loss_weight * total / (weights * numbers).sum().clamp(min=1)
@@ -109,7 +110,9 @@ def _lovasz(probabilities: Tensor, truth: Tensor, counts: Tensor) -> Tensor:
 
 def _lovasz_gradient(truth: Tensor) -> Tensor:
     """Increase of the Jaccard loss with each further wrong voxel (algorithm 1 of the paper): (C, voxels) bool."""
-    before = truth.cumsum(1, dtype=torch.int32)
+    # As one row: a GPU adds up few long rows slowly.
+    before = truth.flatten().cumsum(0, dtype=torch.int32).view(truth.shape)
+    before = before - (before[:, :1] - truth[:, :1].int())
     total = before[:, -1:]
     intersection = total - before
     union = torch.arange(1, truth.shape[1] + 1, device=truth.device, dtype=torch.int32) + intersection
