@@ -137,7 +137,7 @@ def _attention_inputs(images: int, queries: int, dtype: torch.dtype) -> list[Ten
 
 def _lift(operator: Callable[..., Tensor], features: Tensor, weights: Tensor, backend: str) -> Tensor:
     matrices = torch.from_numpy(lidar2img(SPACE.image_shape)).float().cuda()[None, : features.shape[1]]
-    return operator(features, weights, matrices, SPACE, backend)
+    return operator(features, weights, matrices, SPACE, backend=backend)
 
 
 def _lifted_inputs(cameras: int, dtype: torch.dtype) -> list[Tensor]:

@@ -1,7 +1,6 @@
 """View transforms: from pixels to voxels."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from mmdet3d.registry import MODELS
@@ -43,23 +42,15 @@ class OccupancyPull(nn.Module):
             image_from_grid: (B, N, 4, 4).
             space: voxels, bins and images.
         """
-        grid = space.grid
-        size_z = grid.voxel_size[2] / self.layers
-        fine = replace(
-            grid, voxel_size=(*grid.voxel_size[:2], size_z), shape=(*grid.shape[:2], grid.shape[2] * self.layers)
-        )
         there = lifted.depth.softmax(2)
         # A thing hides what is behind its bin, not the bin itself.
         visible = 1 - (there.cumsum(2) - there)
-        within = constant(space.bins.within(max(grid.voxel_size[:2]) / 2), there.device)
+        within = constant(space.bins.within(max(space.grid.voxel_size[:2]) / 2), there.device)
         with torch.autocast(there.device.type, enabled=False):
             there = torch.einsum('kd,bndhw->bnkhw', within, there)
         weights = torch.stack([there, visible], dim=2).permute(0, 1, 4, 5, 2, 3)  # (B, N, h, w, 2, D)
         features = with_ones(lifted.context.permute(0, 1, 3, 4, 2), groups=2)
-        pulled = pull(features, weights.to(features.dtype), image_from_grid, replace(space, grid=fine))
-        if self.layers == 1:
-            return pulled
-        return pulled.unflatten(1, (grid.shape[2], self.layers)).permute(0, 1, 3, 4, 2, 5).flatten(-2)
+        return pull(features, weights.to(features.dtype), image_from_grid, space, self.layers)
 
 
 @MODELS.register_module()

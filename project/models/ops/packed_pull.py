@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from project.models.ops.pull import Space, voxel_places
+from project.models.ops.pull import Space, beside, voxel_places
 
 
-def packed_pull(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space) -> Tensor:
+def packed_pull(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space, layers: int) -> Tensor:
     """As ``pull``, with the same products; a voxel's cameras are added in the same order.
 
     A camera of six sees a fifth of the voxels. The number of those that it sees must be known before memory is taken
@@ -35,7 +35,7 @@ def packed_pull(features: Tensor, weights: Tensor, image_from_grid: Tensor, spac
     x, y, z = space.grid.shape
     total = seen_here.new_zeros(batch * z * x * y, channels)
     total = total.index_add(0, image // cameras * (z * x * y) + voxel, seen_here)
-    return total.view(batch, z, x, y, channels).to(features.dtype)
+    return beside(total.view(batch, z, x, y, channels).to(features.dtype), layers)
 
 
 def _corners(places: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 ``torch`` below is the plain reference that defines the result.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,9 +31,16 @@ class Space:
 
 
 def pull(
-    features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space, backend: str | None = None
+    features: Tensor,
+    weights: Tensor,
+    image_from_grid: Tensor,
+    space: Space,
+    layers: int = 1,
+    backend: str | None = None,
 ) -> Tensor:
     """Sum, over the cameras that see a voxel's centre, of the features there, weighted by depth.
+
+    With several layers, a voxel is cut into so many of the same height, each of which has a centre of its own.
 
     In each camera, features are interpolated bilinearly between the four pixels around the centre, and clamped beyond
     the middle of the map's outer pixels. Each pixel has its own weight at the depth of the centre, linear between the
@@ -44,15 +51,19 @@ def pull(
         weights: (B, N, h, w, G, D), weights of each of G groups of C / G channels.
         image_from_grid: (B, N, 4, 4) homogeneous pixels from the grid's frame; no gradient.
         space: voxels, bins and images.
+        layers: of each voxel.
         backend: name of a backend; by default ``OCCUPANCY_PULL`` or the first that can run.
 
     Returns:
-        (B, Z, X, Y, C), dtype of `features`; zero where no camera sees the voxel.
+        (B, Z, X, Y, layers C), the lowest layer first, dtype of `features`; zero where no camera sees the centre.
     """
+    grid = space.grid
+    size, shape = (*grid.voxel_size[:2], grid.voxel_size[2] / layers), (*grid.shape[:2], grid.shape[2] * layers)
+    space = replace(space, grid=replace(grid, voxel_size=size, shape=shape))
     chosen = PULL.choose(features.device.type, backend)
     # Positions are always float32: bfloat16 cannot distinguish neighbouring pixels.
     with torch.autocast(features.device.type, enabled=False):
-        return chosen.compute(features, weights, image_from_grid.float(), space)
+        return chosen.compute(features, weights, image_from_grid.float(), space, layers)
 
 
 def voxel_places(image_from_grid: Tensor, shape: tuple[int, int], space: Space) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,7 +96,14 @@ def axis_centres(grid: VoxelGrid, axis: int, device: torch.device) -> Tensor:
     return constant(tuple(low + (index + 0.5) * size for index in range(grid.shape[axis])), device)
 
 
-def _torch(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space) -> Tensor:
+def beside(total: Tensor, layers: int) -> Tensor:
+    """(B, Z, X, Y, layers C) of (B, Z layers, X, Y, C): layers of a voxel next to each other."""
+    if layers == 1:
+        return total
+    return total.unflatten(1, (-1, layers)).permute(0, 1, 3, 4, 2, 5).flatten(-2)
+
+
+def _torch(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space, layers: int) -> Tensor:
     batch, cameras, height, width, channels = features.shape
     groups, depths = weights.shape[-2:]
     places, depth, seen = voxel_places(image_from_grid.flatten(0, 1), (height, width), space)
@@ -112,19 +130,19 @@ def _torch(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Sp
         found = features.gather(1, pixel[..., None].expand(-1, -1, channels)).unflatten(-1, (groups, -1))
         total = total + (found * weight[..., None]).unflatten(0, (batch, cameras)).sum(1)
     x, y, z = space.grid.shape
-    return total.view(batch, z, x, y, channels).to(dtype)
+    return beside(total.view(batch, z, x, y, channels).to(dtype), layers)
 
 
-def _triton(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space) -> Tensor:
+def _triton(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space, layers: int) -> Tensor:
     from project.models.ops.triton_pull import triton_pull
 
-    return triton_pull(features, weights, image_from_grid, space)
+    return triton_pull(features, weights, image_from_grid, space, layers)
 
 
-def _packed(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space) -> Tensor:
+def _packed(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space, layers: int) -> Tensor:
     from project.models.ops.packed_pull import packed_pull
 
-    return packed_pull(features, weights, image_from_grid, space)
+    return packed_pull(features, weights, image_from_grid, space, layers)
 
 
 def _packed_obstacle(device_type: str) -> str:

@@ -12,11 +12,12 @@ FORWARD_VOXELS, BACKWARD_VOXELS = 64, 32
 """Voxels that a program takes."""
 
 
-def triton_pull(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space) -> Tensor:
+def triton_pull(features: Tensor, weights: Tensor, image_from_grid: Tensor, space: Space, layers: int) -> Tensor:
     """Look up and sum; arguments and result as of ``pull``. Sums are in float32 or wider."""
     grid, bins = space.grid, space.bins
     numbers = (*grid.minimum, *grid.voxel_size, bins.nearest, bins.log_ratio)
-    return _pull(features, weights, image_from_grid, list(grid.shape), list(space.image_shape), list(numbers))
+    sizes = [*grid.shape, layers], list(space.image_shape)
+    return _pull(features, weights, image_from_grid, *sizes, list(numbers))
 
 
 @torch.library.custom_op('occupancy::pull', mutates_args=())
@@ -33,8 +34,8 @@ def _pull(
 
 @_pull.register_fake
 def _empty(features, weights, matrices, shape, image, numbers):
-    x, y, z = shape
-    return features.new_empty(features.shape[0], z, x, y, features.shape[-1])
+    x, y, z, layers = shape
+    return features.new_empty(features.shape[0], z // layers, x, y, layers * features.shape[-1])
 
 
 @torch.library.custom_op('occupancy::pull_backward', mutates_args=())

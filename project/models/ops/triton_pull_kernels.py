@@ -1,7 +1,7 @@
 """The kernels of :mod:`project.models.ops.triton_pull`.
 
-A program takes neighbouring voxels [z, x, y] and one group of channels, and goes through the cameras. Those that see
-none of its voxels cost it a projection.
+A program takes neighbouring voxels and one group of channels, and goes through the cameras. Those that see none of its
+voxels cost it a projection. Voxels are in the order [z // layers, x, y, z % layers].
 """
 
 import triton
@@ -14,11 +14,14 @@ NEAREST_DEPTH = tl.constexpr(1e-5)
 
 @triton.jit
 def _place(matrices, voxel, camera, low_x, low_y, low_z, size_x, size_y, size_z, nearest, log_ratio, image_height,
-           image_width, height, width, shape_x, shape_y, shape_z, DEPTHS: tl.constexpr):  # fmt: skip
+           image_width, height, width, shape_x, shape_y, shape_z, LAYERS: tl.constexpr,
+           DEPTHS: tl.constexpr):  # fmt: skip
     """Where voxels lie in a camera: column, row, lower bin, share of the upper bin, and whether they are seen."""
-    x = low_x + ((voxel // shape_y % shape_x).to(tl.float32) + 0.5) * size_x
-    y = low_y + ((voxel % shape_y).to(tl.float32) + 0.5) * size_y
-    z = low_z + ((voxel // (shape_x * shape_y)).to(tl.float32) + 0.5) * size_z
+    pillar = voxel // LAYERS
+    x = low_x + ((pillar // shape_y % shape_x).to(tl.float32) + 0.5) * size_x
+    y = low_y + ((pillar % shape_y).to(tl.float32) + 0.5) * size_y
+    layer = pillar // (shape_x * shape_y) * LAYERS + voxel % LAYERS
+    z = low_z + (layer.to(tl.float32) + 0.5) * size_z
     m = matrices + camera * 16
     u = tl.load(m) * x + tl.load(m + 1) * y + tl.load(m + 2) * z + tl.load(m + 3)
     v = tl.load(m + 4) * x + tl.load(m + 5) * y + tl.load(m + 6) * z + tl.load(m + 7)
@@ -48,8 +51,9 @@ def _corner(column, row, height, width, RIGHT: tl.constexpr, BELOW: tl.constexpr
 
 @triton.jit
 def pull(features, weights, matrices, out, low_x, low_y, low_z, size_x, size_y, size_z, nearest, log_ratio,
-         image_height, image_width, cameras, height, width, shape_x, shape_y, shape_z, GROUPS: tl.constexpr,
-         DEPTHS: tl.constexpr, CHANNELS: tl.constexpr, VOXELS: tl.constexpr, WIDTH: tl.constexpr):  # fmt: skip
+         image_height, image_width, cameras, height, width, shape_x, shape_y, shape_z, LAYERS: tl.constexpr,
+         GROUPS: tl.constexpr, DEPTHS: tl.constexpr, CHANNELS: tl.constexpr, VOXELS: tl.constexpr,
+         WIDTH: tl.constexpr):  # fmt: skip
     voxel = tl.program_id(0) * VOXELS + tl.arange(0, VOXELS)
     group, sample = tl.program_id(1), tl.program_id(2)
     channel = tl.arange(0, WIDTH)
@@ -58,7 +62,7 @@ def pull(features, weights, matrices, out, low_x, low_y, low_z, size_x, size_y, 
         camera = sample * cameras + index
         column, row, low, share, seen = _place(
             matrices, voxel, camera, low_x, low_y, low_z, size_x, size_y, size_z, nearest, log_ratio, image_height,
-            image_width, height, width, shape_x, shape_y, shape_z, DEPTHS)  # fmt: skip
+            image_width, height, width, shape_x, shape_y, shape_z, LAYERS, DEPTHS)  # fmt: skip
         if tl.sum(seen.to(tl.int32), 0) > 0:
             first = (camera * height * width).to(tl.int64)
             for tap in tl.static_range(4):
@@ -77,8 +81,8 @@ def pull(features, weights, matrices, out, low_x, low_y, low_z, size_x, size_y, 
 @triton.jit
 def pull_backward(grad, features, weights, matrices, grad_features, grad_weights, low_x, low_y, low_z, size_x, size_y,
                   size_z, nearest, log_ratio, image_height, image_width, cameras, height, width, shape_x, shape_y,
-                  shape_z, GROUPS: tl.constexpr, DEPTHS: tl.constexpr, CHANNELS: tl.constexpr, VOXELS: tl.constexpr,
-                  WIDTH: tl.constexpr):  # fmt: skip
+                  shape_z, LAYERS: tl.constexpr, GROUPS: tl.constexpr, DEPTHS: tl.constexpr, CHANNELS: tl.constexpr,
+                  VOXELS: tl.constexpr, WIDTH: tl.constexpr):  # fmt: skip
     voxel = tl.program_id(0) * VOXELS + tl.arange(0, VOXELS)
     group, sample = tl.program_id(1), tl.program_id(2)
     channel = tl.arange(0, WIDTH)
@@ -90,7 +94,7 @@ def pull_backward(grad, features, weights, matrices, grad_features, grad_weights
         camera = sample * cameras + index
         column, row, low, share, seen = _place(
             matrices, voxel, camera, low_x, low_y, low_z, size_x, size_y, size_z, nearest, log_ratio, image_height,
-            image_width, height, width, shape_x, shape_y, shape_z, DEPTHS)  # fmt: skip
+            image_width, height, width, shape_x, shape_y, shape_z, LAYERS, DEPTHS)  # fmt: skip
         if tl.sum(seen.to(tl.int32), 0) > 0:
             first = (camera * height * width).to(tl.int64)
             for tap in tl.static_range(4):

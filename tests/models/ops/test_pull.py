@@ -1,6 +1,7 @@
 """The plain pull, against its definition written out for one voxel after the other."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -46,13 +47,14 @@ def test_it_is_what_it_says():
     features, weights, matrices = problem(torch.float64)
     expected = written_out(features, weights, matrices)
     assert 0.2 < (expected != 0).double().mean() < 0.9
-    torch.testing.assert_close(pull(features, weights, matrices, SPACE, 'torch'), expected, rtol=1e-4, atol=1e-5)
+    found = pull(features, weights, matrices, SPACE, backend='torch')
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_its_gradients_are_those_of_finite_differences():
     features, weights, matrices = problem(torch.float64, batch=1, cameras=2, channels=2)
     inputs = features.requires_grad_(), weights.requires_grad_()
-    assert torch.autograd.gradcheck(lambda f, w: pull(f, w, matrices, SPACE, 'torch'), inputs, fast_mode=True)
+    assert torch.autograd.gradcheck(lambda f, w: pull(f, w, matrices, SPACE, backend='torch'), inputs, fast_mode=True)
 
 
 def test_a_feature_goes_to_the_voxel_it_lies_in_and_to_no_other():
@@ -61,7 +63,7 @@ def test_a_feature_goes_to_the_voxel_it_lies_in_and_to_no_other():
     features[:], weights[:] = 1.0, 0.0
     column, row, index = 2, 1, 4  # the middle of the first camera, which looks along +y
     weights[0, 0, row, column, :, index] = 1.0
-    found = pull(features, weights, matrices, SPACE, 'torch')[0, ..., 0]
+    found = pull(features, weights, matrices, SPACE, backend='torch')[0, ..., 0]
     z, x, y = torch.unravel_index(found.argmax(), found.shape)
     centre = GRID.centres()[x, y, z]
     depth = SPACE.bins.centres()[index]
@@ -70,19 +72,20 @@ def test_a_feature_goes_to_the_voxel_it_lies_in_and_to_no_other():
 
 def test_under_autocast_places_stay_exact():
     features, weights, matrices = problem()
-    expected = pull(features, weights, matrices, SPACE, 'torch')
+    expected = pull(features, weights, matrices, SPACE, backend='torch')
     with torch.autocast('cpu', torch.bfloat16):
-        torch.testing.assert_close(pull(features, weights, matrices, SPACE, 'torch'), expected)
+        torch.testing.assert_close(pull(features, weights, matrices, SPACE, backend='torch'), expected)
 
 
-@pytest.mark.parametrize('channels, groups', [(6, 2), (5, 1)])
+@pytest.mark.parametrize('channels, groups, layers', [(6, 2, 1), (5, 1, 2)])
 @pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16])
-def test_the_one_for_processors_equals_the_plain_one(dtype, channels, groups):
+def test_the_one_for_processors_equals_the_plain_one(dtype, channels, groups, layers):
     ours, plain = (
         [each.requires_grad_() for each in problem(dtype, channels=channels, groups=groups)[:2]] for _ in range(2)
     )
     matrices = problem()[2]
-    result, expected = pull(*ours, matrices, SPACE, 'packed'), pull(*plain, matrices, SPACE, 'torch')
+    result = pull(*ours, matrices, SPACE, layers, backend='packed')
+    expected = pull(*plain, matrices, SPACE, layers, backend='torch')
     assert result.dtype == dtype
     torch.testing.assert_close(result, expected)
     cotangent = torch.randn(result.shape).to(dtype)
@@ -92,6 +95,16 @@ def test_the_one_for_processors_equals_the_plain_one(dtype, channels, groups):
         torch.testing.assert_close(
             own.grad, other.grad, **({} if dtype != torch.bfloat16 else {'rtol': 0.02, 'atol': 0.05})
         )
+
+
+def test_layers_are_voxels_of_a_lower_grid():
+    features, weights, matrices = problem()
+    (x, y, z), (width, depth, height) = GRID.shape, GRID.voxel_size
+    lower = replace(SPACE, grid=replace(GRID, voxel_size=(width, depth, height / 3), shape=(x, y, 3 * z)))
+    found = pull(features, weights, matrices, SPACE, layers=3).unflatten(-1, (3, -1))
+    expected = pull(features, weights, matrices, lower)
+    for layer in range(3):
+        torch.testing.assert_close(found[..., layer, :], expected[:, layer::3])
 
 
 def test_the_one_for_processors_is_chosen_there_and_only_there():
@@ -106,5 +119,5 @@ def test_a_sample_whose_cameras_see_no_voxel_gets_nothing():
     features, weights, matrices = problem()
     matrices[1, :, 2] = torch.tensor([0.0, 0.0, 0.0, -1.0])  # everything is behind these cameras
     for backend in ('packed', 'torch'):
-        pulled = pull(features, weights, matrices, SPACE, backend)
+        pulled = pull(features, weights, matrices, SPACE, backend=backend)
         assert pulled[0].any() and not pulled[1].any()

@@ -15,12 +15,12 @@ TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 1e-2}
 
 
 @pytest.mark.parametrize('dtype', TOLERANCE)
-@pytest.mark.parametrize('channels, groups', [(6, 2), (5, 1)])
-def test_equals_reference(dtype, channels, groups):
+@pytest.mark.parametrize('channels, groups, layers', [(6, 2, 1), (5, 1, 3)])
+def test_equals_reference(dtype, channels, groups, layers):
     features, weights, matrices = problem(dtype, DEVICE, channels, groups)
     ours, reference = ([each.clone().requires_grad_() for each in (features, weights)] for _ in range(2))
-    result = pull(*ours, matrices, SPACE, 'triton')
-    expected = pull(*(each.double() for each in reference), matrices, SPACE, 'torch')
+    result = pull(*ours, matrices, SPACE, layers, backend='triton')
+    expected = pull(*(each.double() for each in reference), matrices, SPACE, layers, backend='torch')
     assert result.dtype == dtype
     cotangent = torch.randn_like(result)
     result.backward(cotangent)
@@ -35,6 +35,6 @@ def test_shapes_without_values_are_those_with():
 
     features, weights, matrices = (each.requires_grad_() for each in problem(device=DEVICE))
     numbers = [*SPACE.grid.minimum, *SPACE.grid.voxel_size, SPACE.bins.nearest, SPACE.bins.log_ratio]
-    arguments = features, weights, matrices.detach(), list(SPACE.grid.shape), list(SPACE.image_shape), numbers
+    arguments = features, weights, matrices.detach(), [*SPACE.grid.shape, 1], list(SPACE.image_shape), numbers
     checks = 'test_schema', 'test_autograd_registration', 'test_faketensor'
     torch.library.opcheck(_pull, arguments, test_utils=checks)
