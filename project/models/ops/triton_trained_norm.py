@@ -2,8 +2,9 @@
 
 Bound by memory, like the frozen one. Forward, the features are read twice and written once; torch's kernels for norm,
 sum and ReLU read them four times and write them three times. Backward, the gradient and the features are read twice.
-Of the result only the sign is needed, which the next convolution keeps anyway. Sums are made in parts of a fixed size,
-one after the other: the same input gives the same bits.
+Where ReLU let values pass is computed from the features again; only with a residual it is read from the result, which
+the next convolution keeps anyway. Sums are made in parts of a fixed size, one after the other: the same input gives the
+same bits.
 """
 
 from typing import Any
@@ -21,10 +22,10 @@ from project.models.ops.triton_norm import _forward as normalise_values
 BLOCK = 4096
 """Values that a program takes at a time, at most 128 of them channels."""
 
-PROGRAMS = 512
-"""Programs that sum at a time: enough to keep every processor of a GPU reading."""
+SUMMED = 2**21
+"""Values that programs sum at a time: enough to keep every processor of a GPU reading."""
 
-PART_CHANNELS, PART_ROWS = 16, 64
+PART_CHANNELS, PART_ROWS = 8, 256
 """Channels that a program adds the parts of, and how many parts at a time."""
 
 
@@ -59,42 +60,45 @@ class TrainedNorm(torch.autograd.Function):
             x, mean, variance, factor, offset, norm.eps, residual, out, *problem.sizes, residual is not None, activate
         )
         ctx.epsilon, ctx.activate, ctx.residual = norm.eps, activate, residual is not None
-        ctx.save_for_backward(x, out if activate else None, mean, variance, factor)
+        ctx.save_for_backward(x, out if activate and ctx.residual else None, mean, variance, factor, offset)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of features, factor, offset and residual."""
-        x, out, mean, variance, factor = ctx.saved_tensors
+        x, out, mean, variance, factor, offset = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
-        problem = Problem(x)
+        # A program that stores as well has room for half as many values.
+        problem = Problem(x, BLOCK if out is None else BLOCK // 2)
         parts = problem.parts(x)
-        _sum_gradients[problem.summing](grad, out, x, mean, parts, *problem.sizes, problem.rounds, ctx.activate)
+        passed = torch.empty_like(grad) if out is not None else None
+        statistics = mean, variance, factor, offset, ctx.epsilon
+        by_value = ctx.activate and out is None
+        _sum_gradients[problem.summing](grad, out, x, *statistics, passed, parts, *problem.sizes, problem.rounds,
+                                        out is not None, by_value)  # fmt: skip
         sums = torch.empty_like(parts[0])
         grad_factor, grad_offset = torch.empty_like(factor), torch.empty_like(factor)
         _finish_gradients[problem.finishing](
             parts, sums, grad_factor, grad_offset, variance, ctx.epsilon, len(parts), problem.channels, PART_ROWS,
             PART_CHANNELS)  # fmt: skip
-        wanted = ctx.residual and ctx.needs_input_grad[3]
-        grad_x, grad_residual = torch.empty_like(x), torch.empty_like(x) if wanted else None
-        _apply_gradients[problem.applying](
-            grad, out, x, mean, variance, factor, ctx.epsilon, sums, grad_x, grad_residual, *problem.sizes, wanted,
-            ctx.activate)  # fmt: skip
-        return grad_x, grad_factor, grad_offset, grad_residual, None, None
+        grad = grad if passed is None else passed
+        grad_x = torch.empty_like(x)
+        _apply_gradients[problem.applying](grad, x, *statistics, sums, grad_x, *problem.sizes, by_value)
+        return grad_x, grad_factor, grad_offset, grad if ctx.residual else None, None, None
 
 
 class Problem:
-    """Sizes of features, and grids of programs."""
+    """Sizes of features, and grids of programs that take some values at a time."""
 
-    def __init__(self, x: Tensor):
+    def __init__(self, x: Tensor, block: int = BLOCK):
         self.channels = x.shape[1]
         self.pixels = x.numel() // max(self.channels, 1)
         width = min(triton.next_power_of_2(self.channels), 128)
-        rows = BLOCK // width
+        rows = block // width
         blocks = -(-self.pixels // rows)
         columns = -(-self.channels // width)
-        self.rounds = max(-(-blocks * columns // PROGRAMS), 1)
+        self.rounds = max(-(-blocks * columns * block // SUMMED), 1)
         self.summing = (-(-blocks // self.rounds), columns)
         self.applying = (blocks, columns)
         self.finishing = (-(-self.channels // PART_CHANNELS),)
@@ -112,41 +116,53 @@ def _sum_values(x, parts, pixels, CHANNELS: tl.constexpr, ROWS: tl.constexpr, WI
     channel = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
     exists = channel < CHANNELS
     first = tl.load(x + channel, exists, other=0.0).to(parts.dtype.element_ty)
-    total, squares = tl.zeros((WIDTH,), parts.dtype.element_ty), tl.zeros((WIDTH,), parts.dtype.element_ty)
+    totals = tl.zeros((ROWS, WIDTH), parts.dtype.element_ty)
+    squares = tl.zeros((ROWS, WIDTH), parts.dtype.element_ty)
     for index in range(rounds):
         pixel = (tl.program_id(0) * rounds + index) * ROWS + tl.arange(0, ROWS)
         inside = (pixel < pixels)[:, None] & exists[None, :]
         places = pixel.to(tl.int64)[:, None] * CHANNELS + channel[None, :]
         value = tl.load(x + places, inside, other=0.0).to(parts.dtype.element_ty)
         value = tl.where(inside, value - first[None, :], 0.0)
-        total += tl.sum(value, 0)
-        squares += tl.sum(value * value, 0)
+        totals += value
+        squares += value * value
     row = parts + tl.program_id(0) * 2 * CHANNELS + channel
-    tl.store(row, total, exists)
-    tl.store(row + CHANNELS, squares, exists)
+    tl.store(row, tl.sum(totals, 0), exists)
+    tl.store(row + CHANNELS, tl.sum(squares, 0), exists)
 
 
 @triton.jit
-def _sum_gradients(grad, out, x, mean, parts, pixels, CHANNELS: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr,
-                   rounds, ACTIVATE: tl.constexpr):  # fmt: skip
-    """Sums of gradients, and of gradients times the distance of values from the mean."""
+def _sum_gradients(grad, out, x, mean, variance, factor, offset, epsilon, passed, parts, pixels, CHANNELS: tl.constexpr,
+                   ROWS: tl.constexpr, WIDTH: tl.constexpr, rounds, BY_RESULT: tl.constexpr,
+                   BY_VALUE: tl.constexpr):  # fmt: skip
+    """Sums of gradients that pass ReLU, and of these times the distance of values from the mean.
+
+    Gradients that pass are stored where ReLU is known by its result.
+    """
     channel = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
     exists = channel < CHANNELS
     middle = tl.load(mean + channel, exists, other=0.0)
-    total, products = tl.zeros((WIDTH,), parts.dtype.element_ty), tl.zeros((WIDTH,), parts.dtype.element_ty)
+    scale = tl.load(factor + channel, exists, other=0.0)
+    scale /= tl.sqrt(tl.load(variance + channel, exists, other=1.0) + epsilon)
+    shift = tl.load(offset + channel, exists, other=0.0) - middle * scale
+    totals = tl.zeros((ROWS, WIDTH), parts.dtype.element_ty)
+    products = tl.zeros((ROWS, WIDTH), parts.dtype.element_ty)
     for index in range(rounds):
         pixel = (tl.program_id(0) * rounds + index) * ROWS + tl.arange(0, ROWS)
         inside = (pixel < pixels)[:, None] & exists[None, :]
         places = pixel.to(tl.int64)[:, None] * CHANNELS + channel[None, :]
-        value = tl.load(grad + places, inside, other=0.0).to(parts.dtype.element_ty)
-        if ACTIVATE:
-            value = tl.where(tl.load(out + places, inside, other=0.0) > 0, value, 0.0)
-        away = tl.load(x + places, inside, other=0.0).to(parts.dtype.element_ty) - middle[None, :]
-        total += tl.sum(value, 0)
-        products += tl.sum(value * away, 0)
+        incoming = tl.load(grad + places, inside, other=0.0).to(parts.dtype.element_ty)
+        value = tl.load(x + places, inside, other=0.0).to(parts.dtype.element_ty)
+        if BY_RESULT:
+            incoming = tl.where(tl.load(out + places, inside, other=0.0) > 0, incoming, 0.0)
+            tl.store(passed + places, incoming, inside)
+        if BY_VALUE:
+            incoming = tl.where(value * scale[None, :] + shift[None, :] > 0, incoming, 0.0)
+        totals += incoming
+        products += incoming * (value - middle[None, :])
     row = parts + tl.program_id(0) * 2 * CHANNELS + channel
-    tl.store(row, total, exists)
-    tl.store(row + CHANNELS, products, exists)
+    tl.store(row, tl.sum(totals, 0), exists)
+    tl.store(row + CHANNELS, tl.sum(products, 0), exists)
 
 
 @triton.jit
@@ -194,9 +210,8 @@ def _finish_gradients(parts, sums, grad_factor, grad_offset, variance, epsilon, 
 
 
 @triton.jit
-def _apply_gradients(grad, out, x, mean, variance, factor, epsilon, sums, grad_x, grad_residual, pixels,
-                     CHANNELS: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, RESIDUAL: tl.constexpr,
-                     ACTIVATE: tl.constexpr):  # fmt: skip
+def _apply_gradients(grad, x, mean, variance, factor, offset, epsilon, sums, grad_x, pixels, CHANNELS: tl.constexpr,
+                     ROWS: tl.constexpr, WIDTH: tl.constexpr, BY_VALUE: tl.constexpr):  # fmt: skip
     channel = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
     pixel = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     exists = channel < CHANNELS
@@ -207,11 +222,10 @@ def _apply_gradients(grad, out, x, mean, variance, factor, epsilon, sums, grad_x
     average = tl.load(sums + channel, exists, other=0.0) / pixels
     slope = tl.load(sums + CHANNELS + channel, exists, other=0.0) / pixels / spread
     middle = tl.load(mean + channel, exists, other=0.0)
-    value = tl.load(grad + places, inside, other=0.0).to(scale.dtype)
-    if ACTIVATE:
-        value = tl.where(tl.load(out + places, inside, other=0.0) > 0, value, 0.0)
-    if RESIDUAL:
-        tl.store(grad_residual + places, value, inside)
-    away = tl.load(x + places, inside, other=0.0).to(scale.dtype) - middle[None, :]
-    value = (value - average[None, :] - away * slope[None, :]) * scale[None, :]
-    tl.store(grad_x + places, value, inside)
+    value = tl.load(x + places, inside, other=0.0).to(scale.dtype)
+    incoming = tl.load(grad + places, inside, other=0.0).to(scale.dtype)
+    if BY_VALUE:
+        shift = tl.load(offset + channel, exists, other=0.0) - middle * scale
+        incoming = tl.where(value * scale[None, :] + shift[None, :] > 0, incoming, 0.0)
+    change = (incoming - average[None, :] - (value - middle[None, :]) * slope[None, :]) * scale[None, :]
+    tl.store(grad_x + places, change, inside)

@@ -63,11 +63,17 @@ def test_a_mean_far_from_zero_costs_no_digits(backend):
 def test_sums_over_many_parts(backend, monkeypatch):
     size = (61, 150)
     if DEVICE == 'cpu':  # fewer, for the interpreter, and still several rounds a program and several parts a sum
-        monkeypatch.setattr('project.models.ops.triton_trained_norm.PROGRAMS', 160)
+        monkeypatch.setattr('project.models.ops.triton_trained_norm.SUMMED', 2**19)
+        monkeypatch.setattr('project.models.ops.triton_trained_norm.PART_ROWS', 16)
         size = (31, 50)
-    norm, x = trained_norm(130), maps(130, size=size)
-    expected = copy.deepcopy(norm)(x).relu()
-    torch.testing.assert_close(normalise(x, norm, None, True, backend), expected, atol=1e-4, rtol=1e-4)
+    norm, x, residual = trained_norm(130), maps(130, size=size), maps(130, size=size)
+    expected = (copy.deepcopy(norm)(x) + residual).relu()
+    found = normalise(x, norm, residual, True, backend)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    cotangent = torch.randn_like(expected)
+    pair = (torch.autograd.grad(out, [x, residual], cotangent) for out in (found, expected))
+    for ours, theirs in zip(*pair, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
