@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from mmdet.models.backbones.resnet import Bottleneck, ResNet
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, max_pool2d, pad, pixel_unshuffle
+from torch.nn.functional import conv2d, pad, pixel_unshuffle
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from project.models.ops import ModulatedDeformableConv2d, deformable_convolution
 from project.models.ops.frozen_norm import normalise
-from project.models.ops.operator import triton_obstacle
+from project.models.ops.max_pool import max_pool
 
 BLOCK = 16
 """Channels of the image's 2x2 blocks: 12, padded with zeros to a size that suits matrix units."""
@@ -30,11 +30,17 @@ def can_be_folded(resnet: ResNet) -> bool:
     first = resnet.conv1 if not resnet.deep_stem else None
     return (
         first is not None
-        and (first.kernel_size, first.stride, first.padding, first.groups) == ((7, 7), (2, 2), (3, 3), 1)
+        and works_on_blocks(first)
         and all(isinstance(norm, _BatchNorm) and norm.affine for norm in [resnet.norm1, *norms])
         and not any(block.with_plugins or block.conv1.bias is not None for block in blocks)
         and all(block.downsample is None or len(block.downsample) == 2 for block in blocks)
     )
+
+
+def works_on_blocks(first: nn.Conv2d) -> bool:
+    """Whether the first convolution of a ResNet is the usual one, which blocks of 2x2 pixels can be given to."""
+    geometry = first.kernel_size, first.stride, first.padding, first.dilation, first.groups
+    return geometry == ((7, 7), (2, 2), (3, 3), (1, 1), 1)
 
 
 class FoldedResNet:
@@ -48,7 +54,7 @@ class FoldedResNet:
     def __init__(self, resnet: ResNet, dtype: torch.dtype = torch.bfloat16):
         self.dtype = dtype
         self.out_indices = resnet.out_indices
-        self.stem = _Convolution(resnet.conv1, resnet.norm1, dtype, _in_blocks)
+        self.stem = _Convolution(resnet.conv1, resnet.norm1, dtype, in_blocks)
         self.stages = [[_Block(block, dtype) for block in getattr(resnet, name)] for name in resnet.res_layers]
         self._parts = [self.stem, *(part for stage in self.stages for block in stage for part in block.parts)]
         self._sources = [*resnet.parameters(), *resnet.buffers()]
@@ -69,7 +75,7 @@ class FoldedResNet:
 
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
         """Feature maps of (N, 3, H, W) images, as of the ResNet."""
-        x = _pooled(self.stem(_blocks_of(images, self.dtype)))
+        x = max_pool(self.stem(blocks_of(images, self.dtype)))
         maps = []
         for index, stage in enumerate(self.stages):
             for block in stage:
@@ -175,13 +181,13 @@ class _Deformable:
 _LAYOUTS = (torch.channels_last, torch.channels_last, torch.preserve_format)
 
 
-def _in_blocks(weight: Tensor) -> Tensor:
+def in_blocks(weight: Tensor) -> Tensor:
     """(O, BLOCK, 4, 4) weights, for blocks of 2x2 pixels and steps of one, of (O, 3, 7, 7) ones for steps of two."""
     weight = pixel_unshuffle(pad(weight, (1, 0, 1, 0)), 2)
     return pad(weight, (0, 0, 0, 0, 0, BLOCK - weight.shape[1]))
 
 
-def _blocks_of(images: Tensor, dtype: torch.dtype) -> Tensor:
+def blocks_of(images: Tensor, dtype: torch.dtype) -> Tensor:
     """(N, BLOCK, H / 2 + 3, W / 2 + 3) blocks of 2x2 pixels, channels last, with the convolution's padding around."""
     images = pad(images, (0, images.shape[3] % 2, 0, images.shape[2] % 2))
     count, channels, height, width = images.shape
@@ -190,12 +196,3 @@ def _blocks_of(images: Tensor, dtype: torch.dtype) -> Tensor:
     inner = blocks[:, : 4 * channels, 2:-1, 2:-1].unflatten(1, (channels, 2, 2))
     inner.copy_(images.view(count, channels, height, 2, width, 2).permute(0, 1, 3, 5, 2, 4))
     return blocks
-
-
-def _pooled(x: Tensor) -> Tensor:
-    """Maxima of 3x3 pixels at every second one."""
-    if triton_obstacle(x.device.type):
-        return max_pool2d(x, 3, 2, 1)
-    from project.models.ops.triton_pool import max_pool
-
-    return max_pool(x)

@@ -7,10 +7,12 @@ import torch
 from mmdet.models.backbones.resnet import Bottleneck, ResNet
 from mmdet3d.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 from torch.utils.checkpoint import checkpoint
 
-from project.models.folded_resnet import FoldedResNet, can_be_folded
+from project.models.folded_resnet import FoldedResNet, blocks_of, can_be_folded, in_blocks, works_on_blocks
 from project.models.ops.frozen_norm import FROZEN_NORM, normalise
+from project.models.ops.max_pool import max_pool
 
 
 class FusedBottleneck(Bottleneck):
@@ -96,8 +98,15 @@ class OccupancyResNet(ResNet):
         return tuple(maps)
 
     def _first_stage(self, x: Tensor) -> Tensor:
-        x = self.stem(x) if self.deep_stem else normalise(self.conv1(x), self.norm1)
-        return getattr(self, self.res_layers[0])(self.maxpool(x))
+        x = self.stem(x) if self.deep_stem else normalise(self._first_convolution(x), self.norm1)
+        return getattr(self, self.res_layers[0])(max_pool(x))
+
+    def _first_convolution(self, x: Tensor) -> Tensor:
+        fast = x.is_cuda and torch.is_autocast_enabled('cuda') and not x.requires_grad
+        if not (fast and works_on_blocks(self.conv1)):
+            return self.conv1(x)
+        # cuDNN is slow where there are three channels only.
+        return conv2d(blocks_of(x, torch.get_autocast_dtype('cuda')), in_blocks(self.conv1.weight), self.conv1.bias)
 
     def _computed_twice(self, compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """The result of a stage, of which only the input is kept until the backward pass."""

@@ -4,8 +4,9 @@ import pytest
 import torch
 from mmdet.models.backbones.resnet import ResNet
 from mmdet.models.necks import FPN
+from torch.nn.functional import conv2d
 
-from project.models.folded_resnet import FoldedResNet, can_be_folded
+from project.models.folded_resnet import FoldedResNet, blocks_of, can_be_folded, in_blocks
 from project.models.fpn import OccupancyFPN
 from project.models.resnet import OccupancyResNet
 
@@ -198,3 +199,16 @@ def test_stages_that_are_computed_twice_change_no_gradient_and_count_a_batch_onc
     torch.testing.assert_close(again[:2], plain[:2], rtol=1e-5, atol=1e-6)
     assert again[2] < 0.8 * plain[2]  # weights included
     assert all(norm.momentum == 0.1 for norm in backbone.modules() if isinstance(norm, torch.nn.BatchNorm2d))
+
+
+@pytest.mark.parametrize('size', [(32, 64), (31, 45)])
+def test_a_first_convolution_on_blocks_is_the_same(size):
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, *size, dtype=torch.float64)
+    weight = torch.randn(5, 3, 7, 7, dtype=torch.float64, requires_grad=True)
+    plain = conv2d(images, weight, stride=2, padding=3)
+    found = conv2d(blocks_of(images, torch.float64), in_blocks(weight))
+    torch.testing.assert_close(found, plain)
+    cotangent = torch.randn_like(plain)
+    gradients = (torch.autograd.grad(out, weight, cotangent)[0] for out in (found, plain))
+    torch.testing.assert_close(*gradients)

@@ -20,6 +20,21 @@ def test_is_torchs(shape, memory_format):
     torch.testing.assert_close(max_pool(x), max_pool2d(x, 3, stride=2, padding=1), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize('shape', [(2, 3, 7, 5), (1, 70, 8, 6), (1, 2, 1, 1)])
+def test_gradients_are_torchs_even_of_equal_maxima(shape):
+    from project.models.ops.triton_pool import TrainedMaxPool
+
+    torch.manual_seed(0)
+    x = torch.randint(-1, 2, shape, device=DEVICE).float()
+    x[..., 0, 0] = float('-inf')
+    inputs = [x.clone().requires_grad_() for _ in range(2)]
+    results = TrainedMaxPool.apply(inputs[0]), max_pool2d(inputs[1], 3, stride=2, padding=1)
+    assert torch.equal(*results)
+    cotangent = torch.randn_like(results[0])
+    gradients = (torch.autograd.grad(out, each, cotangent)[0] for out, each in zip(results, inputs, strict=True))
+    torch.testing.assert_close(*gradients)
+
+
 def test_what_is_not_a_number_stays():
     from project.models.ops.triton_pool import max_pool
 
