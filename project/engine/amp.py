@@ -8,6 +8,7 @@ from mmdet3d.registry import OPTIM_WRAPPERS
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
+from project.models.capture import Repeated
 from project.models.graphs import side_stream
 
 
@@ -24,6 +25,8 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
 
     _norm: Tensor | None = None
     _clipped: torch.cuda.Event | None = None
+    _places: list[int] | None = None
+    _clip_again: Repeated | None = None
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
@@ -63,6 +66,16 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
     def _clip_grad(self) -> None:
         groups = self.optimizer.param_groups
         parameters = [each for group in groups for each in group['params'] if each.grad is not None]
-        self._norm = self.clip_func(parameters, **self.clip_grad_kwargs) if parameters else None
+        self._norm = self._clip(parameters) if parameters else None
         if self._norm is not None and self._norm.is_cuda:
             self._clipped = torch.cuda.current_stream().record_event()
+
+    def _clip(self, parameters: list[Tensor]) -> Tensor | None:
+        """Clip gradients; those that lie where they lay before, as the graph of a model leaves them, by a graph."""
+        if not parameters[0].is_cuda or self.clip_grad_kwargs.get('error_if_nonfinite'):
+            return self.clip_func(parameters, **self.clip_grad_kwargs)
+        places = [each.grad.data_ptr() for each in parameters]
+        if self._clip_again is None or places != self._places:
+            self._places = places
+            self._clip_again = Repeated(lambda: self.clip_func(parameters, **self.clip_grad_kwargs))
+        return self._clip_again()

@@ -1,5 +1,6 @@
 """Captures a part of a model as a CUDA graph, for predictions or with its backward pass."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+
+VARIABLE = 'OCCUPANCY_CUDA_GRAPHS'
+"""Environment variable: 0 runs everything without graphs."""
 
 WARM_UP = 3
 """Number of passes before a capture: cuDNN tries its kernels, Triton compiles, libraries allocate."""
@@ -38,18 +42,33 @@ class Part(nn.Module):
         )
 
 
+class Repeated:
+    """Work on a GPU that is done again and again on the same memory: from the third time on, a CUDA graph.
+
+    Args:
+        work: waits for nothing, and reads and writes the same places each time; what it returns is overwritten by the
+            next call.
+    """
+
+    def __init__(self, work: Callable[[], Any]):
+        self._work, self._times = work, 0
+        self._replay: Callable[[], Any] | None = None
+
+    def __call__(self) -> Any:
+        self._times += 1
+        if os.environ.get(VARIABLE) == '0':
+            return self._work()
+        if self._replay is None and self._times > 2:  # libraries allocate in the first ones
+            torch.cuda.synchronize()
+            self._replay = _recorded(self._work)
+        return self._work() if self._replay is None else self._replay()
+
+
 def capture_inference(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], Any]:
     """A function that replays ``part(*inputs)`` with the current content of the inputs; it returns the same memory each
     time."""
     _warm_up(lambda: part(*inputs))
-    with recording() as graph:
-        outputs = part(*inputs)
-
-    def replay() -> Any:
-        graph.replay()
-        return outputs
-
-    return replay
+    return _recorded(lambda: part(*inputs))
 
 
 def capture_training(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], dict[str, Tensor]]:
@@ -69,7 +88,10 @@ def capture_training(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], dic
     with recording() as forward:
         losses = compute()
     with recording(forward.pool()) as backward:
-        gradients = differentiate(losses, factors)
+        gradients = [
+            gradient if gradient is None else _laid_out_as(parameter, gradient)
+            for parameter, gradient in zip(parameters, differentiate(losses, factors), strict=True)
+        ]
     used = [parameter for parameter, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
     given = [gradient for gradient in gradients if gradient is not None]
     losses = {name: loss.detach() for name, loss in losses.items()}
@@ -91,6 +113,30 @@ def capture_training(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], dic
             return tuple(gradient.detach() for gradient in given)
 
     return lambda: dict(zip(losses, Replay.apply(*used), strict=True))
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """A gradient in the memory layout of its parameter.
+
+    Otherwise autograd copies it in each step; and strides of sides of length one, which mean nothing, would keep torch
+    from updating many parameters in one kernel.
+    """
+    shape, strides = parameter.shape, parameter.stride()
+    if all(ours == theirs for size, ours, theirs in zip(shape, gradient.stride(), strides, strict=True) if size > 1):
+        return gradient.as_strided(shape, strides)
+    return torch.empty_like(parameter).copy_(gradient)
+
+
+def _recorded(work: Callable[[], Any]) -> Callable[[], Any]:
+    """A function that replays the work, and returns the same memory each time."""
+    with recording() as graph:
+        results = work()
+
+    def replay() -> Any:
+        graph.replay()
+        return results
+
+    return replay
 
 
 def _warm_up(work: Callable[[], Any]) -> Any:

@@ -12,11 +12,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from project.models.capture import Part, capture_inference, capture_training, tuned, unchanged
+from project.models.capture import VARIABLE, Part, capture_inference, capture_training, tuned, unchanged
 from project.models.resnet import OccupancyResNet
-
-VARIABLE = 'OCCUPANCY_CUDA_GRAPHS'
-"""Environment variable: 0 runs everything without graphs."""
 
 SLACK = 1.1
 """A graph is captured for this multiple of the requested capacity, so that the next frame fits as well."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from project.models.capture import recording, tuned
+from project.models.capture import Repeated, _laid_out_as, recording, tuned
 
 
 def test_kernels_are_tried_in_the_precision_that_the_user_chose():
@@ -36,3 +36,29 @@ def test_a_graph_gets_a_workspace_that_nothing_else_uses(monkeypatch, fails):
     except RuntimeError:
         assert fails
     assert events == ['clear', 'capture', 'products', 'clear']
+
+
+def test_work_is_recorded_the_third_time(monkeypatch):
+    events = []
+
+    @contextmanager
+    def record():
+        yield type('Graph', (), {'replay': lambda self: events.append('replayed')})()
+
+    monkeypatch.setattr('project.models.capture.recording', record)
+    monkeypatch.setattr(torch.cuda, 'synchronize', lambda: None)
+    repeated = Repeated(lambda: events.append('done') or len(events))
+    assert [repeated() for _ in range(4)] == [1, 2, 3, 3]
+    assert events == ['done', 'done', 'done', 'replayed', 'replayed']
+    monkeypatch.setenv('OCCUPANCY_CUDA_GRAPHS', '0')
+    assert repeated() == 6 and events[-1] == 'done'
+
+
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('kernel', [1, 3])
+def test_gradients_get_the_strides_of_their_parameters(layout, kernel):
+    parameter = torch.randn(4, 6, kernel, kernel)
+    gradient = torch.randn(4, 6, kernel, kernel).to(memory_format=layout)
+    found = _laid_out_as(parameter, gradient)
+    assert torch.equal(found, gradient) and found.stride() == parameter.stride()
+    assert (found.data_ptr() == gradient.data_ptr()) == (kernel == 1 or layout == torch.contiguous_format)
