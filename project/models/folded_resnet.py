@@ -39,8 +39,9 @@ def can_be_folded(resnet: ResNet) -> bool:
 
 def works_on_blocks(first: nn.Conv2d) -> bool:
     """Whether the first convolution of a ResNet is the usual one, which blocks of 2x2 pixels can be given to."""
-    geometry = first.kernel_size, first.stride, first.padding, first.dilation, first.groups
-    return geometry == ((7, 7), (2, 2), (3, 3), (1, 1), 1)
+    geometry = first.kernel_size, first.stride, first.padding, first.dilation, first.groups, first.padding_mode
+    usual = type(first) is nn.Conv2d and geometry == ((7, 7), (2, 2), (3, 3), (1, 1), 1, 'zeros')
+    return usual and 4 * first.in_channels <= BLOCK
 
 
 class FoldedResNet:

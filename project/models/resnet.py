@@ -99,7 +99,8 @@ class OccupancyResNet(ResNet):
 
     def _first_stage(self, x: Tensor) -> Tensor:
         x = self.stem(x) if self.deep_stem else normalise(self._first_convolution(x), self.norm1)
-        return getattr(self, self.res_layers[0])(max_pool(x))
+        x = max_pool(x) if type(self.maxpool) is nn.MaxPool2d else self.maxpool(x)
+        return getattr(self, self.res_layers[0])(x)
 
     def _first_convolution(self, x: Tensor) -> Tensor:
         fast = x.is_cuda and torch.is_autocast_enabled('cuda') and not x.requires_grad

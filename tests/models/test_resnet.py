@@ -6,7 +6,7 @@ from mmdet.models.backbones.resnet import ResNet
 from mmdet.models.necks import FPN
 from torch.nn.functional import conv2d
 
-from project.models.folded_resnet import FoldedResNet, blocks_of, can_be_folded, in_blocks
+from project.models.folded_resnet import FoldedResNet, blocks_of, can_be_folded, in_blocks, works_on_blocks
 from project.models.fpn import OccupancyFPN
 from project.models.resnet import OccupancyResNet
 
@@ -212,3 +212,9 @@ def test_a_first_convolution_on_blocks_is_the_same(size):
     cotangent = torch.randn_like(plain)
     gradients = (torch.autograd.grad(out, weight, cotangent)[0] for out in (found, plain))
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize('options', [{'conv_cfg': {'type': 'ConvWS'}, 'dcn': None}, {'in_channels': 5}])
+def test_other_first_convolutions_are_not_given_blocks(options):
+    assert works_on_blocks(OccupancyResNet(**OPTIONS).conv1)
+    assert not works_on_blocks(OccupancyResNet(**{**OPTIONS, **options}).conv1)

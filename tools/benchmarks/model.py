@@ -41,6 +41,7 @@ PLAIN = {
     'OCCUPANCY_PULL': 'torch',
     'OCCUPANCY_SPLAT': 'torch',
     'OCCUPANCY_WARP': 'torch',
+    'OCCUPANCY_MAX_POOL': 'torch',
 }
 """Environment of the plain path, to which come float32 (with TF32), mmdet's own ResNet, and mmcv's attention."""
 

@@ -36,6 +36,7 @@ def pull(
     image_from_grid: Tensor,
     space: Space,
     layers: int = 1,
+    *,
     backend: str | None = None,
 ) -> Tensor:
     """Sum, over the cameras that see a voxel's centre, of the features there, weighted by depth.

@@ -1,10 +1,10 @@
 """A batch norm that is being trained, a residual and ReLU in Triton, channels last.
 
 Bound by memory, like the frozen one. Forward, the features are read twice and written once; torch's kernels for norm,
-sum and ReLU read them four times and write them three times. Backward, the gradient and the features are read twice.
-Where ReLU let values pass is computed from the features again; only with a residual it is read from the result, which
-the next convolution keeps anyway. Sums are made in parts of a fixed size, one after the other: the same input gives the
-same bits.
+sum and ReLU read them four times and write them three times. Backward, gradients and features are read twice,
+and where ReLU let values pass is computed from the features. With a residual that is read from the result, which the
+next convolution keeps anyway, and the gradient of the residual is what the second reading is of. Sums are made in parts
+of a fixed size, one after the other: the same input gives the same bits.
 """
 
 from typing import Any

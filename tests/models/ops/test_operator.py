@@ -8,6 +8,7 @@ import torch
 from project.models.ops.deformable_attention import ATTENTION
 from project.models.ops.deformable_convolution import CONVOLUTION
 from project.models.ops.frozen_norm import FROZEN_NORM
+from project.models.ops.max_pool import MAX_POOL
 from project.models.ops.operator import PLAIN, Backend, Operator, plain_operators, runs_anywhere
 from project.models.ops.pull import PULL
 from project.models.ops.splat import SPLAT
@@ -86,7 +87,9 @@ def test_plain_operators_are_of_one_thread_only(monkeypatch):
     assert operator.choose('cpu').name == 'fast'
 
 
-@pytest.mark.parametrize('operator', [ATTENTION, CONVOLUTION, FROZEN_NORM, PULL, SPLAT], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    'operator', [ATTENTION, CONVOLUTION, FROZEN_NORM, MAX_POOL, PULL, SPLAT], ids=lambda each: each.name
+)
 def test_every_operator_has_a_plain_backend(operator):
     with plain_operators():
         assert operator.choose('cpu').name == PLAIN

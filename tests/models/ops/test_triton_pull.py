@@ -35,6 +35,6 @@ def test_shapes_without_values_are_those_with():
 
     features, weights, matrices = (each.requires_grad_() for each in problem(device=DEVICE))
     numbers = [*SPACE.grid.minimum, *SPACE.grid.voxel_size, SPACE.bins.nearest, SPACE.bins.log_ratio]
-    arguments = features, weights, matrices.detach(), [*SPACE.grid.shape, 1], list(SPACE.image_shape), numbers
+    arguments = features, weights, matrices.detach(), list(SPACE.grid.shape), 1, list(SPACE.image_shape), numbers
     checks = 'test_schema', 'test_autograd_registration', 'test_faketensor'
     torch.library.opcheck(_pull, arguments, test_utils=checks)
