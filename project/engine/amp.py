@@ -25,8 +25,10 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
 
     _norm: Tensor | None = None
     _clipped: torch.cuda.Event | None = None
-    _places: list[int] | None = None
-    _clip_again: Repeated | None = None
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._repeated = Repeated()
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
@@ -71,11 +73,9 @@ class OccupancyBfloat16OptimWrapper(OptimWrapper):
             self._clipped = torch.cuda.current_stream().record_event()
 
     def _clip(self, parameters: list[Tensor]) -> Tensor | None:
-        """Clip gradients; those that lie where they lay before, as the graph of a model leaves them, by a graph."""
-        if not parameters[0].is_cuda or self.clip_grad_kwargs.get('error_if_nonfinite'):
-            return self.clip_func(parameters, **self.clip_grad_kwargs)
-        places = [each.grad.data_ptr() for each in parameters]
-        if self._clip_again is None or places != self._places:
-            self._places = places
-            self._clip_again = Repeated(lambda: self.clip_func(parameters, **self.clip_grad_kwargs))
-        return self._clip_again()
+        """Clip gradients: by a graph, where they come from the graph of a model, which leaves them at one place."""
+        options = self.clip_grad_kwargs
+        if not parameters[0].is_cuda or options.get('error_if_nonfinite'):
+            return self.clip_func(parameters, **options)
+        places = [(each.grad.data_ptr(), each.shape) for each in parameters if each.grad is not None]
+        return self._repeated(lambda: self.clip_func(parameters, **options), (places, dict(options)))

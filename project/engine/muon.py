@@ -4,6 +4,7 @@ Jordan et al., Muon: an optimizer for hidden layers in neural networks (2024). S
 Liu et al., Muon is scalable for LLM training (2025), so that learning rate and weight decay mean the same.
 """
 
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,8 +24,8 @@ SMALLEST = 8
 class OccupancyMuon(torch.optim.Optimizer):
     """Muon for matrices, AdamW for all other parameters.
 
-    The weight of a convolution is a matrix whose rows are its output channels. On a GPU an update is a CUDA graph,
-    because it consists of hundreds of small products, which the host is slow to issue.
+    The weight of a convolution is a matrix whose rows are its output channels. On a GPU updates become a CUDA
+    graph, because they consist of hundreds of small products, which the host is slow to issue.
 
     Args:
         params: parameters or groups of them.
@@ -49,15 +50,24 @@ class OccupancyMuon(torch.optim.Optimizer):
     ):
         defaults = dict(lr=lr, weight_decay=weight_decay, momentum=momentum, iterations=iterations)
         super().__init__(params, {**defaults, 'vector_lr': vector_lr, 'betas': betas, 'eps': eps})
-        # The name tells torch to leave counts of steps on the device when a checkpoint is loaded.
-        for group in self.param_groups:
-            group['fused'] = all(each.is_cuda for each in group['params'])
         self._updates: dict[int, _Update] = {}
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Train further parameters, on one kind of device."""
+        super().add_param_group(param_group)
+        # The name tells torch to leave counts of steps on the device when a checkpoint is loaded.
+        group = self.param_groups[-1]
+        group['fused'] = all(each.is_cuda for each in group['params'])
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over momenta, counts of steps and settings."""
-        super().load_state_dict(state_dict)
-        self._updates.clear()  # they know where the state was
+        """Take over momenta, counts of steps and settings, from another kind of device as well."""
+        pairs = zip(state_dict['param_groups'], self.param_groups, strict=True)
+        groups = [{**theirs, 'fused': ours['fused']} for theirs, ours in pairs]
+        super().load_state_dict({**state_dict, 'param_groups': groups})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._updates = {}  # they know where the state was
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -68,11 +78,11 @@ class OccupancyMuon(torch.optim.Optimizer):
                 loss = closure()
         for index, group in enumerate(self.param_groups):
             trained = [each for each in group['params'] if each.grad is not None]
-            settings = {name: value for name, value in group.items() if name not in ('params', 'lr')}
+            states = [self.state[each] for each in trained]
             update = self._updates.get(index)
-            if update is None or not update.fits(trained, settings):
-                update = self._updates[index] = _Update(trained, [self.state[each] for each in trained], settings)
-            update.step(group['lr'])
+            if update is None or not update.fits(trained, states):
+                update = self._updates[index] = _Update(trained, states)
+            update.step(group)
         return loss
 
 
@@ -87,62 +97,64 @@ class _Update:
     Args:
         parameters: those that have gradients.
         states: what is kept for each, which is filled where it is empty.
-        settings: of the group, without its rate.
     """
 
-    def __init__(self, parameters: list[Tensor], states: list[dict[str, Tensor]], settings: dict[str, Any]):
-        self._parameters, self._settings, self._places = parameters, settings, _places(parameters)
-        # A graph reads gradients and rate from the same places each time.
-        self._gradients = [torch.empty_like(each) for each in parameters]
-        triples = list(zip(parameters, self._gradients, states, strict=True))
-        self._matrices = [triple for triple in triples if is_matrix(triple[0])]
-        self._others = [triple for triple in triples if not is_matrix(triple[0])]
-        self._steps = OrthogonalSteps([parameter for parameter, _, _ in self._matrices], settings['iterations'])
-        for parameter, _, state in self._matrices:
-            if not state:
-                state.update(momentum=torch.zeros_like(parameter))
-        for parameter, _, state in self._others:
-            if not state:
-                state.update(step=torch.zeros((), device=parameter.device))
-                state.update(exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
-        self._rate = torch.zeros((), device=parameters[0].device) if parameters else torch.zeros(())
-        self._change_by_rate = Repeated(lambda: self._change(self._rate))
+    def __init__(self, parameters: list[Tensor], states: list[dict[str, Tensor]]):
+        self._parameters, self._states, self._places = parameters, states, _places(parameters)
+        self._matrices = [index for index, each in enumerate(parameters) if is_matrix(each)]
+        self._others = [index for index, each in enumerate(parameters) if not is_matrix(each)]
+        for index in self._matrices:
+            if not states[index]:
+                states[index].update(momentum=torch.zeros_like(parameters[index]))
+        for index in self._others:
+            if not states[index]:
+                averages = {name: torch.zeros_like(parameters[index]) for name in ('exp_avg', 'exp_avg_sq')}
+                states[index].update(step=torch.zeros((), device=parameters[index].device), **averages)
+        self._steps = OrthogonalSteps([parameters[index] for index in self._matrices])
+        self._repeated = Repeated()
+        if parameters and parameters[0].is_cuda:  # a graph reads gradients and rate from the same places each time
+            self._gradients = [torch.empty_like(each) for each in parameters]
+            self._rate = torch.zeros((), device=parameters[0].device)
 
-    def fits(self, parameters: list[Tensor], settings: dict[str, Any]) -> bool:
-        """Whether these are its parameters, at the places in memory that its graph knows, and its settings."""
-        return self._settings == settings and self._places == _places(parameters)
+    def fits(self, parameters: list[Tensor], states: list[dict[str, Tensor]]) -> bool:
+        """Whether these are its parameters, at the places in memory that its graph knows, and its states."""
+        same = len(states) == len(self._states) and all(map(operator.is_, states, self._states))
+        return same and self._places == _places(parameters)
 
-    def step(self, rate: float) -> None:
-        """Update the parameters."""
-        if not self._parameters:
+    def step(self, group: dict[str, Any]) -> None:
+        """Update the parameters, with the settings of their group."""
+        gradients = [each.grad for each in self._parameters if each.grad is not None]
+        if not gradients:
             return
-        torch._foreach_copy_(self._gradients, [each.grad for each in self._parameters if each.grad is not None])
-        if not self._rate.is_cuda:
-            return self._change(rate)
-        self._rate.fill_(rate)
-        self._change_by_rate()
+        if not gradients[0].is_cuda:
+            return self._change(gradients, group, group['lr'])
+        torch._foreach_copy_(self._gradients, gradients)
+        self._rate.fill_(group['lr'])
+        settings = {name: value for name, value in group.items() if name not in ('params', 'lr')}
+        self._repeated(lambda: self._change(self._gradients, group, self._rate), settings)
 
-    def _change(self, rate: float | Tensor) -> None:
+    def _change(self, gradients: list[Tensor], group: dict[str, Any], rate: float | Tensor) -> None:
         if self._matrices:
-            self._change_matrices(rate)
+            self._change_matrices([gradients[index] for index in self._matrices], group, rate)
         if self._others:
-            self._change_others(rate)
+            self._change_others([gradients[index] for index in self._others], group, rate)
 
-    def _change_matrices(self, rate: float | Tensor) -> None:
-        matrices, gradients, states = zip(*self._matrices, strict=True)
-        means, momentum = [state['momentum'] for state in states], self._settings['momentum']
+    def _change_matrices(self, gradients: list[Tensor], group: dict[str, Any], rate: float | Tensor) -> None:
+        means, momentum = [self._states[index]['momentum'] for index in self._matrices], group['momentum']
         torch._foreach_lerp_(means, gradients, 1 - momentum)
         directions = torch._foreach_lerp(gradients, means, momentum)
-        torch._foreach_mul_(matrices, 1 - rate * self._settings['weight_decay'])
-        self._steps.take(directions, rate)
+        torch._foreach_mul_([self._parameters[index] for index in self._matrices], 1 - rate * group['weight_decay'])
+        self._steps.take(directions, rate, group['iterations'])
 
-    def _change_others(self, rate: float | Tensor) -> None:
-        parameters, gradients, states = (list(each) for each in zip(*self._others, strict=True))
-        averages, squares, steps = ([state[name] for state in states] for name in ('exp_avg', 'exp_avg_sq', 'step'))
-        of, (beta1, beta2) = self._settings, self._settings['betas']
+    def _change_others(self, gradients: list[Tensor], group: dict[str, Any], rate: float | Tensor) -> None:
+        averages, squares, steps = (
+            [self._states[index][name] for index in self._others] for name in ('exp_avg', 'exp_avg_sq', 'step')
+        )
+        (beta1, beta2), parameters = group['betas'], [self._parameters[index] for index in self._others]
         adamw(
-            parameters, gradients, averages, squares, [], steps, fused=of['fused'], amsgrad=False, beta1=beta1,
-            beta2=beta2, lr=of['vector_lr'] * rate, weight_decay=of['weight_decay'], eps=of['eps'], maximize=False,
+            parameters, gradients, averages, squares, [], steps, fused=gradients[0].is_cuda, amsgrad=False,
+            beta1=beta1, beta2=beta2, lr=group['vector_lr'] * rate, weight_decay=group['weight_decay'],
+            eps=group['eps'], maximize=False,
         )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -14,10 +14,10 @@ ADAM_LENGTH = 0.2
 """Root mean square of what a step of Adam usually changes weights by, in learning rates."""
 
 LAUNCHES = 3e9
-"""Operations that take a GPU as long as launching the products of an iteration; a CPU launches nothing."""
+"""Operations for which a GPU needs as long as for launching the products of an iteration. A CPU launches nothing."""
 
 STREAMS = 8
-"""Of a GPU, on which matrices of different sizes are made orthogonal: small products leave most of it idle."""
+"""Groups of matrices that a GPU works on at a time: small products leave most of it idle."""
 
 
 def orthogonal(matrices: Tensor, iterations: int = 5) -> Tensor:
@@ -45,39 +45,44 @@ class OrthogonalSteps:
 
     Args:
         matrices: parameters, of any shape (r, ...).
-        iterations: of the polynomial.
+        launches: operations that take as long as launching those of a group; by default by the device.
     """
 
-    def __init__(self, matrices: Sequence[Tensor], iterations: int):
-        self._matrices, self._iterations = matrices, iterations
-        launches = LAUNCHES if matrices and matrices[0].is_cuda else 0.0
+    def __init__(self, matrices: Sequence[Tensor], launches: float | None = None):
+        self._matrices = matrices
+        if launches is None:
+            launches = LAUNCHES if matrices and matrices[0].is_cuda else 0.0
         self._groups = groups([_size(each) for each in matrices], launches)
 
-    def take(self, directions: Sequence[Tensor], rate: float | Tensor) -> None:
+    def take(self, directions: Sequence[Tensor], rate: float | Tensor, iterations: int = 5) -> None:
         """Change the matrices.
 
         Args:
             directions: of the shapes of the matrices.
             rate: learning rate, a number or () on their device.
+            iterations: of the polynomial.
         """
-        with _streams() as streams:
+        recording = self._matrices[0].is_cuda and torch.cuda.is_current_stream_capturing()
+        with _streams(len(self._groups)) if recording else nullcontext([]) as streams:
             for number, (size, indices) in enumerate(self._groups.items()):
-                with torch.cuda.stream(streams[number % len(streams)]):
-                    pairs = [(self._matrices[index], directions[index]) for index in indices]
-                    self._take(pairs, size, rate)
+                pairs = [(self._matrices[index], directions[index]) for index in indices]
+                with torch.cuda.stream(streams[number % len(streams)]) if streams else nullcontext():
+                    _take(pairs, size, rate, iterations)
 
-    def _take(self, pairs: list[tuple[Tensor, Tensor]], size: tuple[int, int], rate: float | Tensor) -> None:
-        like = pairs[0][0]
-        stacked = like.new_zeros(len(pairs), *size, dtype=torch.bfloat16 if like.is_cuda else like.dtype)
-        for whole, (_, direction) in zip(stacked, pairs, strict=True):
-            lying = _lying(direction.flatten(1))
-            whole[: len(lying), : lying.shape[1]].copy_(lying)
-        steps = orthogonal(stacked, self._iterations).to(like.dtype) * rate
-        for whole, (matrix, _) in zip(steps, pairs, strict=True):
-            rows, columns = _size(matrix)
-            step = whole[:rows, :columns]
-            step = step.mT if len(matrix) > rows else step
-            matrix.sub_(step.reshape(matrix.shape), alpha=ADAM_LENGTH * math.sqrt(columns))
+
+def _take(pairs: list[tuple[Tensor, Tensor]], size: tuple[int, int], rate: float | Tensor, iterations: int) -> None:
+    """Change matrices along the orthogonal form of a direction for each, all of them computed at one size."""
+    like = pairs[0][0]
+    stacked = like.new_zeros(len(pairs), *size, dtype=torch.bfloat16 if like.is_cuda else like.dtype)
+    for whole, (_, direction) in zip(stacked, pairs, strict=True):
+        lying = _lying(direction.flatten(1))
+        whole[: len(lying), : lying.shape[1]].copy_(lying)
+    steps = orthogonal(stacked, iterations).to(like.dtype) * rate
+    for whole, (matrix, _) in zip(steps, pairs, strict=True):
+        rows, columns = _size(matrix)
+        step = whole[:rows, :columns]
+        step = step.mT if len(matrix) > rows else step
+        matrix.sub_(step.reshape(matrix.shape), alpha=ADAM_LENGTH * math.sqrt(columns))
 
 
 def groups(sizes: list[tuple[int, int]], launches: float) -> dict[tuple[int, int], list[int]]:
@@ -118,14 +123,11 @@ def _lying(matrix: Tensor) -> Tensor:
 
 
 @contextmanager
-def _streams() -> Iterator[list[torch.cuda.Stream | None]]:
-    """Streams whose work a graph does side by side; outside of a recording the current one, for which None stands."""
-    if not torch.cuda.is_available() or not torch.cuda.is_current_stream_capturing():
-        yield [None]
-        return
-    here, streams = torch.cuda.current_stream(), [torch.cuda.Stream() for _ in range(STREAMS)]
+def _streams(number: int) -> Iterator[list[torch.cuda.Stream]]:
+    """Up to so many streams that a graph, which is being recorded, goes through side by side."""
+    here, streams = torch.cuda.current_stream(), [torch.cuda.Stream() for _ in range(min(number, STREAMS))]
     for each in streams:
         each.wait_stream(here)
-    yield [*streams]
+    yield streams
     for each in streams:
         here.wait_stream(each)

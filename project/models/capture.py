@@ -43,25 +43,28 @@ class Part(nn.Module):
 
 
 class Repeated:
-    """Work on a GPU that is done again and again on the same memory: from the third time on, a CUDA graph.
+    """Does the same work on a GPU again and again, from the third time on as a CUDA graph."""
 
-    Args:
-        work: waits for nothing, and reads and writes the same places each time; what it returns is overwritten by the
-            next call.
-    """
-
-    def __init__(self, work: Callable[[], Any]):
-        self._work, self._times = work, 0
+    def __init__(self):
+        self._key: Any = None
+        self._times = 0
         self._replay: Callable[[], Any] | None = None
 
-    def __call__(self) -> Any:
+    def __call__(self, work: Callable[[], Any], key: Any) -> Any:
+        """What the work returns, which the next call overwrites.
+
+        Args:
+            work: waits for nothing, and reads and writes the same places as long as the key is the same.
+            key: another one makes it forget the graph.
+        """
+        if key != self._key:
+            self._key, self._times, self._replay = key, 0, None
         self._times += 1
         if os.environ.get(VARIABLE) == '0':
-            return self._work()
+            return work()
         if self._replay is None and self._times > 2:  # libraries allocate in the first ones
-            torch.cuda.synchronize()
-            self._replay = _recorded(self._work)
-        return self._work() if self._replay is None else self._replay()
+            self._replay = _recorded(work)
+        return work() if self._replay is None else self._replay()
 
 
 def capture_inference(part: Part, inputs: tuple[Tensor, ...]) -> Callable[[], Any]:

@@ -93,6 +93,49 @@ def test_training_goes_on_from_a_checkpoint_as_if_never_stopped():
         torch.testing.assert_close(ours, theirs)
 
 
+def test_a_copy_and_one_with_a_group_more_train_as_well():
+    model = network()
+    optimiser = OccupancyMuon(model[:3].parameters())
+    optimiser.add_param_group({'params': list(model[3:].parameters())})
+    train(model, optimiser, 1)
+    twin = copy.deepcopy(optimiser)
+    assert [group['fused'] for group in twin.param_groups] == 2 * [DEVICE == 'cuda']
+    twin.step()
+
+
+def test_state_that_was_dropped_begins_anew():
+    model = network()
+    optimiser = OccupancyMuon(model.parameters())
+    train(model, optimiser, 2)
+    optimiser.state.clear()
+    train(model, optimiser, 1)
+    assert len(optimiser.state_dict()['state']) == len(list(model.parameters()))
+
+
+def test_state_of_another_device_can_be_loaded():
+    model = network()
+    optimiser = OccupancyMuon(model.parameters())
+    train(model, optimiser, 1)
+    kept = copy.deepcopy(optimiser.state_dict())
+    for group in kept['param_groups']:
+        group['fused'] = not group['fused']
+    optimiser.load_state_dict(kept)
+    assert [group['fused'] for group in optimiser.param_groups] == [DEVICE == 'cuda']
+    train(model, optimiser, 1)
+
+
+def test_settings_may_change_in_every_step():
+    weights = [nn.Parameter(torch.zeros(8, 20, device=DEVICE)) for _ in range(2)]
+    optimisers = [OccupancyMuon([each]) for each in weights]
+    gradients = torch.randn(5, 8, 20, device=DEVICE)
+    for step, gradient in enumerate(gradients):
+        for weight, optimiser in zip(weights, optimisers, strict=True):
+            weight.grad = gradient.clone()
+            optimiser.param_groups[0]['momentum'] = 0.9 if weight is weights[1] and step == 4 else 0.95
+            optimiser.step()
+    assert not torch.equal(*weights)
+
+
 def test_groups_have_rates_of_their_own():
     slow, fast = (nn.Parameter(torch.zeros(8, 8)) for _ in range(2))
     slow.grad = fast.grad = torch.randn(8, 8)

@@ -46,12 +46,17 @@ def test_work_is_recorded_the_third_time(monkeypatch):
         yield type('Graph', (), {'replay': lambda self: events.append('replayed')})()
 
     monkeypatch.setattr('project.models.capture.recording', record)
-    monkeypatch.setattr(torch.cuda, 'synchronize', lambda: None)
-    repeated = Repeated(lambda: events.append('done') or len(events))
-    assert [repeated() for _ in range(4)] == [1, 2, 3, 3]
+    repeated = Repeated()
+
+    def work():
+        events.append('done')
+        return len(events)
+
+    assert [repeated(work, 'key') for _ in range(4)] == [1, 2, 3, 3]
     assert events == ['done', 'done', 'done', 'replayed', 'replayed']
+    assert repeated(work, 'another key') == 6 and events[-1] == 'done'
     monkeypatch.setenv('OCCUPANCY_CUDA_GRAPHS', '0')
-    assert repeated() == 6 and events[-1] == 'done'
+    assert [repeated(work, 'another key') for _ in range(3)] == [7, 8, 9]
 
 
 @pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
