@@ -145,8 +145,8 @@ class Mirror:
             future = self._coming.get(name)
             if future is not None:
                 future.result()
-                # Not for ever: a copy may be evicted, and is then fetched again.
                 self._coming.pop(name, None)
+                self._bring(name)  # that may have been long ago, and the copy may be gone
 
     def settle(self) -> None:
         """Fetch nothing more of what was wanted soon or later."""

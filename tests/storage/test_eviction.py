@@ -33,6 +33,21 @@ def test_files_in_use_stay_whatever_the_size(tmp_path):
     assert (tmp_path / 'new').exists()
 
 
+def test_a_file_that_is_used_while_others_are_removed_stays(tmp_path, monkeypatch):
+    for name in ('older', 'old'):
+        used(tmp_path / name, 100, IN_USE_S + 10)
+    unlink = os.unlink
+
+    def remove(path):
+        unlink(path)
+        os.utime(tmp_path / 'old')
+
+    monkeypatch.setattr(os, 'unlink', remove)
+    os.utime(tmp_path / 'older', (0, 0))
+    assert evict(tmp_path, 10) == 1
+    assert (tmp_path / 'old').exists()
+
+
 def test_sizes():
     assert bytes_of('100GB') == 100 * 10**9 and bytes_of(' 1.5t ') == 1.5e12 and bytes_of('7') == 7
     for text in ('', '0', 'much', '-1GB', '1XB'):

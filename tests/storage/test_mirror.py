@@ -171,6 +171,15 @@ def test_files_of_later_come_by_themselves_after_those_wanted_soon(bucket, objec
     assert [path.rpartition('/')[2] for path in faults.contents_read()] == ['empty.txt']
 
 
+def test_a_file_wanted_soon_that_was_removed_meanwhile_is_fetched_again(bucket, objects, tmp_path):
+    path = mounted(f'{bucket}/data', CacheChoice(tmp_path / 'cache')) / 'lidar/sweep_of_scene_003.bin'
+    soon([path])
+    wait_until(path.is_file)
+    path.unlink()
+    at_hand(path)
+    assert path.read_bytes() == objects['lidar/sweep_of_scene_003.bin']
+
+
 def test_files_of_later_are_not_fetched_where_they_would_fill_the_cache(bucket, objects, faults, tmp_path):
     folder = mounted(f'{bucket}/data', CacheChoice(tmp_path / 'cache', limit=50 * sum(map(len, objects.values())) - 50))
     later(folder / name for name in objects)
