@@ -61,8 +61,9 @@ class OccupancyMuon(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over momenta, counts of steps and settings, from another kind of device as well."""
-        pairs = zip(state_dict['param_groups'], self.param_groups, strict=True)
-        groups = [{**theirs, 'fused': ours['fused']} for theirs, ours in pairs]
+        groups = [dict(group) for group in state_dict['param_groups']]
+        for theirs, ours in zip(groups, self.param_groups, strict=False):  # torch says what is wrong with the number
+            theirs['fused'] = ours['fused']
         super().load_state_dict({**state_dict, 'param_groups': groups})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
