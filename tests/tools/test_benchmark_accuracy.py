@@ -15,6 +15,7 @@ from tools.benchmarks import accuracy
 from tools.benchmarks.accuracy import Training
 
 ABLATIONS = sorted((Path(accuracy.__file__).parent / 'ablations').glob('*.py'))
+BASELINE_ABLATIONS = sorted((Path(accuracy.__file__).parent / 'ablations/baseline').glob('*.py'))
 
 STAND_IN = """
 import json, os, sys
@@ -94,10 +95,11 @@ def test_two_of_one_name_are_refused(trained, tmp_path, capsys):
     assert 'two data are called town' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('config', ABLATIONS, ids=lambda config: config.stem)
+@pytest.mark.parametrize('config', [*ABLATIONS, *BASELINE_ABLATIONS], ids=lambda config: config.stem)
 def test_ablations_differ_from_the_configuration_and_build(config):
     init_default_scope('mmdet3d')
-    ours, base = (read_config(str(file), {}) for file in (config, 'config/occupancy_lift.py'))
+    ablated = 'config/occupancy.py' if config in BASELINE_ABLATIONS else 'config/occupancy_lift.py'
+    ours, base = (read_config(str(file), {}) for file in (config, ablated))
     assert any(ours[name] != base[name] for name in ('model', 'train_dataloader', 'optim_wrapper'))
     with torch.device('meta'):
         MODELS.build(ours.model)

@@ -1,9 +1,9 @@
 """Accuracy of configurations: each is trained on several data sets with several seeds, and scored on their validation.
 
 Rows are configurations, called by the first line of their file. ``tools/benchmarks/ablations`` holds variations of
-``config/occupancy_lift.py``, or of another one that the variable ABLATED names by its absolute path. Trainings run
-beside each other on all GPUs. Those that are done are not repeated, so a run that was interrupted, or is given more
-rows, goes on.
+``config/occupancy_lift.py``, and ``baseline`` in it those of ``config/occupancy.py``, or of another configuration that
+the variable ABLATED names by its absolute path. Trainings run beside each other on all GPUs. Those that are done are
+not repeated, so a run that was interrupted, or is given more rows, goes on.
 """
 
 import argparse
