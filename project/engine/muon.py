@@ -24,8 +24,8 @@ SMALLEST = 8
 class OccupancyMuon(torch.optim.Optimizer):
     """Muon for matrices, AdamW for all other parameters.
 
-    The weight of a convolution is a matrix whose rows are its output channels. On a GPU updates become a CUDA
-    graph, because they consist of hundreds of small products, which the host is slow to issue.
+    The weight of a convolution is a matrix whose rows are its output channels. On a GPU updates become a CUDA graph,
+    because they consist of hundreds of small products, which the host is slow to issue.
 
     Args:
         params: parameters or groups of them.

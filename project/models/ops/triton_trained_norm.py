@@ -2,9 +2,9 @@
 
 Bound by memory, like the frozen one. Forward, the features are read twice and written once; torch's kernels for norm,
 sum and ReLU read them four times and write them three times. Backward, gradients and features are read twice,
-and where ReLU let values pass is computed from the features. With a residual that is read from the result, which the
-next convolution keeps anyway, and the gradient of the residual is what the second reading is of. Sums are made in parts
-of a fixed size, one after the other: the same input gives the same bits.
+and where ReLU was positive is computed again from the features. With a residual it is read from the result, which the
+next convolution keeps anyway; then the gradient of the residual is stored, and read the second time. Sums are made in
+parts of a fixed size, one after the other: the same input gives the same bits.
 """
 
 from typing import Any
