@@ -82,3 +82,22 @@ def test_reading_figures_does_not_wait_for_the_update_of_the_weights():
     assert float(figures['loss']) == pytest.approx(output**2)
     # The gradient is twice the output for each of three weights and the bias.
     assert float(figures['grad_norm']) == pytest.approx(4 * abs(output))
+
+
+@needs_gpu
+def test_clipping_by_a_graph_follows_gradients_and_settings():
+    layer = nn.Linear(30, 20).cuda()
+    wrapper = OccupancyBfloat16OptimWrapper(torch.optim.SGD(layer.parameters(), lr=0.1), clip_grad={'max_norm': 0.5})
+    wrapper.is_read = True
+    for parameter in layer.parameters():
+        parameter.grad = torch.empty_like(parameter)
+    for step in range(6):
+        if step == 5:
+            wrapper.clip_grad_kwargs['max_norm'] = 2.0
+        for parameter in layer.parameters():
+            parameter.grad.fill_(1.0 + step)
+        wrapper._clip_grad()
+        norm = (1 + step) * 620**0.5
+        assert float(wrapper.read({})['grad_norm']) == pytest.approx(norm, rel=1e-4)
+        clipped = torch.cat([each.grad.flatten() for each in layer.parameters()]).norm()
+        assert float(clipped) == pytest.approx(2.0 if step == 5 else 0.5, rel=1e-3)
