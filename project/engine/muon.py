@@ -13,7 +13,7 @@ from mmdet3d.registry import OPTIMIZERS
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from project.engine.orthogonal import OrthogonalSteps
+from project.engine.orthogonal import OrthogonalSteps, sides
 from project.models.capture import Repeated
 
 SMALLEST = 8
@@ -89,7 +89,7 @@ class OccupancyMuon(torch.optim.Optimizer):
 
 def is_matrix(parameter: Tensor) -> bool:
     """Whether a parameter is a matrix of more than a few rows and columns."""
-    return parameter.dim() >= 2 and min(len(parameter), parameter.numel() // len(parameter)) >= SMALLEST
+    return parameter.dim() >= 2 and sides(parameter)[0] >= SMALLEST
 
 
 class _Update:

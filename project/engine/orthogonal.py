@@ -52,7 +52,7 @@ class OrthogonalSteps:
         self._matrices = matrices
         if launches is None:
             launches = LAUNCHES if matrices and matrices[0].is_cuda else 0.0
-        self._groups = groups([_size(each) for each in matrices], launches)
+        self._groups = groups([sides(each) for each in matrices], launches)
 
     def take(self, directions: Sequence[Tensor], rate: float | Tensor, iterations: int = 5) -> None:
         """Change the matrices.
@@ -79,7 +79,7 @@ def _take(pairs: list[tuple[Tensor, Tensor]], size: tuple[int, int], rate: float
         whole[: len(lying), : lying.shape[1]].copy_(lying)
     steps = orthogonal(stacked, iterations).to(like.dtype) * rate
     for whole, (matrix, _) in zip(steps, pairs, strict=True):
-        rows, columns = _size(matrix)
+        rows, columns = sides(matrix)
         step = whole[:rows, :columns]
         step = step.mT if len(matrix) > rows else step
         matrix.sub_(step.reshape(matrix.shape), alpha=ADAM_LENGTH * math.sqrt(columns))
@@ -112,8 +112,8 @@ def _operations(size: tuple[int, int]) -> float:
     return 2.0 * rows * rows * (2 * columns + rows)
 
 
-def _size(matrix: Tensor) -> tuple[int, int]:
-    """Shorter and longer side."""
+def sides(matrix: Tensor) -> tuple[int, int]:
+    """The shorter and the longer one of a matrix of any shape (r, ...)."""
     shorter, longer = sorted((len(matrix), matrix.numel() // len(matrix)))
     return shorter, longer
 

@@ -58,7 +58,7 @@ def evict(folder: Path, limit: int) -> int:
             if total <= ROOM * limit or used > time.time() - IN_USE_S:
                 break
             with contextlib.suppress(FileNotFoundError):
-                if os.stat(path).st_atime != used:
+                if os.lstat(path).st_atime != used:
                     continue  # somebody has used it since the folder was looked through
                 os.unlink(path)
             total, removed = total - size, removed + 1

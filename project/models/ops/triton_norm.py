@@ -14,7 +14,7 @@ from torch import Tensor
 # ruff: noqa: N803  constants of a compiled kernel are in capitals
 
 BLOCK = 4096
-"""Values a program, at most 256 of them channels."""
+"""Values a program."""
 
 
 def triton_frozen_norm(x: Tensor, norm: Any, residual: Tensor | None, activate: bool) -> Tensor:
@@ -38,7 +38,7 @@ def _normalise(
     if residual is not None:
         residual = residual.contiguous(memory_format=torch.channels_last)
     out = torch.empty_like(x)
-    grid, sizes = _problem(x)
+    grid, sizes = problem(x)
     _forward[grid](x, mean, variance, factor, offset, epsilon, residual, out, *sizes, residual is not None, activate)
     return out
 
@@ -55,7 +55,7 @@ def _normalise_backward(
     grad = grad.contiguous(memory_format=torch.channels_last)
     grad_x = torch.empty_like(grad)
     grad_residual = torch.empty_like(grad) if residual else grad.new_empty(0)
-    grid, sizes = _problem(grad)
+    grid, sizes = problem(grad)
     _backward[grid](grad, out, variance, factor, epsilon, grad_x, grad_residual, *sizes, residual, out is not None)
     return grad_x, grad_residual
 
@@ -81,11 +81,11 @@ def _differentiate(ctx, grad: Tensor):
 _normalise.register_autograd(_differentiate, setup_context=_keep)
 
 
-def _problem(x: Tensor) -> tuple[tuple[int, int], tuple[int, ...]]:
-    """Grid of programs, and the sizes that both kernels take."""
+def problem(x: Tensor, widest: int = 256) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Grid of programs; number of pixels, of channels, and of both that a program takes, channels at most `widest`."""
     channels = x.shape[1]
     pixels = x.numel() // max(channels, 1)
-    width = min(triton.next_power_of_2(channels), 256)
+    width = min(triton.next_power_of_2(channels), widest)
     rows = BLOCK // width
     return (-(-pixels // rows), -(-channels // width)), (pixels, channels, rows, width)
 

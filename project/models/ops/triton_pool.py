@@ -8,10 +8,12 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from project.models.ops.triton_norm import problem
+
 # ruff: noqa: N803  constants of a compiled kernel are in capitals
 
-BLOCK = 4096
-"""Values a program."""
+WIDEST = 64
+"""Channels a program, at most."""
 
 
 @torch.library.custom_op('occupancy::max_pool', mutates_args=())
@@ -44,7 +46,7 @@ class TrainedMaxPool(torch.autograd.Function):
         (taps,) = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
         out = torch.empty(ctx.size, dtype=grad.dtype, device=grad.device, memory_format=torch.channels_last)
-        grid, sizes = _problem(out)
+        grid, sizes = problem(out, WIDEST)
         _spread[grid](grad, taps, out, *out.shape[2:], *grad.shape[2:], *sizes)
         return out
 
@@ -54,18 +56,9 @@ def _pooled(x: Tensor, with_taps: bool) -> tuple[Tensor, Tensor | None]:
     x = x.contiguous(memory_format=torch.channels_last)
     out = _empty(x)
     taps = torch.empty_like(out, dtype=torch.int8) if with_taps else None
-    grid, sizes = _problem(out)
+    grid, sizes = problem(out, WIDEST)
     _pool[grid](x, out, taps, *x.shape[2:], *out.shape[2:], *sizes, with_taps)
     return out, taps
-
-
-def _problem(written: Tensor) -> tuple[tuple[int, int], tuple[int, ...]]:
-    """Grid of programs that write pixels; number of pixels, of channels, and of both that a program takes."""
-    channels = written.shape[1]
-    pixels = written.numel() // channels
-    width = min(triton.next_power_of_2(channels), 64)
-    rows = BLOCK // width
-    return (-(-pixels // rows), -(-channels // width)), (pixels, channels, rows, width)
 
 
 @triton.jit
